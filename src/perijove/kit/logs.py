@@ -1,0 +1,93 @@
+"""
+One log line shape for every process: time, level, event name, key=value data.
+
+Human-readable on a terminal, JSON when asked for. Values under secret-looking keys and
+token-looking query arguments never reach the output.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final, Literal
+
+import structlog
+
+_SECRET_KEYS: Final = frozenset(
+    {"token", "password", "authorization", "cookie", "secret", "code", "state", "xsrf", "_xsrf"}
+)
+_SECRET_QUERY: Final = re.compile(r"([?&](?:token|code|state|_xsrf|password|key|invite)=)[^&\s\"']+", re.IGNORECASE)
+
+LogFormat = Literal["console", "json"]
+
+
+def scrub(text: str) -> str:
+    """*text* with the values of secret-looking query arguments replaced."""
+    return _SECRET_QUERY.sub(r"\1[secret]", text)
+
+
+def _scrub_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if key.lower() in _SECRET_KEYS:
+            event[key] = "[secret]"
+        elif isinstance(value, str) and "=" in value:
+            event[key] = scrub(value)
+    return event
+
+
+def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") -> None:
+    """
+    Set up structlog and the standard library's root logger for this process.
+
+    Args:
+        process: its name in every line, for instance `hub`.
+        level: least severe level shown.
+        fmt: `console` for people, `json` for machines.
+    """
+
+    def name_process(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault("process", process)
+        return event
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso" if fmt == "json" else "%Y-%m-%d %H:%M:%S", utc=fmt == "json"),
+        name_process,
+        _scrub_event,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if fmt == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    threshold = logging.getLevelName(level.upper())
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+            if fmt == "console"
+            else [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.dict_tracebacks,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(threshold)
+    # These say per connection what our own access lines say per request.
+    for noisy in ("httpx", "httpcore", "aiosqlite", "uvicorn.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(max(threshold, logging.WARNING))

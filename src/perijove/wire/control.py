@@ -1,0 +1,46 @@
+"""
+The proxy's control API: contract section h, and what perijove adds to it.
+
+All calls carry `Authorization: token <CONFIGPROXY_AUTH_TOKEN>`.
+
+| call | body | answer |
+|---|---|---|
+| GET/POST/DELETE `/api/routes[/<path>]` | contract h | contract h |
+| PUT `/api/routes` | `{"<path>": {body of a POST}, …}` | 204; the table is exactly this, in one step |
+| PUT `/api/keys` | `{"keys": [JWK, …]}` | 204; replaces the public keys of the door |
+| POST `/api/revocations` | `Revocation.to_body()` | 204; open WebSockets it names are closed within 1 s |
+| GET `/api/door` | | 200 `{"keys": ["kid", …], "sessions": n, "revoked": n}` |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+ROUTES_PATH: Final = "/api/routes"
+KEYS_PATH: Final = "/api/keys"
+REVOCATIONS_PATH: Final = "/api/revocations"
+DOOR_PATH: Final = "/api/door"
+#: Environment variable that holds the shared secret (contract h).
+AUTH_TOKEN_VARIABLE: Final = "CONFIGPROXY_AUTH_TOKEN"  # noqa: S105  # a name, no secret
+#: Open file descriptors handed down by the supervisor, as systemd does (sd_listen_fds(3)).
+LISTEN_FDS_VARIABLE: Final = "PERIJOVE_LISTEN_FDS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """
+    Refuse from now on every identity token of a session or of a user that was issued until `before`.
+
+    Exactly one of `sid` and `user` is given. With `audience` only that server is closed to them.
+    Tokens issued (`iat`) after `before` are good again: the person signed in anew.
+    """
+
+    before: int
+    sid: str = ""
+    user: str = ""
+    audience: str = ""
+
+    def to_body(self) -> dict[str, Any]:
+        """JSON body of `POST /api/revocations`."""
+        return {"before": self.before, "sid": self.sid, "user": self.user, "audience": self.audience}

@@ -1,0 +1,23 @@
+"""
+What the proxy asks the hub about the door. All are POST with JSON, below the hub's prefix, and
+carry `Authorization: token <CONFIGPROXY_AUTH_TOKEN>`; anything else is answered 403.
+
+| path | body | answer |
+|---|---|---|
+| `…/_door/exchange` | `{"token": "<hub API token>", "audience": "ada/"}` | 200 `{"identity": "<JWT>", "expires_in": s}`; 403 `{"reason": …}` |
+| `…/_door/recheck` | `{"visits": [{"sid": …, "user": …, "audience": …}, …]}` at most 1000 | 200 `{"refused": [{"sid", "user", "audience"}, …]}` |
+
+`GET …/enter?server=<audience>&next=<path>` is where the proxy sends a navigation that has no valid token.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+EXCHANGE_PATH: Final = "_door/exchange"
+RECHECK_PATH: Final = "_door/recheck"
+ENTER_PATH: Final = "enter"
+#: Longest list of visits in one recheck.
+MAX_VISITS: Final = 1000
+#: Seconds an identity token made from a hub API token lives: short, so that a revoked token dies soon.
+EXCHANGED_TOKEN_SECONDS: Final = 300

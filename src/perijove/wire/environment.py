@@ -1,0 +1,31 @@
+"""
+Environment of a server: JupyterHub's names (contract section a) and the few that are perijove's own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+API_TOKEN: Final = "JUPYTERHUB_API_TOKEN"  # noqa: S105  # a name, no secret
+LEGACY_API_TOKEN: Final = "JPY_API_TOKEN"  # noqa: S105  # a name, no secret
+API_URL: Final = "JUPYTERHUB_API_URL"
+ACTIVITY_URL: Final = "JUPYTERHUB_ACTIVITY_URL"
+ACTIVITY_INTERVAL: Final = "JUPYTERHUB_ACTIVITY_INTERVAL"
+BASE_URL: Final = "JUPYTERHUB_BASE_URL"
+CLIENT_ID: Final = "JUPYTERHUB_CLIENT_ID"
+HOST: Final = "JUPYTERHUB_HOST"
+SERVICE_PREFIX: Final = "JUPYTERHUB_SERVICE_PREFIX"
+SERVICE_URL: Final = "JUPYTERHUB_SERVICE_URL"
+USER: Final = "JUPYTERHUB_USER"
+SERVER_NAME: Final = "JUPYTERHUB_SERVER_NAME"
+DEFAULT_URL: Final = "JUPYTERHUB_DEFAULT_URL"
+ROOT_DIR: Final = "JUPYTERHUB_ROOT_DIR"
+DEBUG: Final = "JUPYTERHUB_DEBUG"
+DISABLE_USER_CONFIG: Final = "JUPYTERHUB_DISABLE_USER_CONFIG"
+
+#: JSON list of public JWKs: the server verifies identity tokens with them.
+IDENTITY_KEYS: Final = "PERIJOVE_IDENTITY_KEYS"
+#: `owner/server_name`: the audience that a token must have here.
+AUDIENCE: Final = "PERIJOVE_AUDIENCE"
+#: URL path below the host where JupyterLab's static files are served for everyone; empty: from here.
+LAB_ASSETS_URL: Final = "PERIJOVE_LAB_ASSETS_URL"

@@ -1,0 +1,44 @@
+"""
+A route as the proxy's control API speaks it (contract section h, plus `access` and `audience`).
+
+Law: unknown keys of a route's body are stored and given back as they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+Access = Literal["gated", "open"]
+
+#: JSON keys
+TARGET: Final = "target"
+ACCESS: Final = "access"
+AUDIENCE: Final = "audience"
+LAST_ACTIVITY: Final = "last_activity"
+#: Set by a hub on the routes that are its own to remove (contract h).
+MINE: Final = "jupyterhub"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """
+    One entry of the table: requests below `path` go to `target`.
+
+    `path` has no trailing slash and is percent-decoded (`/user/ada`; the default route is `/`).
+    `target` is an origin: `http://host:port` or `http+unix://<percent-encoded path>`.
+    """
+
+    path: str
+    target: str
+    #: `gated`: only with an identity token for `audience`. Unstated means gated.
+    access: Access = "gated"
+    #: `owner/server_name`; empty for open routes
+    audience: str = ""
+    #: whatever else the client stored: `user`, `server_name`, `service`, `hub`, `jupyterhub`, …
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_body(self) -> dict[str, Any]:
+        """The JSON body of `POST /api/routes/<path>`."""
+        return {**self.data, TARGET: self.target, ACCESS: self.access, AUDIENCE: self.audience}
