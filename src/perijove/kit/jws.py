@@ -102,7 +102,12 @@ class Verifier:
                 key,
                 algorithms=[ALGORITHM],
                 audience=audience,
-                options={"require": ["exp", "aud", "sub"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+                options={
+                    "require": ["exp", "aud", "sub"],
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
             )
         except jwt.InvalidTokenError as exc:
             raise SignatureError(str(exc)) from exc

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import structlog
 
@@ -55,7 +55,7 @@ class TaskGroup:
             for task in stuck:
                 log.error("task.stuck", task=task.get_name())
 
-    async def __aenter__(self) -> TaskGroup:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -1,4 +1,4 @@
-"""
+r"""
 The launcher's socket: frames of a 4-byte big-endian length and that many bytes of JSON, at most
 `MAX_FRAME`. A request is `{"v": 1, "id": n, "op": "...", ...}`; an answer repeats `id` and has either
 `"ok": {...}` or `"error": {"kind": "...", "message": "...", ...}`. After `watch`, frames with
@@ -9,8 +9,8 @@ The launcher's socket: frames of a 4-byte big-endian length and that many bytes 
 | `hello` | | `{"version", "pid", "isolation": {...}, "limits": [...], "warnings": [...]}` |
 | `launch` | `LaunchRequest` | `Launched` (at once; the listening socket is bound, the child may still import) |
 | `list` | | `{"servers": [Launched, …]}` running now, adopted ones included |
-| `inspect` | `key` | `{"running": Launched \\| null, "exit": ExitReport \\| null}` |
-| `terminate` | `key`, `generation`, `grace` seconds | `{}` at once; SIGTERM, then SIGKILL to the whole session after `grace` |
+| `inspect` | `key` | `{"running": Launched \| null, "exit": ExitReport \| null}` |
+| `terminate` | `key`, `generation`, `grace` seconds | `{}` at once; SIGTERM, SIGKILL to its session after `grace` |
 | `watch` | | `{}`, then events `{"event": "exited", "report": ExitReport}` |
 | `log_tail` | `key`, `lines` ≤ 500 | `{"lines": [str, …]}` of its last or present run |
 

@@ -1,0 +1,55 @@
+"""
+Local accounts and the links that make them: password hashes, approval, invitations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+#: How long the first administrator's link lives.
+FIRST_ADMIN_LINK_LIFE: Final = timedelta(hours=1)
+#: How long an invitation lives unless the administrator says otherwise.
+INVITATION_LIFE: Final = timedelta(days=7)
+
+
+class AccountState(Enum):
+    """Whether an account may sign in."""
+
+    WAITING = "waiting"  #: signed up; an administrator must approve it
+    ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A local name and password. A user row exists once it is ACTIVE."""
+
+    name: str
+    #: argon2id, PHC string
+    password_hash: str
+    state: AccountState
+    created: datetime
+
+
+class InvitationKind(Enum):
+    """What accepting a link does."""
+
+    FIRST_ADMIN = "first-admin"  #: makes the first administrator
+    USER = "user"  #: makes an ordinary user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """A one-time link; only the hash of its code is kept."""
+
+    id: int
+    kind: InvitationKind
+    #: SHA-256 of the code, hex
+    code_hash: str
+    #: name that the account will have; empty: the guest chooses
+    name: str
+    created: datetime
+    expires_at: datetime
+    created_by: str = ""

@@ -1,0 +1,94 @@
+"""
+The life of one server, as a table.
+
+Rule: nothing else assigns a server's state. `step()` takes a state and what happened and answers with
+the next state and the effects that `usecases/drive_servers.py` must carry out, in order. No I/O, no
+clock, no HTTP. The diagram in docs/explanation/server-lifecycle.md is drawn from `TRANSITIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, TypeAlias
+
+from perijove.hub.domain.errors import IllegalTransition
+
+
+class State(Enum):
+    """Where a server is. The values are stored in the database."""
+
+    STOPPED = "stopped"  #: no process, no route
+    LAUNCHING = "launching"  #: the spawner has been, or is about to be, asked for a process
+    PROBING = "probing"  #: the process exists; waiting until it answers HTTP
+    ROUTING = "routing"  #: it answers; the proxy has not confirmed the route yet
+    READY = "ready"  #: users reach it through the proxy
+    STOPPING = "stopping"  #: the process is going away; its route is already gone
+
+
+class Event(Enum):
+    """What can happen to a server."""
+
+    START_ASKED = "start asked"
+    LAUNCHED = "launched"
+    ANSWERED = "answered"
+    ROUTED = "routed"
+    STOP_ASKED = "stop asked"
+    GAVE_UP = "gave up"  #: a launch, a probe or a route failed or took too long
+    EXITED = "exited"
+
+
+class Effect(Enum):
+    """What must be done next."""
+
+    LAUNCH = "launch"
+    PROBE = "probe"
+    ADD_ROUTE = "add route"
+    REMOVE_ROUTE = "remove route"
+    TERMINATE = "terminate"
+
+
+Row: TypeAlias = Mapping[Event, tuple[State, tuple[Effect, ...]]]
+
+_BEFORE_ROUTE: Final[Row] = {
+    Event.STOP_ASKED: (State.STOPPING, (Effect.TERMINATE,)),
+    Event.GAVE_UP: (State.STOPPING, (Effect.TERMINATE,)),
+    Event.EXITED: (State.STOPPED, ()),
+}
+
+# Once a route has been asked for it may exist, answered or not: every way out removes it.
+_MAYBE_ROUTED: Final[Row] = {
+    Event.STOP_ASKED: (State.STOPPING, (Effect.REMOVE_ROUTE, Effect.TERMINATE)),
+    Event.GAVE_UP: (State.STOPPING, (Effect.REMOVE_ROUTE, Effect.TERMINATE)),
+    Event.EXITED: (State.STOPPED, (Effect.REMOVE_ROUTE,)),
+}
+
+TRANSITIONS: Final[Mapping[State, Row]] = {
+    State.STOPPED: {Event.START_ASKED: (State.LAUNCHING, (Effect.LAUNCH,))},
+    State.LAUNCHING: {**_BEFORE_ROUTE, Event.LAUNCHED: (State.PROBING, (Effect.PROBE,))},
+    State.PROBING: {**_BEFORE_ROUTE, Event.ANSWERED: (State.ROUTING, (Effect.ADD_ROUTE,))},
+    State.ROUTING: {**_MAYBE_ROUTED, Event.ROUTED: (State.READY, ())},
+    State.READY: _MAYBE_ROUTED,
+    State.STOPPING: {
+        Event.EXITED: (State.STOPPED, ()),
+        Event.STOP_ASKED: (State.STOPPING, ()),
+        # These were under way when the stop was decided.
+        Event.LAUNCHED: (State.STOPPING, (Effect.TERMINATE,)),
+        Event.ANSWERED: (State.STOPPING, ()),
+        Event.ROUTED: (State.STOPPING, (Effect.REMOVE_ROUTE,)),
+        Event.GAVE_UP: (State.STOPPING, (Effect.TERMINATE,)),
+    },
+}
+
+
+def step(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
+    """
+    The next state, and what must be done to get there.
+
+    Raises:
+        IllegalTransition: *event* cannot happen in *state*; nothing has changed.
+    """
+    try:
+        return TRANSITIONS[state][event]
+    except KeyError:
+        raise IllegalTransition(f"A server that is {state.value} cannot take “{event.value}”.") from None

@@ -1,0 +1,36 @@
+"""
+Who asks: a user (by browser session or token) or a service, with the scopes that count for this request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a principal is."""
+
+    USER = "user"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Somebody identified. `scopes` are expanded and already intersected with the token's, if it came with one."""
+
+    kind: Kind
+    name: str
+    scopes: frozenset[str]
+    #: 0 for services
+    user_id: int = 0
+    admin: bool = False
+    #: browser session; empty with a token
+    session_id: str = ""
+    #: `a<N>` of the token it came with; empty with a session
+    token_id: str = ""
+
+    @property
+    def visit_id(self) -> str:
+        """`sid` of the identity tokens made for it."""
+        return self.session_id or f"token:{self.token_id}"

@@ -1,0 +1,33 @@
+"""
+Roles and services as the configuration declares them (contract f and g).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A named set of scopes, given to users and services."""
+
+    name: str
+    description: str = ""
+    scopes: tuple[str, ...] = ()
+    #: None: not stated (matters for the role `user`, which then is everybody's)
+    users: frozenset[str] | None = None
+    services: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A program that talks to the hub with a token of its own."""
+
+    name: str
+    api_token_hash: str
+    admin: bool = False
+    url: str = ""
+    display: bool = True
+    info: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,80 @@
+"""
+A user's server as the database knows it. Which state follows which is `lifecycle.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from perijove.hub.domain.errors import InvalidServerName
+from perijove.hub.domain.lifecycle import State
+
+#: contract d: 1-30 characters, lower-case letters, digits, single hyphens, begins with a letter
+_SERVER_NAME: Final = re.compile(r"[a-z](?:[a-z0-9]|-(?!-))*(?<!-)")
+MAX_SERVER_NAME: Final = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One server of one user; the default server has the name "". Changed by `replace` and stored by compare-and-swap."""
+
+    id: int
+    user_id: int
+    user_name: str
+    name: str
+    state: State
+    #: grows by one with every start: an effect of an older generation is refused (fencing)
+    generation: int
+    created: datetime
+    display_name: str = ""
+    #: what the spawner needs to find the process again
+    handle: Mapping[str, Any] = field(default_factory=dict)
+    #: origin that the proxy sends requests to, while it runs
+    target: str = ""
+    started_at: datetime | None = None
+    last_activity: datetime | None = None
+    user_options: Mapping[str, Any] = field(default_factory=dict)
+    #: why the last start failed or the last run ended, for the user; empty if it went well
+    failure: str = ""
+    failure_log: tuple[str, ...] = ()
+    #: hub process that drives this server right now, and until when
+    lease_holder: str = ""
+    lease_until: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """`owner/name`: the audience of its identity tokens and the launcher's key."""
+        return f"{self.user_name}/{self.name}"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether users reach it through the proxy."""
+        return self.state is State.READY
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it runs, is coming or is going."""
+        return self.state is not State.STOPPED
+
+    @property
+    def pending(self) -> str | None:
+        """The word that contract d uses for what it waits for: `spawn`, `stop` or None."""
+        if self.state is State.STOPPING:
+            return "stop"
+        return None if self.state in (State.STOPPED, State.READY) else "spawn"
+
+
+def check_server_name(name: str) -> str:
+    """
+    *name*, if it can be a server's name; "" is the default server.
+
+    Raises:
+        InvalidServerName: contract d refuses it.
+    """
+    if name and (len(name) > MAX_SERVER_NAME or not _SERVER_NAME.fullmatch(name)):
+        raise InvalidServerName(f"Invalid server_name: {name!r}")
+    return name

@@ -1,0 +1,46 @@
+"""
+A user, and what a user may be called. Accounts (passwords) are `accounts.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from perijove.hub.domain.errors import InvalidName
+
+#: Longest user name. Longer ones break paths, cookies and unix sockets somewhere.
+MAX_NAME: Final = 64
+_NAME: Final = re.compile(r"[\w][\w.@+-]*", re.UNICODE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Somebody who may sign in. The id is the key; the name is a label."""
+
+    id: int
+    name: str
+    admin: bool
+    created: datetime
+    last_activity: datetime | None = None
+    display_name: str = ""
+
+
+def normalise(name: str) -> str:
+    """*name* as it is stored and compared: NFC, lower case, no outer spaces."""
+    return unicodedata.normalize("NFC", name.strip()).lower()
+
+
+def check(name: str) -> str:
+    """
+    *name*, if it can be a user's name: it becomes a URL segment, a cookie path and a directory.
+
+    Raises:
+        InvalidName: it is empty, too long, only dots, or has a character that breaks one of these.
+    """
+    if not name or len(name) > MAX_NAME or not _NAME.fullmatch(name) or ".." in name:
+        raise InvalidName
+    return name

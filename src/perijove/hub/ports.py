@@ -1,0 +1,291 @@
+"""
+What the use cases need from the world, as Protocols. Adapters are in `store`, `gateways` and `web`;
+each port has a fake that passes the same contract tests.
+
+Only an adapter of `Store` commits: leaving `unit()` without an error commits, with one rolls back.
+No unit is held open across an await on anything but the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from perijove.hub.domain.accounts import Account, AccountState, Invitation
+from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.sessions import Session
+from perijove.hub.domain.tokens import ApiToken
+from perijove.hub.domain.users import User
+from perijove.wire.control import Revocation
+from perijove.wire.routes import Route
+
+UserSort = Literal["id", "-id", "name", "-name", "last_activity", "-last_activity"]
+UserActivity = Literal["active", "ready", "inactive"]
+
+
+class Users(Protocol):
+    """Rows of users."""
+
+    async def by_name(self, name: str) -> User | None: ...
+    async def by_id(self, user_id: int) -> User | None: ...
+    async def page(
+        self,
+        *,
+        offset: int,
+        limit: int,
+        sort: UserSort = "id",
+        name_filter: str = "",
+        names: Iterable[str] | None = None,
+        state: UserActivity | None = None,
+    ) -> tuple[Sequence[User], int]:
+        """One page and the total. *names* restricts to these; *name_filter* is a substring."""
+        ...
+
+    async def add(self, *, name: str, admin: bool, created: datetime, display_name: str = "") -> User:
+        """Raises AlreadyExists."""
+        ...
+
+    async def set_admin(self, user_id: int, *, admin: bool) -> None: ...
+    async def rename(self, user_id: int, name: str) -> None:
+        """Raises AlreadyExists."""
+        ...
+
+    async def delete(self, user_id: int) -> None:
+        """With sessions, tokens, servers and account."""
+        ...
+
+    async def has_admin(self) -> bool: ...
+    async def touch(self, seen: Mapping[str, datetime]) -> None:
+        """Raise `last_activity` of the named users; older times change nothing."""
+        ...
+
+
+class Servers(Protocol):
+    """Rows of servers."""
+
+    async def get(self, user_id: int, name: str) -> Server | None: ...
+    async def by_id(self, server_id: int) -> Server | None: ...
+    async def of_users(self, user_ids: Iterable[int]) -> Sequence[Server]: ...
+    async def in_states(self, states: Iterable[State]) -> Sequence[Server]: ...
+    async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
+        """A STOPPED server of generation 0. Raises AlreadyExists."""
+        ...
+
+    async def swap(self, old: Server, new: Server) -> Server:
+        """Store *new* if the row still has *old*'s state and generation. Raises StaleGeneration."""
+        ...
+
+    async def delete(self, server_id: int) -> None: ...
+    async def touch(self, seen: Mapping[int, datetime]) -> None:
+        """Raise `last_activity` by server id; older times change nothing."""
+        ...
+
+
+class Sessions(Protocol):
+    """Rows of browser sessions."""
+
+    async def by_secret_hash(self, secret_hash: str) -> tuple[Session, User] | None: ...
+    async def by_id(self, session_id: str) -> tuple[Session, User] | None: ...
+    async def of_user(self, user_id: int) -> Sequence[Session]: ...
+    async def add(self, session: Session) -> None: ...
+    async def touch(self, seen: Mapping[str, datetime]) -> None: ...
+    async def delete(self, session_id: str) -> None:
+        """And the tokens bound to it."""
+        ...
+
+    async def delete_expired(self, now: datetime) -> int: ...
+
+
+class Tokens(Protocol):
+    """Rows of API tokens."""
+
+    async def by_prefix(self, prefix: str) -> Sequence[tuple[ApiToken, User]]: ...
+    async def get(self, token_id: int) -> ApiToken | None: ...
+    async def of_user(self, user_id: int) -> Sequence[ApiToken]: ...
+    async def add(
+        self,
+        *,
+        user_id: int,
+        prefix: str,
+        token_hash: str,
+        scopes: Sequence[str],
+        note: str,
+        created: datetime,
+        expires_at: datetime | None = None,
+        session_id: str = "",
+        server: str = "",
+    ) -> ApiToken: ...
+    async def delete(self, token_id: int) -> None: ...
+    async def delete_of_server(self, server_key: str) -> None: ...
+    async def touch(self, seen: Mapping[int, datetime]) -> None: ...
+    async def delete_expired(self, now: datetime) -> int: ...
+
+
+class Accounts(Protocol):
+    """Rows of local accounts and invitations."""
+
+    async def get(self, name: str) -> Account | None: ...
+    async def put(self, account: Account) -> None: ...
+    async def delete(self, name: str) -> None: ...
+    async def in_state(self, state: AccountState) -> Sequence[Account]: ...
+    async def add_invitation(self, invitation: Invitation) -> Invitation:
+        """The id of the argument is ignored; the stored one is in the answer."""
+        ...
+
+    async def invitation(self, code_hash: str) -> Invitation | None: ...
+    async def take_invitation(self, code_hash: str) -> Invitation | None:
+        """Remove and answer it: of two who come at once only one gets it."""
+        ...
+
+    async def invitations(self) -> Sequence[Invitation]: ...
+    async def delete_invitation(self, invitation_id: int) -> None: ...
+    async def delete_expired_invitations(self, now: datetime) -> int: ...
+
+
+class Unit(Protocol):
+    """One transaction."""
+
+    @property
+    def users(self) -> Users: ...
+    @property
+    def servers(self) -> Servers: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def tokens(self) -> Tokens: ...
+    @property
+    def accounts(self) -> Accounts: ...
+
+
+class Store(Protocol):
+    """Where everything is kept that must survive."""
+
+    def unit(self) -> AbstractAsyncContextManager[Unit]:
+        """A transaction; one writer at a time. Raises StoreAway."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises StoreAway if the database does not answer."""
+        ...
+
+
+class ProxyGateway(Protocol):
+    """The proxy's table and door. Every call raises ProxyAway if the proxy does not answer."""
+
+    async def routes(self) -> Mapping[str, Mapping[str, Any]]: ...
+    async def add(self, route: Route) -> None: ...
+    async def remove(self, path: str) -> None: ...
+    async def replace_all(self, routes: Sequence[Route]) -> None: ...
+    async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None: ...
+    async def revoke(self, revocation: Revocation) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpawnPlan:
+    """What the use case knows about a start; the adapter makes the spawner's request of it."""
+
+    server: Server
+    user: User
+    #: JUPYTERHUB_* and PERIJOVE_* (contract a)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A process that exists."""
+
+    #: origin for the proxy: `http+unix://<quoted path>` or `http://host:port`
+    target: str
+    #: JSON that finds it again
+    handle: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """Why a process is gone."""
+
+    message: str
+    log_tail: tuple[str, ...] = ()
+    #: whether somebody had asked for it
+    asked: bool = False
+
+
+class Spawners(Protocol):
+    """
+    Starts, finds and ends processes, by way of a spawner plug-in.
+
+    `launch` is idempotent within a generation: asked again it answers the process that runs.
+    """
+
+    async def launch(self, plan: SpawnPlan) -> Running:
+        """Raises LaunchFailed or LauncherAway."""
+        ...
+
+    async def poll(self, server: Server) -> Exit | None:
+        """None while it runs. Raises LauncherAway when that cannot be told."""
+        ...
+
+    async def terminate(self, server: Server) -> None:
+        """Ask it to go; answers when it is gone. Idempotent. Raises LauncherAway."""
+        ...
+
+    def exits(self) -> AsyncIterator[tuple[str, int, Exit]]:
+        """(key, generation, why) of every server that ends, as it ends; reconnects by itself."""
+        ...
+
+    def progress(self, server: Server) -> AsyncIterator[tuple[int, str]]:
+        """(percent, message) from the spawner while it launches; may be empty."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticated:
+    """Somebody whom the sign-in method vouches for."""
+
+    #: normalised user name
+    name: str
+    #: None: the method does not say; else it decides
+    admin: bool | None = None
+    display_name: str = ""
+
+
+class SignInMethod(Protocol):
+    """The configured authenticator, behind its allow and block rules."""
+
+    async def sign_in(self, form: Mapping[str, str]) -> Authenticated:
+        """
+        Judge the fields of the sign-in form.
+
+        Raises:
+            WrongCredentials: the credentials are wrong.
+            NotAllowed: they are right, but this person may not enter.
+            AwaitingApproval: an administrator must approve the account first.
+        """
+        ...
+
+
+class PasswordHasher(Protocol):
+    """Slow on purpose; runs outside the event loop."""
+
+    async def hash(self, password: str) -> str: ...
+    async def verify(self, password_hash: str, password: str) -> bool: ...
+
+
+class IdentitySigner(Protocol):
+    """Signs identity tokens."""
+
+    def sign(self, claims: Mapping[str, Any]) -> str: ...
+    @property
+    def public_jwks(self) -> Sequence[Mapping[str, Any]]: ...
+
+
+class Prober(Protocol):
+    """Finds out whether a server answers HTTP."""
+
+    async def wait_until_answers(self, target: str, path: str, *, timeout: float) -> bool:
+        """Whether GET *path* at *target* gave any status below 500 within *timeout* seconds."""
+        ...
