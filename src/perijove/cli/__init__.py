@@ -1,0 +1,3 @@
+"""
+Arguments in, one composition root called. No decisions are made here.
+"""

@@ -2,10 +2,11 @@
 What the proxy asks the hub about the door. All are POST with JSON, below the hub's prefix, and
 carry `Authorization: token <CONFIGPROXY_AUTH_TOKEN>`; anything else is answered 403.
 
-| path | body | answer |
-|---|---|---|
-| `…/_door/exchange` | `{"token": "<hub API token>", "audience": "ada/"}` | 200 `{"identity": "<JWT>", "expires_in": s}`; 403 `{"reason": …}` |
-| `…/_door/recheck` | `{"visits": [{"sid": …, "user": …, "audience": …}, …]}` at most 1000 | 200 `{"refused": [{"sid", "user", "audience"}, …]}` |
+`…/_door/exchange`
+    `{"token": "<hub API token>", "audience": "ada/"}`; answers 200 `{"identity": "<JWT>", "expires_in": s}` or
+    403 `{"reason": …}`.
+`…/_door/recheck`
+    `{"visits": [{"sid": …, "user": …, "audience": …}, …]}`, at most 1000; answers 200 `{"refused": [visit, …]}`.
 
 `GET …/enter?server=<audience>&next=<path>` is where the proxy sends a navigation that has no valid token.
 """

@@ -1,0 +1,149 @@
+"""
+Reads the whole configuration for the commands that need it: file, flags, plug-in classes.
+
+The composition of `config`, `spawners` and `authenticators`: only here are all three in sight.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from traitlets.config import Config, Configurable
+
+from perijove.authenticators.base import Authenticator
+from perijove.authenticators.registry import authenticators, find_authenticator
+from perijove.config.check import Known, build, check_names
+from perijove.config.errors import WrongValue
+from perijove.config.settings import HubSettings, Paths, ServerPolicy, SignInPolicy
+from perijove.config.sources import (
+    DEFAULT_FILE,
+    default_runtime_dir,
+    default_state_dir,
+    merged,
+    process_environment,
+    read_file,
+    read_flags,
+)
+from perijove.config.traits import Perijove
+from perijove.config.urls import BindUrl
+from perijove.spawners.base import Spawner
+from perijove.spawners.registry import find_spawner, spawners
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Everything that was configured, checked."""
+
+    config: Config
+    file: Path | None
+    #: the words that make the same configuration again in a child process
+    words: tuple[str, ...]
+    perijove: Perijove
+    authenticator: Authenticator
+    #: one per server is made of it; this one shows its values and carries those the hub needs
+    spawner: Spawner
+    paths: Paths
+
+    @property
+    def bind(self) -> BindUrl:
+        """Where the proxy listens."""
+        return BindUrl.of(self.perijove)
+
+
+def load(file: Path | None, flags: Sequence[str]) -> Configuration:
+    """
+    Read *file* (or `perijove_config.py` here, if there is one) and *flags*; check every name and value.
+
+    Raises:
+        ConfigError: with the file, the line and what to write instead.
+    """
+    if file is None and Path(DEFAULT_FILE).is_file():
+        file = Path(DEFAULT_FILE)
+    file = file.resolve() if file else None
+    config = merged(read_file(file) if file else Config(), read_flags(flags))
+    perijove = build(Perijove, _only(config, "Perijove"), file=file)
+    authenticator_class = _find(find_authenticator, "authenticator_class", perijove)
+    spawner_class = _find(find_spawner, "spawner_class", perijove)
+    check_names(config, known_classes(authenticator_class, spawner_class), file=file)
+    return Configuration(
+        config=config,
+        file=file,
+        words=(*(("-f", str(file)) if file else ()), *flags),
+        perijove=perijove,
+        authenticator=build(authenticator_class, config, file=file),
+        spawner=build(spawner_class, config, file=file),
+        paths=_paths(perijove),
+    )
+
+
+def _only(config: Config, section: str) -> Config:
+    return Config({section: config[section]}) if section in config else Config()
+
+
+def _find(finder: Any, trait: str, perijove: Perijove) -> Any:
+    try:
+        return finder(getattr(perijove, trait))
+    except LookupError as exc:
+        raise WrongValue(f"c.Perijove.{trait}: {exc.args[0]}") from exc
+
+
+def known_classes(*chosen: type[Configurable]) -> Known:
+    """Class name → class, for everything that may be configured; bases before those who inherit."""
+    classes: list[type[Configurable]] = [Perijove]
+    for cls in (*authenticators().values(), *spawners().values(), *chosen):
+        lineage = [c for c in reversed(cls.__mro__) if issubclass(c, Authenticator | Spawner)]
+        classes += [c for c in lineage if c not in classes]
+    return {cls.__name__: cls for cls in classes}
+
+
+def _paths(perijove: Perijove) -> Paths:
+    environ, uid = process_environment(), os.getuid()
+    return Paths(
+        state=Path(perijove.state_dir).resolve() if perijove.state_dir else default_state_dir(environ, uid=uid),
+        runtime=Path(perijove.runtime_dir).resolve() if perijove.runtime_dir else default_runtime_dir(environ, uid=uid),
+    )
+
+
+def hub_settings(configuration: Configuration, *, control_token: str) -> HubSettings:
+    """What the hub is told."""
+    p, spawner = configuration.perijove, configuration.spawner
+    bind = configuration.bind
+    connect = p.hub_connect_url.rstrip("/") or f"http://{p.hub_ip or '127.0.0.1'}:{p.hub_port}"
+    return HubSettings(
+        base_url=bind.base_url,
+        public_url=p.public_url,
+        api_url=f"{connect}{bind.base_url}hub/api",
+        db_url=p.db_url or f"sqlite:///{configuration.paths.database}",
+        paths=configuration.paths,
+        control_token=control_token,
+        sign_in=SignInPolicy(allow_signup=p.allow_signup, session_days=p.cookie_max_age_days),
+        servers=ServerPolicy(
+            start_timeout=spawner.start_timeout,
+            http_timeout=spawner.http_timeout,
+            poll_seconds=spawner.poll_interval,
+            default_url=spawner.default_url or "/lab",
+            concurrent_spawn_limit=p.concurrent_spawn_limit,
+            active_server_limit=p.active_server_limit,
+            allow_named_servers=p.allow_named_servers,
+            named_server_limit_per_user=p.named_server_limit_per_user,
+        ),
+        admin_users=frozenset(p.admin_users) | frozenset(configuration.authenticator.admin_users),
+        load_roles=p.load_roles,
+        services=p.services,
+        token_expires_in_max_seconds=p.token_expires_in_max_seconds,
+        api_page_default_limit=p.api_page_default_limit,
+        api_page_max_limit=p.api_page_max_limit,
+        authenticate_prometheus=p.authenticate_prometheus,
+        cleanup_servers=p.cleanup_servers,
+        redirect_to_server=p.redirect_to_server,
+    )
+
+
+def self_command() -> tuple[str, ...]:
+    """The words that run perijove again with this very interpreter."""
+    return (sys.executable, "-m", "perijove")

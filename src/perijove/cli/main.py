@@ -1,0 +1,51 @@
+"""
+The command `perijove`. Without a subcommand it runs everything in the foreground (`serve.py`).
+
+A part's command is imported only when it is asked for, so that each process loads its own part alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+from perijove import __version__
+
+#: subcommand → module with a click command of that name
+_COMMANDS: Final = {
+    "serve": "perijove.cli.serve",
+    "hub": "perijove.cli.hub",
+    "proxy": "perijove.cli.proxy",
+    "launcher": "perijove.cli.launcher",
+}
+_DEFAULT: Final = "serve"
+
+
+class _PartsGroup(click.Group):
+    """Finds subcommands by name; words that are none of them belong to `serve`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[name]), name)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in _COMMANDS and args[0] not in {"--help", "-h", "--version"}):
+            args = [_DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_PartsGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="perijove")
+def main() -> None:
+    """
+    Multi-user notebooks: people sign in and are in JupyterLab, in a server of their own.
+
+    Without a command, `perijove` runs everything in the foreground; `perijove serve --help` has its options.
+    """

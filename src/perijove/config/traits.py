@@ -1,0 +1,88 @@
+"""
+The names an administrator writes under `c.Perijove`, or with the same names under `c.JupyterHub`.
+
+Names, types and defaults follow contract section j where JupyterHub has the feature. A trait stands
+here only if it does something: an option that does nothing would be a lie.
+"""
+
+from __future__ import annotations
+
+from traitlets import Bool, Dict, Enum, Float, Int, List, Set, Unicode, validate
+from traitlets.config import Configurable
+
+
+class Perijove(Configurable):
+    """The deployment as a whole."""
+
+    ip = Unicode("127.0.0.1", help="Address the proxy listens on; empty for all interfaces.").tag(config=True)
+    port = Int(8000, min=1, max=65535, help="Port the proxy listens on.").tag(config=True)
+    bind_url = Unicode(
+        "", help="Public URL the proxy listens on, for instance http://:8000/jupyter/; replaces ip, port and base_url."
+    ).tag(config=True)
+    base_url = Unicode("/", help="URL prefix of the whole deployment; the hub is at base_url + hub/.").tag(config=True)
+    public_url = Unicode(
+        "", help="Full public URL including base_url, when another proxy stands in front; gives full_url fields."
+    ).tag(config=True)
+    hub_ip = Unicode("127.0.0.1", help="Address at which servers reach the hub's API.").tag(config=True)
+    hub_port = Int(8081, min=1, max=65535, help="Port at which servers reach the hub's API.").tag(config=True)
+    hub_connect_url = Unicode(
+        "", help="URL at which servers reach the hub, if not http://hub_ip:hub_port; hub/api is appended to it."
+    ).tag(config=True)
+
+    state_dir = Unicode(
+        "", help="Database, keys, logs. Default: /var/lib/perijove as root, else $XDG_STATE_HOME/perijove."
+    ).tag(config=True)
+    runtime_dir = Unicode("", help="Sockets. Default: /run/perijove as root, else $XDG_RUNTIME_DIR/perijove.").tag(
+        config=True
+    )
+    db_url = Unicode("", help="SQLAlchemy database URL. Default: an SQLite file in state_dir.").tag(config=True)
+    pid_file = Unicode("", help="File that the process id is written to.").tag(config=True)
+    hub_user = Unicode("perijove-hub", help="System user that the hub runs as when started by root.").tag(config=True)
+    proxy_user = Unicode("perijove-proxy", help="System user that the proxy runs as when started by root.").tag(
+        config=True
+    )
+
+    authenticator_class = Unicode(
+        "native", help="How people sign in: a name (native, dummy, or a plug-in's) or an import path."
+    ).tag(config=True)
+    spawner_class = Unicode(
+        "local", help="How servers are started: a name (local, or a plug-in's) or an import path."
+    ).tag(config=True)
+    admin_users = Set(
+        Unicode(), help="Names that are administrators from the start (same as c.Authenticator.admin_users)."
+    ).tag(config=True)
+    allow_signup = Bool(
+        True,
+        help="Whether strangers may ask for a local account; an administrator approves it.",
+    ).tag(config=True)
+    cookie_max_age_days = Float(14.0, min=0.001, help="Days a sign-in lasts.").tag(config=True)
+
+    load_roles = List(Dict(), help="Roles to define and assign: name, description, scopes, users, services.").tag(
+        config=True
+    )
+    services = List(Dict(), help="Programs with a token of their own: name, api_token, admin, url, display, info.").tag(
+        config=True
+    )
+    token_expires_in_max_seconds = Int(0, min=0, help="Longest life of an API token; 0 is no limit.").tag(config=True)
+    api_page_default_limit = Int(50, min=1, help="Page size of paginated answers.").tag(config=True)
+    api_page_max_limit = Int(200, min=1, help="Largest page size.").tag(config=True)
+    authenticate_prometheus = Bool(True, help="Whether /hub/metrics needs the scope read:metrics.").tag(config=True)
+
+    allow_named_servers = Bool(False, help="Whether users may have several servers.").tag(config=True)
+    named_server_limit_per_user = Int(0, min=0, help="Most named servers of one user; 0 is no limit.").tag(config=True)
+    concurrent_spawn_limit = Int(100, min=1, help="Most starts at once; further ones wait in line.").tag(config=True)
+    active_server_limit = Int(0, min=0, help="Most active servers; 0 is no limit.").tag(config=True)
+    redirect_to_server = Bool(True, help="Whether sign-in leads to one's server rather than to /hub/home.").tag(
+        config=True
+    )
+    cleanup_servers = Bool(True, help="Whether servers are stopped when perijove is stopped in order.").tag(config=True)
+
+    log_level = Enum(["debug", "info", "warning", "error"], "info", help="Least severe log level shown.").tag(
+        config=True
+    )
+    log_format = Enum(["console", "json"], "console", help="Log lines for people or for machines.").tag(config=True)
+
+    @validate("base_url")
+    def _both_slashes(self, proposal: dict[str, str]) -> str:
+        inner = proposal["value"].strip("/")
+        return f"/{inner}/" if inner else "/"

@@ -1,0 +1,70 @@
+"""
+What the operating system offers for this process: its parent's death, its user, its inherited sockets.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def die_with_parent(signum: int = signal.SIGTERM) -> None:
+    """
+    Ask for *signum* when the parent dies. A change of user forgets it, so call this after one (prctl(2)).
+    """
+    _prctl(_PR_SET_PDEATHSIG, signum)
+
+
+def become_subreaper() -> None:
+    """Orphaned descendants become this process's children instead of init's."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def become_user(*, uid: int, gid: int, groups: Sequence[int]) -> None:
+    """Give up root for good: groups first, then gid, then uid; real, effective and saved."""
+    os.setgroups(list(groups))
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def inherited_sockets(environ: Mapping[str, str], variable: str) -> dict[str, socket.socket]:
+    """
+    Listening sockets that the parent handed down, by name; none if *variable* is not set.
+
+    Raises:
+        ValueError: the variable is not `name=fd,name=fd`.
+    """
+    sockets: dict[str, socket.socket] = {}
+    for item in filter(None, environ.get(variable, "").split(",")):
+        name, separator, number = item.partition("=")
+        if not separator or not number.isdecimal():
+            raise ValueError(f"{variable} must be name=fd,name=fd")
+        sockets[name] = socket.socket(fileno=int(number))
+        sockets[name].setblocking(False)
+        os.set_inheritable(int(number), False)
+    return sockets
+
+
+def notify_parent(environ: Mapping[str, str], variable: str, line: str) -> None:
+    """Write *line* to the parent's pipe, if it gave one, and close it."""
+    number = environ.get(variable, "")
+    if number.isdecimal():
+        os.write(int(number), line.encode() + b"\n")
+        os.close(int(number))

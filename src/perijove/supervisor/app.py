@@ -1,0 +1,152 @@
+"""
+The supervisor's loop: start every part, start again whichever dies, end all in order.
+
+Order of ending: the hub first, because it ends the servers and needs the launcher for that; then the proxy,
+so that people see the hub's last word; the launcher last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from perijove.kit.process import become_subreaper
+from perijove.kit.tasks import TaskGroup
+from perijove.supervisor.part import Child
+from perijove.supervisor.plan import RECOVERED_AFTER, Part, pause_before_restart
+from perijove.wire.supervision import EXIT_UNUSABLE
+
+log = structlog.get_logger(__name__)
+
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What to run and what to say about it."""
+
+    #: in the order of starting; ended in the order of `stop_order`
+    parts: Sequence[Part]
+    stop_order: Sequence[str]
+    sockets: Mapping[str, socket.socket]
+    environ: Mapping[str, str] = field(repr=False)
+    #: what people type into a browser, without a trailing slash
+    public_origin: str
+    #: writes one line for the operator
+    say: Callable[[str], None]
+
+
+class Supervisor:
+    """Runs a `Deployment` until it is told to stop."""
+
+    def __init__(self, deployment: Deployment, *, tasks: TaskGroup) -> None:
+        self._deployment = deployment
+        self._tasks = tasks
+        self._children: dict[str, Child] = {}
+        self._stopping = asyncio.Event()
+        self._status = 0
+        self._interrupts = 0
+
+    async def run(self) -> int:
+        """Answers the exit status: 0 after a stop in order, else that of the part which cannot run."""
+        loop = asyncio.get_running_loop()
+        become_subreaper()
+        for signum in _STOP_SIGNALS:
+            loop.add_signal_handler(signum, self._interrupted)
+        loop.add_signal_handler(signal.SIGCHLD, self._reap_adopted)
+        for part in self._deployment.parts:
+            self._tasks.start(part.name, self._keep_running(part))
+        await self._stopping.wait()
+        await self._stop_all()
+        return self._status
+
+    def _interrupted(self) -> None:
+        self._interrupts += 1
+        self._stopping.set()
+        if self._interrupts > 1:
+            self._deployment.say("Stopping at once.")
+            for child in self._children.values():
+                child.signal(signal.SIGKILL)
+
+    async def _keep_running(self, part: Part) -> None:
+        deaths = 0
+        while not self._stopping.is_set():
+            started = asyncio.get_running_loop().time()
+            child = Child.start(part, self._deployment.sockets, self._deployment.environ)
+            self._children[part.name] = child
+            log.debug("part.started", part=part.name, pid=child.pid)
+            self._tasks.start(f"{part.name}-ready", self._announce(part, child, first=deaths == 0))
+            status = await child.ended
+            self._reap_adopted()
+            if self._stopping.is_set():
+                return
+            if status == EXIT_UNUSABLE:
+                # It has said what is wrong; starting it again would only say it again.
+                self._status = status
+                self._stopping.set()
+                return
+            ran = asyncio.get_running_loop().time() - started
+            deaths = 1 if ran > RECOVERED_AFTER else deaths + 1
+            pause = pause_before_restart(deaths)
+            log.warning("part.died", part=part.name, pid=child.pid, status=status, restart_in=round(pause, 2))
+            await asyncio.sleep(pause)
+
+    async def _announce(self, part: Part, child: Child, *, first: bool) -> None:
+        line = await child.ready
+        if not line:
+            return
+        notice = json.loads(line)
+        if not first:
+            log.info("part.restarted", part=part.name, pid=child.pid)
+        if part.name == "hub" and first:
+            self._deployment.say(f"perijove is at {self._deployment.public_origin}/")
+        link = notice.get("first_admin", "")
+        if link:
+            self._deployment.say(
+                "There is no administrator yet. This link makes one; it works once and ends in an hour:\n\n"
+                f"    {self._deployment.public_origin}{link}\n"
+            )
+
+    async def _stop_all(self) -> None:
+        say = self._deployment.say
+        parts = {part.name: part for part in self._deployment.parts}
+        for name in self._deployment.stop_order:
+            child = self._children.get(name)
+            if child is None or child.ended.done():
+                continue
+            say(f"Stopping the {name} …")
+            patience = parts[name].stop_timeout
+
+            def too_slow(name: str = name, patience: float = patience) -> None:
+                say(f"The {name} did not end within {patience:.0f} s; ending it by force.")
+
+            await child.stop(patience, on_kill=too_slow)
+        say("perijove has stopped.")
+
+    def _reap_adopted(self) -> None:
+        """
+        Bury orphans that became ours: servers of a launcher that died. Parts are left to their own pidfd.
+        """
+        ours = {child.pid for child in self._children.values() if not child.ended.done()}
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None or found.si_pid in ours:
+                return
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+
+async def supervise(deployment: Deployment) -> int:
+    """Run *deployment* until SIGINT or SIGTERM; answers the exit status."""
+    async with TaskGroup("supervisor") as tasks:
+        return await Supervisor(deployment, tasks=tasks).run()

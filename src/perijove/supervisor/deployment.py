@@ -1,0 +1,172 @@
+"""
+From what was configured to what is run: system users, folders, sockets, and the words of each part.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import perijove
+from perijove.config.settings import Paths
+from perijove.supervisor.accounts import check_interpreter, folder, lock, service_user, socket_group
+from perijove.supervisor.app import Deployment
+from perijove.supervisor.plan import Identity, Part
+from perijove.supervisor.sockets import listen_tcp, listen_unix
+from perijove.wire.control import AUTH_TOKEN_VARIABLE
+from perijove.wire.supervision import API, CONTROL, HUB, LAUNCHER, PUBLIC
+
+#: The hub needs this long to end many servers in order.
+_HUB_STOP_TIMEOUT: Final = 60.0
+#: Runs perijove again with this interpreter. -P: never import from the working directory, which anybody may own.
+SELF: Final = (sys.executable, "-P", "-m", "perijove")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorSettings:
+    """What the supervisor is told."""
+
+    paths: Paths
+    #: where browsers come in
+    ip: str
+    port: int
+    public_origin: str
+    base_url: str
+    #: where servers reach the hub
+    hub_ip: str
+    hub_port: int
+    hub_user: str
+    proxy_user: str
+    log_level: str
+    log_format: str
+    #: words that make the hub read the same configuration
+    configuration_words: tuple[str, ...]
+    environ: Mapping[str, str] = field(repr=False)
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Owners:
+    """System users of the parts; None of them when perijove is not root."""
+
+    hub: Identity | None
+    proxy: Identity | None
+    socket_gid: int | None
+
+
+def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
+    """
+    Make everything that must exist before a part runs.
+
+    Args:
+        settings: what was configured.
+        held: keeps the lock and the sockets open.
+
+    Raises:
+        StartError: in words for the operator.
+    """
+    root = os.geteuid() == 0
+    if root:
+        check_interpreter(Path(sys.executable), Path(perijove.__file__).parent)
+    owners = _owners(settings) if root else _Owners(hub=None, proxy=None, socket_gid=None)
+    _make_folders(settings.paths, owners)
+    held.enter_context(lock(settings.paths.runtime / "perijove.lock"))
+    gid = owners.socket_gid
+    sockets = {
+        PUBLIC: listen_tcp(settings.ip, settings.port, trait="port"),
+        API: listen_tcp(settings.hub_ip, settings.hub_port, trait="Perijove.hub_port"),
+        HUB: listen_unix(settings.paths.hub_socket, gid=gid),
+        CONTROL: listen_unix(settings.paths.control_socket, gid=gid),
+        LAUNCHER: listen_unix(settings.paths.launcher_socket, gid=gid),
+    }
+    for listener in sockets.values():
+        held.enter_context(listener)
+    return Deployment(
+        parts=_parts(settings, owners),
+        stop_order=("hub", "proxy", "launcher"),
+        sockets=sockets,
+        environ=settings.environ,
+        public_origin=settings.public_origin,
+        say=settings.say,
+    )
+
+
+def _owners(settings: SupervisorSettings) -> _Owners:
+    return _Owners(
+        hub=service_user(settings.hub_user),
+        proxy=service_user(settings.proxy_user),
+        socket_gid=socket_group(),
+    )
+
+
+def _make_folders(paths: Paths, owners: _Owners) -> None:
+    # With root, other users pass through (but cannot list) on the way to what is theirs.
+    passage = 0o700 if owners.hub is None else 0o711
+    folder(paths.state, mode=passage)
+    folder(paths.runtime, mode=passage)
+    for name, owner in (("hub", owners.hub), ("proxy", owners.proxy)):
+        folder(paths.state / name, mode=0o700, uid=owner.uid if owner else -1, gid=owner.gid if owner else -1)
+    for name in ("hub", "proxy", "launcher"):
+        folder(
+            paths.runtime / name,
+            mode=0o700 if owners.socket_gid is None else 0o750,
+            gid=-1 if owners.socket_gid is None else owners.socket_gid,
+        )
+
+
+def _parts(settings: SupervisorSettings, owners: _Owners) -> tuple[Part, ...]:
+    token = {AUTH_TOKEN_VARIABLE: secrets.token_hex(32)}
+    return (
+        Part(name="launcher", argv=_launcher_words(settings, owners), sockets=(LAUNCHER,)),
+        Part(
+            name="hub",
+            # The hub reads the configuration as root, then becomes its own user: the file may be root's secret.
+            argv=(*SELF, "hub", *settings.configuration_words),
+            sockets=(HUB, API),
+            environment=token,
+            stop_timeout=_HUB_STOP_TIMEOUT,
+        ),
+        Part(
+            name="proxy",
+            argv=_proxy_words(settings),
+            sockets=(PUBLIC, CONTROL),
+            environment=token,
+            identity=owners.proxy,
+        ),
+    )
+
+
+def _launcher_words(settings: SupervisorSettings, owners: _Owners) -> tuple[str, ...]:
+    hub_uid = owners.hub.uid if owners.hub else os.getuid()
+    return (
+        *SELF,
+        "launcher",
+        *("--socket", str(settings.paths.launcher_socket)),
+        *("--hub-uid", str(hub_uid)),
+        *("--socket-gid", str(os.getgid() if owners.socket_gid is None else owners.socket_gid)),
+        *("--runtime-dir", str(settings.paths.runtime)),
+        *("--state-dir", str(settings.paths.state)),
+        *("--log-level", settings.log_level),
+    )
+
+
+def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
+    hub = f"http+unix://{quote(str(settings.paths.hub_socket), safe='')}"
+    prefix = f"{settings.base_url}hub/"
+    return (
+        *SELF,
+        "proxy",
+        *("--default-target", hub),
+        *("--error-target", f"{hub}{prefix}error"),
+        *("--hub-url", f"{hub}{prefix}"),
+        *("--enter-path", f"{prefix}enter"),
+        *("--snapshot", str(settings.paths.route_snapshot)),
+        *("--log-level", settings.log_level),
+    )

@@ -1,0 +1,24 @@
+"""
+What the supervisor and its parts tell each other: inherited sockets down, one line of JSON up.
+
+The supervisor binds every listening socket once and hands it down, so that a part that dies and comes back
+finds its connections waiting in the backlog. `PERIJOVE_LISTEN_FDS` is `name=fd,name=fd`.
+A part that serves writes one line to `PERIJOVE_NOTIFY_FD`: `{"ready": true, …}`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LISTEN_FDS_VARIABLE: Final = "PERIJOVE_LISTEN_FDS"
+NOTIFY_FD_VARIABLE: Final = "PERIJOVE_NOTIFY_FD"
+
+#: names of inherited sockets
+PUBLIC: Final = "public"
+CONTROL: Final = "control"
+HUB: Final = "hub"
+API: Final = "api"
+LAUNCHER: Final = "launcher"
+
+#: exit status of a part whose configuration or database must be mended first: restarting it is no use
+EXIT_UNUSABLE: Final = 78  # EX_CONFIG of sysexits.h

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from perijove.config.check import build
+from perijove.config.errors import WrongValue
+from perijove.config.sources import read_flags
+from perijove.config.traits import Perijove
+from perijove.config.urls import BindUrl
+
+
+def bind(*flags: str) -> BindUrl:
+    return BindUrl.of(build(Perijove, read_flags(flags), file=None))
+
+
+def test_by_default_only_this_machine_is_served() -> None:
+    assert bind() == BindUrl(ip="127.0.0.1", port=8000, base_url="/")
+    assert bind().origin == "http://127.0.0.1:8000"
+
+
+def test_bind_url_replaces_ip_port_and_base_url() -> None:
+    found = bind("--Perijove.bind_url=http://:9000/jupyter", "--Perijove.port=1234")
+
+    assert found == BindUrl(ip="", port=9000, base_url="/jupyter/")
+
+
+@pytest.mark.parametrize("url", ["https://:8000/", "ftp://x/", "http://x:99999/", "http://x/?a=b", "nonsense"])
+def test_a_bind_url_that_cannot_be_served_is_refused(url: str) -> None:
+    with pytest.raises(WrongValue, match="bind_url"):
+        bind(f"--Perijove.bind_url={url}")
+
+
+@pytest.mark.parametrize(
+    ("ip", "origin"),
+    [("0.0.0.0", "http://127.0.0.1:8000"), ("::", "http://127.0.0.1:8000"), ("::1", "http://[::1]:8000")],
+)
+def test_the_printed_address_is_one_that_can_be_opened(ip: str, origin: str) -> None:
+    assert bind(f"--Perijove.ip={ip}").origin == origin
+
+
+@pytest.mark.parametrize("written", ["jupyter", "/jupyter", "jupyter/", "/jupyter/"])
+def test_base_url_always_has_both_slashes(written: str) -> None:
+    assert bind(f"--Perijove.base_url={written}").base_url == "/jupyter/"

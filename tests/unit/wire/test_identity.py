@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perijove.wire.identity import FULL_ACCESS, IdentityClaims
+
+CLAIMS = IdentityClaims(sub="ada", sid="s", aud="ada/", scope=FULL_ACCESS, name="Ada", iat=1, exp=2, jti="j")
+
+
+def test_claims_survive_the_wire() -> None:
+    assert IdentityClaims.from_claims(CLAIMS.to_claims()) == CLAIMS
+
+
+def test_claims_of_a_later_version_are_read() -> None:
+    """
+    The law of the file: readers ignore what they do not know.
+    """
+    assert IdentityClaims.from_claims({**CLAIMS.to_claims(), "later": True}) == CLAIMS
+
+
+@pytest.mark.parametrize("change", [{"iss": "other"}, {"sub": 1}, {"exp": "2"}, {"scope": ["read"]}, {"name": None}])
+def test_claims_of_another_shape_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        IdentityClaims.from_claims({**CLAIMS.to_claims(), **change})
+
+
+@pytest.mark.parametrize("missing", ["sub", "sid", "aud", "scope", "name", "iat", "exp", "jti", "iss"])
+def test_a_missing_claim_is_refused(missing: str) -> None:
+    claims = CLAIMS.to_claims()
+    del claims[missing]
+
+    with pytest.raises(ValueError, match=r"."):
+        IdentityClaims.from_claims(claims)
