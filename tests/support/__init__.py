@@ -1,0 +1,3 @@
+"""
+What several kinds of tests need: a real perijove, started and stopped.
+"""

@@ -1,0 +1,202 @@
+"""
+A real perijove on free ports of loopback, with folders and system users of its own.
+
+Every process it starts is ended by pid, every system user it makes is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import httpx
+import psutil
+
+T = TypeVar("T")
+
+#: Names of system users that tests make begin with it, so that they can be removed.
+USER_PREFIX: Final = "pjtest-"
+#: Seconds for anything that should happen soon; long, because machines that run tests are busy.
+PATIENCE: Final = 30.0
+_LINK: Final = re.compile(r"(http://\S+/hub/welcome\?key=\S+)")
+
+
+def eventually(what: Callable[[], T], *, within: float = PATIENCE) -> T:
+    """The first true answer of *what*; the last answer or error fails the test."""
+    deadline = time.monotonic() + within
+    while True:
+        error: Exception | None = None
+        try:
+            answer = what()
+        except (AssertionError, httpx.HTTPError, OSError, psutil.Error, LookupError) as exc:
+            error = exc
+        else:
+            if answer:
+                return answer
+        if time.monotonic() > deadline:
+            raise error or AssertionError(f"not true within {within} s")
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Site:
+    """One perijove, from start to stop."""
+
+    def __init__(self, folder: Path, config: str, *, words: tuple[str, ...] = ()) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.hub_port = free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.state = folder / "state"
+        self.runtime = folder / "run"
+        self.config = folder / "config.py"
+        self.config.write_text(self._settings() + config, encoding="utf-8")
+        self._words = words
+        self._output = folder / "output.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _settings(self) -> str:
+        return (
+            f"c.Perijove.state_dir = {str(self.state)!r}\n"
+            f"c.Perijove.runtime_dir = {str(self.runtime)!r}\n"
+            f"c.Perijove.port = {self.port}\n"
+            f"c.Perijove.hub_port = {self.hub_port}\n"
+            f"c.Perijove.hub_user = {USER_PREFIX + 'hub'!r}\n"
+            f"c.Perijove.proxy_user = {USER_PREFIX + 'proxy'!r}\n"
+            f"c.LocalSpawner.system_user_prefix = {USER_PREFIX!r}\n"
+        )
+
+    def start(self, *, wait: bool = True) -> None:
+        """Run `perijove`; with *wait* until it says where it is."""
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "perijove", "-f", str(self.config), *self._words],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                env=_environment(self.folder),
+                start_new_session=True,
+            )
+        if wait:
+            eventually(self._is_up)
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise SystemExit(f"perijove ended:\n{self.output}")
+        return f"perijove is at {self.origin}/" in self.output
+
+    @property
+    def output(self) -> str:
+        """What it wrote to the terminal so far."""
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def first_admin_link(self) -> str:
+        """The one-time link that it printed."""
+        return eventually(lambda: _LINK.findall(self.output))[-1]
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's."""
+        assert self._process is not None
+        return self._process.pid
+
+    def part(self, name: str) -> psutil.Process:
+        """The process of the part *name*: hub, proxy or launcher."""
+        for child in psutil.Process(self.pid).children():
+            with suppress(psutil.Error):
+                if name in child.cmdline():
+                    return child
+        raise LookupError(name)
+
+    def kill_part(self, name: str) -> int:
+        """SIGKILL it; answers the pid that was."""
+        process = self.part(name)
+        process.send_signal(signal.SIGKILL)
+        return process.pid
+
+    def wait_for_new_part(self, name: str, old_pid: int) -> None:
+        """Until another process has taken its place."""
+        eventually(lambda: self.part(name).pid != old_pid)
+
+    def interrupt(self) -> int:
+        """Ctrl-C, and wait; answers the exit status."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(timeout=90)
+
+    def kill(self) -> None:
+        """SIGKILL the supervisor."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=PATIENCE)
+
+    def wait(self) -> int:
+        """Until it ends by itself; answers the exit status."""
+        assert self._process is not None
+        return self._process.wait(timeout=PATIENCE)
+
+    def close(self) -> None:
+        """End it in order if it still runs, then whatever is left of it, by pid."""
+        if self._process is not None and self._process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                self.interrupt()
+        marker = str(self.folder)
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if process.pid != os.getpid() and marker in _traces(process):
+                    process.kill()
+
+
+def _traces(process: psutil.Process) -> str:
+    fds = " ".join(item.path for item in process.open_files())
+    return " ".join([*process.cmdline(), *process.environ().values(), fds])
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH", "HOME") if name in os.environ}
+    return {**kept, "XDG_RUNTIME_DIR": str(folder), "TMPDIR": "/tmp"}
+
+
+def remove_system_users() -> None:
+    """Every system user whose name begins with `USER_PREFIX`, with home."""
+    if os.geteuid() != 0:
+        return
+    for entry in pwd.getpwall():
+        if entry.pw_name.startswith(USER_PREFIX):
+            subprocess.run(["userdel", "--remove", "--force", entry.pw_name], capture_output=True, check=False)
+
+
+@contextmanager
+def running_site(config: str = "", *, words: tuple[str, ...] = ()) -> Iterator[Site]:
+    """A perijove that is up; stopped and removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="pj-", dir="/tmp"))
+    # Users' servers pass through on the way to their sockets.
+    folder.chmod(0o755)
+    site = Site(folder, config, words=words)
+    try:
+        site.start()
+        yield site
+    finally:
+        site.close()
+        shutil.rmtree(folder, ignore_errors=True)
