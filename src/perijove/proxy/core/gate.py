@@ -129,9 +129,14 @@ class Gate:
             exchanged = self._exchanged.get((token, audience))
             if exchanged is None or exchanged.until < now:
                 return AskHub(token=token)
-            claims = self._admit(exchanged.identity, audience, now) if exchanged.identity else None
-            if claims is not None:
-                return Allow(identity=exchanged.identity, claims=claims, target=target)
+            if exchanged.identity:
+                claims = self._admit(exchanged.identity, audience, now)
+                # Revoked or expired since: the token itself may still be good.
+                return (
+                    Allow(identity=exchanged.identity, claims=claims, target=target)
+                    if claims
+                    else AskHub(token=token)
+                )
         return self._decide_by_cookie(audience, request, target, now, refused_token=bool(token))
 
     def learn(self, *, token: str, audience: str, exchanged: Exchanged) -> None:
@@ -141,6 +146,10 @@ class Gate:
     def forget(self) -> None:
         """Forget all verdicts: the keys have changed."""
         self._verdicts.clear()
+
+    def sessions(self) -> int:
+        """How many good statements are remembered."""
+        return sum(verdict.claims is not None for verdict in self._verdicts.values())
 
     def take_visits(self) -> list[Visit]:
         """Who used what since the last call."""

@@ -17,6 +17,16 @@ from perijove.wire.identity import IdentityClaims
 MAX_REVOCATIONS: Final = 100_000
 
 
+def names(revocation: Revocation, claims: IdentityClaims | None) -> bool:
+    """Whether *revocation* concerns what was let in with *claims*; None is what came in without any."""
+    return (
+        claims is not None
+        and (claims.sid == revocation.sid if revocation.sid else claims.sub == revocation.user)
+        and revocation.audience in {"", claims.aud}
+        and claims.iat <= revocation.before
+    )
+
+
 class RevocationList:
     """All revocations in force, by (kind, name, audience)."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadControlCall
 from perijove.proxy.core.paths import encode_path
 from perijove.proxy.core.targets import Target, parse_target
@@ -20,7 +21,18 @@ from perijove.wire.routes import ACCESS, AUDIENCE, TARGET, Access
 class Entry:
     """One route. Mutable on purpose: the data plane stores the time of the last byte here."""
 
-    __slots__ = ("access", "audience", "body", "depth", "last_activity", "live", "path", "prefix", "target")
+    __slots__ = (
+        "access",
+        "audience",
+        "body",
+        "depth",
+        "fence",
+        "last_activity",
+        "live",
+        "path",
+        "prefix",
+        "target",
+    )
 
     def __init__(self, *, path: str, body: Mapping[str, Any], last_activity: float, skip: int = 0) -> None:
         """
@@ -46,6 +58,8 @@ class Entry:
         self.depth = len(segments)
         #: the route as it stands in URLs, without a trailing slash; empty for the default
         self.prefix = encode_path("".join(f"/{segment}" for segment in segments))
+        #: what a gated server may say about the rest of the host
+        self.fence = Fence(self.prefix)
 
     def leads_where(self, other: Entry) -> bool:
         """Whether what is open on *other* may stay open on this one."""
