@@ -1,5 +1,5 @@
 """
-The shape of an HTTP/1.1 head: one strict pattern each for requests and responses.
+The shape of an HTTP/1.1 head: strict patterns for requests and responses.
 
 What the patterns refuse: bare CR or LF, NUL and other control characters, folded lines, a space before the
 colon, names that are no tokens, absolute-form and asterisk-form targets, fragments, empty lines in front.
@@ -22,13 +22,15 @@ MAX_LINE: Final = 8 * 1024
 MAX_FIELDS: Final = 100
 END_OF_HEAD: Final = b"\r\n\r\n"
 
-_FIELDS: Final = rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
-#: method, target, minor version, fields
-REQUEST: Final = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) (/[!\"$-~]*+) HTTP/1\.([01])\r\n" + _FIELDS
-)
+_LINES: Final = rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
+#: method, target, minor version
+REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) (/[!\"$-~]*+) HTTP/1\.([01])")
+#: the fields of a request, each with its CRLF
+FIELDS: Final = re.compile(_LINES)
 #: minor version, status, reason, fields
-RESPONSE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})((?: [\t\x20-\x7e\x80-\xff]*+)?)\r\n" + _FIELDS)
+RESPONSE: Final = re.compile(
+    rb"HTTP/1\.([01]) ([1-5][0-9]{2})((?: [\t\x20-\x7e\x80-\xff]*+)?)\r\n(" + _LINES + rb")\r\n"
+)
 #: RFC 9110 section 8.6, and 15 digits are a petabyte
 LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 

@@ -14,7 +14,15 @@ from typing import Final
 
 from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.framing import ChunkedFrame, Frame, LengthFrame
-from perijove.proxy.core.heads import LENGTH, MAX_FIELDS, REQUEST, dropped_with, list_items, split_fields
+from perijove.proxy.core.heads import (
+    FIELDS,
+    LENGTH,
+    MAX_FIELDS,
+    REQUEST_LINE,
+    dropped_with,
+    list_items,
+    split_fields,
+)
 from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER
 
 _IDENTITY: Final = IDENTITY_HEADER.lower().encode()
@@ -137,7 +145,7 @@ class FieldsMemo:
         if fields is None:
             fields = read_fields(block)
             # Uploads and upgrades seldom repeat.
-            if not (fields.chunked or fields.length or fields.websocket):
+            if self._limit and not (fields.chunked or fields.length or fields.websocket):
                 if len(self._known) >= self._limit:
                     self._known.clear()
                 self._known[block] = fields
@@ -151,13 +159,14 @@ def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
     Raises:
         BadRequest: it is not exactly what RFC 9112 says, or could be read in two ways.
     """
-    match = REQUEST.fullmatch(head)
+    line, _, block = head.partition(b"\r\n")
+    match = REQUEST_LINE.fullmatch(line)
     if match is None:
         raise BadRequest
-    method, target, minor, block = match.groups()
+    method, target, minor = match.groups()
     if method == b"CONNECT":
         raise BadRequest("This is no forward proxy.", status=405)
-    request = RequestHead(method=method, target=target, minor=int(minor), fields=memo.read(block))
+    request = RequestHead(method=method, target=target, minor=int(minor), fields=memo.read(block[:-2]))
     if request.minor == 0 and request.fields.chunked:
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding.")
     return request
@@ -165,11 +174,13 @@ def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
 
 def read_fields(block: bytes) -> RequestFields:
     """
-    Understand a matched field block.
+    Understand a field block, without the empty line.
 
     Raises:
-        BadRequest: fields are missing, doubled or contradict each other.
+        BadRequest: it is malformed, or fields are missing, doubled or contradict each other.
     """
+    if FIELDS.fullmatch(block) is None:
+        raise BadRequest
     triples = split_fields(block)
     if len(triples) > MAX_FIELDS:
         raise BadRequest("The request has too many fields.", status=431)
