@@ -1,0 +1,3 @@
+"""
+The control API: `api` says what a call means, `server` is the small HTTP server it comes through.
+"""

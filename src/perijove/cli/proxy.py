@@ -1,0 +1,135 @@
+"""
+`perijove proxy`: the proxy alone, with configurable-http-proxy's flags where it has the feature.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from perijove import __version__
+from perijove.kit import logs
+from perijove.proxy.app import serve
+from perijove.proxy.config import ProxyConfig
+from perijove.proxy.core.errors import BadTarget, ProxyError
+from perijove.proxy.core.targets import Target, parse_target
+from perijove.proxy.net.frontend import Passing
+from perijove.proxy.net.listen import inherited_sockets
+from perijove.proxy.net.timeouts import Timeouts
+from perijove.wire.control import AUTH_TOKEN_VARIABLE, LISTEN_FDS_VARIABLE
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _target(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Target | None:
+    """A URL that the proxy can connect to."""
+    try:
+        return parse_target(value) if value else None
+    except BadTarget as exc:
+        raise click.BadParameter(str(exc)) from exc
+
+
+@click.command("proxy", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--ip", default="", help="Public address; empty: all interfaces.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Public port.")
+@click.option("--socket", "public_socket", type=_FILE, help="Public unix socket instead of an address.")
+@click.option("--api-ip", default="127.0.0.1", help="Address of the control API.")
+@click.option(
+    "--api-port", type=click.IntRange(0, 65535), help="Port of the control API.  [default: port + 1]"
+)
+@click.option("--api-socket", type=_FILE, help="Unix socket of the control API (mode 0600) instead.")
+@click.option("--default-target", default="", help="Where everything without a route goes.")
+@click.option("--error-target", callback=_target, help="Error pages: GET <url>/<status>?url=<path>.")
+@click.option("--hub-url", callback=_target, help="The hub, with its prefix: whom the door asks.")
+@click.option("--enter-path", default="/hub/enter", help="Where visitors without a statement are sent.")
+@click.option("--keys-file", type=_FILE, help='Public keys of the door: {"keys": [JWK, ...]}.')
+@click.option("--snapshot", type=_FILE, help="Keep the table here, to start warm.")
+@click.option("--recheck-interval", type=click.FloatRange(min=1), default=180.0, help="Seconds.")
+@click.option(
+    "--trusted-forwarders", default="", help="Addresses, comma-separated, whose X-Forwarded-* count."
+)
+@click.option("--no-x-forward", is_flag=True, help="Write no X-Forwarded-* headers.")
+@click.option("--no-prepend-path", is_flag=True, help="Do not put a target's path in front.")
+@click.option("--no-include-prefix", is_flag=True, help="Strip the route's own path.")
+@click.option("--host-routing", is_flag=True, help="A route's first segment is a host name.")
+@click.option(
+    "--timeout", type=click.IntRange(min=0), default=0, help="Idle client during a request, ms; 0: never."
+)
+@click.option("--proxy-timeout", type=click.IntRange(min=0), default=0, help="Silent server, ms; 0: never.")
+@click.option(
+    "--keep-alive-timeout", type=click.IntRange(min=1), default=60_000, help="Between requests, ms."
+)
+@click.option("--pid-file", type=_FILE, help="Written at start, removed at the end.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warn", "error"]), default="info")
+@click.option("--log-format", type=click.Choice(["console", "json"]), default="console")
+@click.version_option(__version__, "-V", "--version", message="%(version)s")
+def proxy(  # one parameter per flag
+    *,
+    ip: str,
+    port: int,
+    public_socket: Path | None,
+    api_ip: str,
+    api_port: int | None,
+    api_socket: Path | None,
+    default_target: str,
+    error_target: Target | None,
+    hub_url: Target | None,
+    enter_path: str,
+    keys_file: Path | None,
+    snapshot: Path | None,
+    recheck_interval: float,
+    trusted_forwarders: str,
+    no_x_forward: bool,
+    no_prepend_path: bool,
+    no_include_prefix: bool,
+    host_routing: bool,
+    timeout: int,
+    proxy_timeout: int,
+    keep_alive_timeout: int,
+    pid_file: Path | None,
+    log_level: str,
+    log_format: logs.LogFormat,
+) -> None:
+    """
+    The public proxy.
+
+    The secret of the control API is read from CONFIGPROXY_AUTH_TOKEN.
+    """
+    logs.configure(process="proxy", level="warning" if log_level == "warn" else log_level, fmt=log_format)
+    try:
+        config = ProxyConfig(
+            ip=ip,
+            port=port,
+            public_socket=public_socket,
+            api_ip=api_ip,
+            api_port=port + 1 if api_port is None else api_port,
+            api_socket=api_socket,
+            inherited=inherited_sockets(os.environ.pop(LISTEN_FDS_VARIABLE, "")),
+            auth_token=os.environ.pop(AUTH_TOKEN_VARIABLE, ""),
+            default_target=default_target,
+            error_target=error_target,
+            hub=hub_url,
+            enter_path=enter_path,
+            keys_file=keys_file,
+            snapshot=snapshot,
+            recheck_interval=recheck_interval,
+            passing=Passing(
+                x_forward=not no_x_forward,
+                trusted_forwarders=frozenset(
+                    filter(None, (a.strip() for a in trusted_forwarders.split(",")))
+                ),
+                prepend_path=not no_prepend_path,
+                include_prefix=not no_include_prefix,
+                host_routing=host_routing,
+            ),
+            timeouts=Timeouts(
+                client=timeout / 1000, server=proxy_timeout / 1000, keep_alive=keep_alive_timeout / 1000
+            ),
+            pid_file=pid_file,
+        )
+        code = serve(config)
+    except ProxyError as exc:
+        raise click.ClickException(str(exc)) from exc
+    raise SystemExit(code)

@@ -1,0 +1,235 @@
+"""
+The parts list of one proxy process, and its life: listen, serve, drain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from perijove.kit.clock import SystemClock
+from perijove.kit.tasks import TaskGroup
+from perijove.proxy.backend import Backend
+from perijove.proxy.config import ProxyConfig
+from perijove.proxy.control.api import ControlApi
+from perijove.proxy.control.server import STREAM_LIMIT, ControlServer
+from perijove.proxy.core.errors import BadControlCall, ProxyError
+from perijove.proxy.core.routes import Entry, RouteTable
+from perijove.proxy.net.connections import Connections
+from perijove.proxy.net.door import Door
+from perijove.proxy.net.frontend import Frontend
+from perijove.proxy.net.hub import HubDoor
+from perijove.proxy.net.listen import bind_tcp, bind_unix, describe, max_clients
+from perijove.proxy.net.pages import ErrorPages
+from perijove.proxy.net.pool import UpstreamPool
+from perijove.proxy.net.sweep import CoarseTime, sweep_forever
+
+try:
+    import uvloop
+
+    _new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+except ImportError:  # a fifth slower, otherwise the same
+    _new_loop = asyncio.new_event_loop
+
+log = structlog.get_logger(__name__)
+
+#: Who may connect to the public unix socket: a web server in front runs as another user.
+_PUBLIC_SOCKET_MODE: Final = 0o666
+_CONTROL_SOCKET_MODE: Final = 0o600
+_DRAIN_POLL_SECONDS: Final = 0.05
+
+
+class UnreadableKeys(ProxyError):
+    """The file with the door's public keys cannot be read."""
+
+
+class Proxy:
+    """One proxy: everything it is made of, in the order in which it is needed."""
+
+    def __init__(self, config: ProxyConfig) -> None:
+        self._config = config
+        self._clock = SystemClock()
+        self._time = CoarseTime()
+        self._tasks = TaskGroup("proxy")
+        self._table = RouteTable(host_routing=config.passing.host_routing)
+        self._pool = UpstreamPool(monotonic=self._time.now, connect_timeout=config.timeouts.connect)
+        self._connections = Connections(limit=max_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+        self._door = Door(
+            hub=_hub_door(config),
+            clock=self._clock,
+            tasks=self._tasks,
+            enter_path=config.enter_path,
+            recheck_interval=config.recheck_interval,
+            on_revoked=self._connections.revoke,
+            open_visits=self._connections.visits,
+        )
+        self._frontend = Frontend(
+            table=self._table,
+            door=self._door,
+            pool=self._pool,
+            pages=ErrorPages(target=config.error_target, timeout=config.timeouts.hub),
+            tasks=self._tasks,
+            timeouts=config.timeouts,
+            passing=config.passing,
+            connections=self._connections,
+            now=self._time.now,
+        )
+        self._backend = Backend(
+            table=self._table,
+            door=self._door,
+            retire=self._retire,
+            clock=self._clock,
+            tasks=self._tasks,
+            snapshot=config.snapshot,
+        )
+        self._control = ControlServer(
+            api=ControlApi(backend=self._backend, auth_token=config.auth_token),
+        )
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        """
+        Load what is known and listen.
+
+        Raises:
+            ProxyError: it cannot; nothing listens.
+        """
+        self._load()
+        config = self._config
+        public, control = self._public_sockets(), self._control_sockets()
+        loop = asyncio.get_running_loop()
+        self._tasks.start("sweep", sweep_forever(self._time, self._sweep))
+        self._tasks.start("recheck", self._door.recheck_forever())
+        for sock in control:
+            self._servers.append(
+                await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT)
+            )
+        for sock in public:
+            self._servers.append(await loop.create_server(self._frontend, sock=sock))
+        log.info(
+            "proxy.listening",
+            public=[describe(sock) for sock in public],
+            control=[describe(sock) for sock in control],
+            routes=len(self._table),
+        )
+        if not self._door.is_on:
+            log.warning("proxy.no_door", message="No hub and no keys are known: every route is open.")
+        if not config.auth_token:
+            log.warning(
+                "proxy.open_control", message="No token is set: everybody who can connect can add routes."
+            )
+
+    async def stop(self) -> None:
+        """Accept nothing more, let requests in flight end, close."""
+        log.info("proxy.stopping")
+        for server in self._servers:
+            server.close()
+        self._frontend.is_draining = True
+        self._connections.close_idle()
+        deadline = asyncio.get_running_loop().time() + self._config.drain
+        while self._connections.busy and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  # rare
+            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        self._connections.close()
+        self._pool.close()
+        self._control.close()
+        await self._tasks.close()
+        self._backend.save()
+        log.info("proxy.stopped")
+
+    def _sweep(self) -> None:
+        self._connections.check(self._time.now())
+        self._pool.sweep()
+
+    def _retire(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            # The next server at that address may be another user's.
+            self._pool.drop(entry.target.key)
+        self._connections.retire(entries)
+
+    def _load(self) -> None:
+        config = self._config
+        self._backend.restore()
+        if config.keys_file is not None:
+            self._door.set_keys(_read_keys(config.keys_file))
+        if config.default_target:
+            self._backend.put_route("/", {"target": config.default_target, "access": "open"})
+
+    def _public_sockets(self) -> list[socket.socket]:
+        config = self._config
+        if "public" in config.inherited:
+            return [config.inherited["public"]]
+        if config.public_socket is not None:
+            return [bind_unix(config.public_socket, mode=_PUBLIC_SOCKET_MODE)]
+        return bind_tcp(config.ip, config.port)
+
+    def _control_sockets(self) -> list[socket.socket]:
+        config = self._config
+        if "control" in config.inherited:
+            return [config.inherited["control"]]
+        if config.api_socket is not None:
+            return [bind_unix(config.api_socket, mode=_CONTROL_SOCKET_MODE)]
+        return bind_tcp(config.api_ip, config.api_port)
+
+
+def serve(config: ProxyConfig) -> int:
+    """
+    `run` on a loop of its own.
+
+    Raises:
+        ProxyError: it cannot start.
+    """
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(run(config))
+
+
+async def run(config: ProxyConfig) -> int:
+    """
+    Run a proxy until SIGTERM or SIGINT; answers the exit code.
+
+    Raises:
+        ProxyError: it cannot start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    proxy = Proxy(config)
+    await proxy.start()
+    if config.pid_file is not None:
+        config.pid_file.write_text(f"{os.getpid()}\n")
+    # What has been imported lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    await stop.wait()
+    await proxy.stop()
+    if config.pid_file is not None:
+        config.pid_file.unlink(missing_ok=True)
+    return 0
+
+
+def _hub_door(config: ProxyConfig) -> HubDoor | None:
+    if config.hub is None:
+        return None
+    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub)
+
+
+def _read_keys(path: Path) -> list[dict[str, object]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise UnreadableKeys(f"{path}: {exc}") from exc
+    keys = content.get("keys") if isinstance(content, dict) else None
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise BadControlCall(f"{path}: must hold an object with a list 'keys'")
+    return keys

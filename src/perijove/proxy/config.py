@@ -1,0 +1,51 @@
+"""
+The settings of one proxy, parsed and checked; `cli/proxy.py` fills them in.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perijove.proxy.core.targets import Target
+from perijove.proxy.net.frontend import Passing
+from perijove.proxy.net.timeouts import Timeouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """What a proxy is started with."""
+
+    #: public address; empty is all interfaces
+    ip: str = ""
+    port: int = 8000
+    #: public unix socket instead of `ip` and `port`
+    public_socket: Path | None = None
+    #: address of the control API
+    api_ip: str = "127.0.0.1"
+    api_port: int = 8001
+    #: unix socket of the control API, mode 0600, instead of `api_ip` and `api_port`
+    api_socket: Path | None = None
+    #: listening sockets that a supervisor handed down, by name (`public`, `control`), instead of the above
+    inherited: Mapping[str, socket.socket] = field(default_factory=dict)
+    #: secret of the control API and of the hub's door; empty leaves the control API open
+    auth_token: str = ""
+    #: target of the default route, which is open; empty: there is none until the hub adds it
+    default_target: str = ""
+    #: where error pages come from
+    error_target: Target | None = None
+    #: the hub, for the door's questions; its base is the hub's prefix
+    hub: Target | None = None
+    #: path on the public address where navigations without a statement are sent
+    enter_path: str = "/hub/enter"
+    #: JSON file `{"keys": [JWK, …]}` with the door's public keys
+    keys_file: Path | None = None
+    snapshot: Path | None = None
+    recheck_interval: float = 180.0
+    passing: Passing = field(default_factory=Passing)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    #: seconds for requests in flight when the proxy is asked to stop
+    drain: float = 5.0
+    pid_file: Path | None = None

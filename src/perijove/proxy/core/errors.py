@@ -1,0 +1,38 @@
+"""
+What can be wrong, and whose fault it is.
+
+ProxyError
+├── BadRequest       the client did it wrong: answered with `status`, connection closed
+├── BadResponse      a server behind the proxy did it wrong: the client gets a 502
+└── BadControlCall   the control API was called wrong: 400 with the message as text
+    └── BadTarget    a route's target is not an address that the proxy can connect to
+"""
+
+from __future__ import annotations
+
+
+class ProxyError(Exception):
+    """The proxy cannot do that."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class BadRequest(ProxyError):
+    """The request is not valid HTTP/1.1."""
+
+    def __init__(self, message: str = "", *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BadResponse(ProxyError):
+    """The server behind the proxy gave an answer that is not valid HTTP/1.1."""
+
+
+class BadControlCall(ProxyError):
+    """The control API does not understand this call."""
+
+
+class BadTarget(BadControlCall):
+    """A target must look like http://host:port or http+unix://%2Fpath%2Fof.sock."""

@@ -1,0 +1,147 @@
+"""
+Where a body ends (RFC 9112 section 6), counted over the bytes that are relayed and never re-encoded.
+
+A frame is fed every byte of its body in order, in pieces of any size, and says how many belong to it. It is
+fed *before* a piece is passed on, so the byte that would end a malformed line never reaches the other side.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import Final, Protocol
+
+from perijove.proxy.core.errors import ProxyError
+
+#: Longest chunk-size line with its extensions.
+MAX_CHUNK_LINE: Final = 4096
+#: All trailer fields together.
+MAX_TRAILERS: Final = 8192
+
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,12})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n")
+
+
+class BadFraming(ProxyError):
+    """A chunked body is malformed."""
+
+
+class Frame(Protocol):
+    """Where one body ends."""
+
+    done: bool
+    #: whether only the end of the connection ends this body
+    until_eof: bool
+
+    def feed(self, data: bytes, start: int) -> int:
+        """
+        Count `data[start:]`; answers the offset behind the last byte that belongs to this body.
+
+        Raises:
+            BadFraming: the body is malformed.
+        """
+        ...
+
+
+class LengthFrame:
+    """A body of `Content-Length` bytes."""
+
+    __slots__ = ("_left", "done")
+    until_eof = False
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.done = length == 0
+
+    def feed(self, data: bytes, start: int) -> int:
+        """Count bytes."""
+        there = len(data) - start
+        if there < self._left:
+            self._left -= there
+            return start + there
+        end = start + self._left
+        self._left = 0
+        self.done = True
+        return end
+
+
+class EofFrame:
+    """A body that ends with the connection."""
+
+    __slots__ = ("done",)
+    until_eof = True
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def feed(self, data: bytes, start: int) -> int:  # noqa: ARG002  # all of it belongs to the body
+        """Everything belongs to the body."""
+        return len(data)
+
+
+class _Part(Enum):
+    SIZE = auto()  #: in a chunk-size line
+    DATA = auto()  #: in the bytes of a chunk
+    DATA_END = auto()  #: at the CRLF behind them
+    TRAILERS = auto()  #: in the lines behind the last chunk
+
+
+class ChunkedFrame:
+    """A body in chunks."""
+
+    __slots__ = ("_left", "_line", "_part", "_trailers", "done")
+    until_eof = False
+
+    def __init__(self) -> None:
+        self.done = False
+        self._part = _Part.SIZE
+        self._line = b""
+        self._left = 0
+        self._trailers = 0
+
+    def feed(self, data: bytes, start: int) -> int:
+        """Follow the chunks."""
+        position, end = start, len(data)
+        while position < end and not self.done:
+            if self._part is _Part.DATA:
+                step = min(self._left, end - position)
+                self._left -= step
+                position += step
+                if self._left == 0:
+                    self._part = _Part.DATA_END
+            else:
+                position = self._read_line(data, position)
+        return position
+
+    def _read_line(self, data: bytes, position: int) -> int:
+        newline = data.find(b"\n", position)
+        stop = newline + 1 if newline >= 0 else len(data)
+        line = self._line + data[position:stop]
+        if len(line) > MAX_CHUNK_LINE:
+            raise BadFraming("A chunk line is too long.")
+        if newline < 0:
+            if self._part is _Part.DATA_END and line != b"\r":
+                raise BadFraming("A chunk is longer than its size says.")
+            self._line = line
+            return stop
+        self._line = b""
+        self._end_line(line)
+        return stop
+
+    def _end_line(self, line: bytes) -> None:
+        if self._part is _Part.SIZE:
+            match = _CHUNK_LINE.fullmatch(line)
+            if match is None:
+                raise BadFraming("A chunk size is malformed.")
+            self._left = int(match[1], 16)
+            self._part = _Part.DATA if self._left else _Part.TRAILERS
+        elif self._part is _Part.DATA_END:
+            if line != b"\r\n":
+                raise BadFraming("A chunk is longer than its size says.")
+            self._part = _Part.SIZE
+        elif line == b"\r\n":
+            self.done = True
+        else:
+            self._trailers += len(line)
+            if _TRAILER_LINE.fullmatch(line) is None or self._trailers > MAX_TRAILERS:
+                raise BadFraming("A trailer is malformed.")

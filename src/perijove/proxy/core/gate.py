@@ -1,0 +1,250 @@
+"""
+The door's decision: may this request enter that server? (ARCHITECTURE.md, "The door".)
+
+Deny is the default. Everything that must be looked up is a cache that others fill: verdicts on signatures
+by `verify`, exchanged hub tokens by `learn`. A decision carries its reason and says what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar
+from urllib.parse import quote, unquote_to_bytes
+
+from perijove.proxy.core.requests import RequestHead
+from perijove.proxy.core.revocation import RevocationList
+from perijove.wire.identity import IdentityClaims
+
+#: Verdicts and exchanged tokens remembered, each; the oldest is forgotten first.
+MAX_REMEMBERED: Final = 20_000
+#: Seconds for which "the hub refused this token" is believed.
+REFUSAL_SECONDS: Final = 3.0
+#: Seconds before its expiry at which an exchanged token is exchanged again.
+EXPIRY_MARGIN: Final = 20.0
+
+_SAFE_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_TOKEN_PARAMETER: Final = b"token"
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """Let it in, as this person."""
+
+    #: the identity token to pass on
+    identity: str
+    claims: IdentityClaims
+    #: what to ask the server for: the request's target without a hub token in it
+    target: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enter:
+    """A navigation without a statement: send it to the hub's entrance."""
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """Answer 403."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskHub:
+    """Exchange this hub API token for a statement, `learn` the outcome, and decide again."""
+
+    token: str
+
+
+Decision: TypeAlias = Allow | Enter | Refuse | AskHub
+#: (identity token, audience) -> claims, or None if it is not good
+Verify: TypeAlias = Callable[[str, str], IdentityClaims | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanged:
+    """What became of a hub token."""
+
+    #: identity token; empty: the hub refused
+    identity: str
+    #: seconds since the epoch until which this is believed
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A session that uses a server."""
+
+    sid: str
+    user: str
+    audience: str
+
+
+class _Verdict:
+    """What is known of one statement for one server, and whether it was used since the last recheck."""
+
+    __slots__ = ("claims", "used")
+
+    def __init__(self, claims: IdentityClaims | None) -> None:
+        self.claims = claims
+        self.used = False
+
+
+class Gate:
+    """Decides, and remembers what it needs for deciding quickly."""
+
+    def __init__(
+        self,
+        *,
+        verify: Verify,
+        revocations: RevocationList,
+        enter_path: str,
+        limit: int = MAX_REMEMBERED,
+    ) -> None:
+        self._verify = verify
+        self._revocations = revocations
+        self._enter_path = enter_path
+        self._limit = limit
+        self._verdicts: dict[tuple[str, str], _Verdict] = {}
+        self._exchanged: dict[tuple[str, str], Exchanged] = {}
+
+    def decide(self, *, audience: str, request: RequestHead, now: float) -> Decision:
+        """
+        Whether *request* may enter the server *audience*.
+
+        Args:
+            audience: `owner/server_name` of the route; empty refuses everybody.
+            request: its head.
+            now: seconds since the epoch.
+        """
+        if not audience:
+            return Refuse(reason="This address is closed: its route names no server.")
+        token, target = hub_token_of(request)
+        if token:
+            exchanged = self._exchanged.get((token, audience))
+            if exchanged is None or exchanged.until < now:
+                return AskHub(token=token)
+            if exchanged.identity:
+                claims = self._admit(exchanged.identity, audience, now)
+                # Revoked or expired since: the token itself may still be good.
+                return (
+                    Allow(identity=exchanged.identity, claims=claims, target=target)
+                    if claims
+                    else AskHub(token=token)
+                )
+        return self._decide_by_cookie(audience, request, target, now, refused_token=bool(token))
+
+    def learn(self, *, token: str, audience: str, exchanged: Exchanged) -> None:
+        """Remember what became of a hub token."""
+        _remember(self._exchanged, (token, audience), exchanged, self._limit)
+
+    def forget(self) -> None:
+        """Forget all verdicts: the keys have changed."""
+        self._verdicts.clear()
+
+    def sessions(self) -> int:
+        """How many good statements are remembered."""
+        return sum(verdict.claims is not None for verdict in self._verdicts.values())
+
+    def take_visits(self) -> list[Visit]:
+        """Who used what since the last call."""
+        visits = []
+        for verdict in self._verdicts.values():
+            if verdict.used and verdict.claims is not None:
+                verdict.used = False
+                claims = verdict.claims
+                visits.append(Visit(sid=claims.sid, user=claims.sub, audience=claims.aud))
+        return visits
+
+    def _decide_by_cookie(
+        self, audience: str, request: RequestHead, target: bytes, now: float, *, refused_token: bool
+    ) -> Decision:
+        for identity in request.fields.identities:
+            claims = self._admit(identity, audience, now)
+            if claims is None:
+                continue
+            # A browser sends cookies along with what other sites ask for: what changes something must
+            # come from this very host. Tokens in headers need no such check.
+            if not _is_harmless(request) and not is_same_origin(request):
+                return Refuse(reason="This request comes from another site.")
+            return Allow(identity=identity, claims=claims, target=target)
+        if is_navigation(request) and not refused_token:
+            return Enter(location=self._entrance(audience, request))
+        return Refuse(reason="Sign in, or send a token that may access this server.")
+
+    def _admit(self, identity: str, audience: str, now: float) -> IdentityClaims | None:
+        key = (identity, audience)
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = _Verdict(self._verify(identity, audience))
+            _remember(self._verdicts, key, verdict, self._limit)
+        claims = verdict.claims
+        if claims is None or claims.exp < now or self._revocations.refuses(claims):
+            return None
+        verdict.used = True
+        return claims
+
+    def _entrance(self, audience: str, request: RequestHead) -> str:
+        where = quote(request.target.decode("ascii"), safe="/")
+        return f"{self._enter_path}?server={quote(audience, safe='/')}&next={where}"
+
+
+def hub_token_of(request: RequestHead) -> tuple[str, bytes]:
+    """
+    The hub API token that *request* carries, and its target without it.
+
+    Browsers cannot set a header on a WebSocket, so there `?token=` is one as well (as Jupyter Server has it).
+    """
+    if not request.is_websocket:
+        return request.fields.hub_token, request.target
+    path, _, query = request.target.partition(b"?")
+    kept, found = [], ""
+    for pair in query.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if unquote_to_bytes(name) == _TOKEN_PARAMETER:
+            found = found or unquote_to_bytes(value).decode("latin-1")
+        else:
+            kept.append(pair)
+    rest = b"&".join(kept)
+    return request.fields.hub_token or found, path + b"?" + rest if rest else path
+
+
+def is_same_origin(request: RequestHead) -> bool:
+    """Whether the page behind *request* is of this host, as far as the browser says."""
+    fields = request.fields
+    if fields.fetch_site and fields.fetch_site not in {b"same-origin", b"none"}:
+        return False
+    if not fields.origin:
+        return True
+    scheme, _, host = fields.origin.partition(b"://")
+    return bool(host) and _without_port(scheme, host) == _without_port(scheme, fields.host)
+
+
+def is_navigation(request: RequestHead) -> bool:
+    """Whether somebody looks at a page, rather than a script at data."""
+    fields = request.fields
+    return (
+        request.method in {b"GET", b"HEAD"}
+        and fields.accepts_html
+        and fields.fetch_mode in {b"", b"navigate"}
+        and not request.is_websocket
+    )
+
+
+def _is_harmless(request: RequestHead) -> bool:
+    return request.method in _SAFE_METHODS and not request.is_websocket
+
+
+def _without_port(scheme: bytes, host: bytes) -> bytes:
+    return host.lower().removesuffix(b":443" if scheme.lower() == b"https" else b":80")
+
+
+def _remember(known: dict[_K, _V], key: _K, value: _V, limit: int) -> None:
+    known[key] = value
+    if len(known) > limit:
+        del known[next(iter(known))]

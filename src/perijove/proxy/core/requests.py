@@ -1,0 +1,305 @@
+"""
+What a request head means, and how it is sent on.
+
+`read_request` parses a head; `RequestFields` is what its field block says, and depends on nothing else, so
+that equal blocks (a browser repeats itself) are read once: see `FieldsMemo`. `RequestHead.render` writes
+the head that the server behind the proxy gets.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from perijove.proxy.core.errors import BadRequest
+from perijove.proxy.core.framing import ChunkedFrame, Frame, LengthFrame
+from perijove.proxy.core.heads import (
+    FIELDS,
+    LENGTH,
+    MAX_FIELDS,
+    REQUEST_LINE,
+    dropped_with,
+    list_items,
+    split_fields,
+)
+from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER
+
+_IDENTITY: Final = IDENTITY_HEADER.lower().encode()
+_IDENTITY_COOKIE: Final = IDENTITY_COOKIE.encode()
+_HIDDEN_COOKIES: Final = frozenset({_IDENTITY_COOKIE, *(name.encode() for name in HUB_COOKIES)})
+#: Identity cookies looked at in one request: one per server whose path matches, and some slack.
+MAX_IDENTITIES: Final = 8
+#: Field blocks remembered; all are forgotten when there are more.
+MAX_MEMO: Final = 2048
+
+_HOST: Final = re.compile(rb"[0-9A-Za-z.\-_~%!$&'()*+,;=:\[\]]+")
+_HUB_TOKEN: Final = re.compile(rb"(?:token|bearer) +([!-~]+)", re.IGNORECASE)
+#: Fields of which a second one would be read differently by different programs.
+_SINGLE: Final = (b"content-length", b"transfer-encoding", b"authorization", b"origin", b"upgrade", b"expect")
+#: What says where a request came from; a client's own is not believed. Tornado trusts the last two.
+_FORWARDED: Final = frozenset({b"forwarded", b"x-real-ip", b"x-scheme"})
+#: Fields whose twins with `_` for `-` become the same variable in CGI-like servers.
+_GUARDED: Final = frozenset({_IDENTITY, b"content-length", b"transfer-encoding", *_FORWARDED})
+
+
+@dataclass(slots=True, kw_only=True)
+class RequestFields:
+    """
+    What the fields of a request say. Never changed once read; not frozen because that costs a microsecond.
+    """
+
+    host: bytes
+    #: whether `Connection: close` was asked for
+    close: bool
+    #: bytes of body; 0 without one
+    length: int
+    chunked: bool
+    expects_continue: bool
+    #: whether this asks for a WebSocket
+    websocket: bool
+    origin: bytes
+    fetch_site: bytes
+    fetch_mode: bytes
+    accepts_html: bool
+    #: the hub API token of `Authorization: token …` or `bearer …`
+    hub_token: str
+    #: values of the identity cookies, in the order sent
+    identities: tuple[str, ...]
+    #: field lines for the server: all but those that end here and those in `forwarded`
+    lines: bytes
+    #: the same for a gated server: without hub tokens and hub cookies
+    gated_lines: bytes
+    #: the `X-Forwarded-*` lines as sent
+    forwarded_lines: bytes
+    #: values of `X-Forwarded-*` by the part behind that prefix, lower case
+    forwarded: dict[bytes, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class RequestHead:
+    """A request head that was understood."""
+
+    method: bytes
+    #: path and query as sent
+    target: bytes
+    #: minor version, 0 or 1
+    minor: int
+    fields: RequestFields
+
+    @property
+    def path(self) -> bytes:
+        """The path as sent."""
+        return self.target.partition(b"?")[0]
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether this asks for a WebSocket (RFC 6455 section 4.1); other upgrades are not passed on."""
+        return self.fields.websocket and self.minor == 1 and self.method == b"GET"
+
+    @property
+    def has_body(self) -> bool:
+        """Whether bytes of a body follow."""
+        return self.fields.chunked or self.fields.length > 0
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether sending it twice does no harm: safe methods without a body."""
+        return self.method in {b"GET", b"HEAD", b"OPTIONS"} and not self.has_body
+
+    def body_frame(self) -> Frame:
+        """Where its body ends."""
+        return ChunkedFrame() if self.fields.chunked else LengthFrame(self.fields.length)
+
+    def render(self, *, target: bytes, gated: bool, added: bytes) -> bytes:
+        """
+        The head for the server.
+
+        Args:
+            target: what to ask there.
+            gated: whether tokens and cookies of the hub are withheld.
+            added: lines of the proxy's own.
+        """
+        lines = self.fields.gated_lines if gated else self.fields.lines
+        upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self.is_websocket else b""
+        return b"%b %b HTTP/1.%d\r\n%b%b%b\r\n" % (self.method, target, self.minor, lines, added, upgrade)
+
+
+class FieldsMemo:
+    """
+    Remembers what field blocks mean: exact matches only. Holds cookies, so it is bounded and never dumped.
+    """
+
+    def __init__(self, *, limit: int = MAX_MEMO) -> None:
+        self._known: dict[bytes, RequestFields] = {}
+        self._limit = limit
+
+    def read(self, block: bytes) -> RequestFields:
+        """
+        The meaning of *block*.
+
+        Raises:
+            BadRequest: it has none.
+        """
+        fields = self._known.get(block)
+        if fields is None:
+            fields = read_fields(block)
+            # Uploads and upgrades seldom repeat.
+            if self._limit and not (fields.chunked or fields.length or fields.websocket):
+                if len(self._known) >= self._limit:
+                    self._known.clear()
+                self._known[block] = fields
+        return fields
+
+
+def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
+    """
+    Understand *head*, everything up to and with the empty line.
+
+    Raises:
+        BadRequest: it is not exactly what RFC 9112 says, or could be read in two ways.
+    """
+    line, _, block = head.partition(b"\r\n")
+    match = REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise BadRequest
+    method, target, minor = match.groups()
+    if method == b"CONNECT":
+        raise BadRequest("This is no forward proxy.", status=405)
+    request = RequestHead(method=method, target=target, minor=int(minor), fields=memo.read(block[:-2]))
+    if request.minor == 0 and request.fields.chunked:
+        raise BadRequest("HTTP/1.0 has no Transfer-Encoding.")
+    return request
+
+
+def read_fields(block: bytes) -> RequestFields:
+    """
+    Understand a field block, without the empty line.
+
+    Raises:
+        BadRequest: it is malformed, or fields are missing, doubled or contradict each other.
+    """
+    if FIELDS.fullmatch(block) is None:
+        raise BadRequest
+    triples = split_fields(block)
+    if len(triples) > MAX_FIELDS:
+        raise BadRequest("The request has too many fields.", status=431)
+    values: dict[bytes, list[bytes]] = {}
+    for name, value, _ in triples:
+        values.setdefault(name, []).append(value)
+    for name in _SINGLE:
+        if len(values.get(name, ())) > 1:
+            raise BadRequest(f"The request has two {name.decode()} fields.")
+    connection = list_items(values.get(b"connection", []))
+    length, chunked = _read_framing(values)
+    token = _HUB_TOKEN.fullmatch(b"".join(values.get(b"authorization", [])))
+    lines, gated_lines, forwarded_lines = _sort_lines(
+        triples, connection, hides_authorization=token is not None
+    )
+    return RequestFields(
+        host=_read_host(values),
+        close=b"close" in connection,
+        length=length,
+        chunked=chunked,
+        expects_continue=_read_expect(values),
+        websocket=_asks_for_websocket(values, connection) and not (length or chunked),
+        origin=_joined(values, b"origin"),
+        fetch_site=_joined(values, b"sec-fetch-site"),
+        fetch_mode=_joined(values, b"sec-fetch-mode"),
+        accepts_html=b"text/html" in _joined(values, b"accept").lower(),
+        hub_token=token[1].decode("ascii") if token else "",
+        identities=_read_identities(values.get(b"cookie", [])),
+        lines=lines,
+        gated_lines=gated_lines,
+        forwarded_lines=forwarded_lines,
+        forwarded={
+            name[12:]: b",".join(found) for name, found in values.items() if name.startswith(b"x-forwarded-")
+        },
+    )
+
+
+def strip_cookies(value: bytes) -> bytes:
+    """A `Cookie` value without the hub's cookies."""
+    pairs = [pair.strip(b" \t") for pair in value.split(b";")]
+    return b"; ".join(
+        pair for pair in pairs if pair and pair.partition(b"=")[0].strip() not in _HIDDEN_COOKIES
+    )
+
+
+def _read_host(values: dict[bytes, list[bytes]]) -> bytes:
+    hosts = values.get(b"host", [])
+    if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
+        raise BadRequest("The request must name exactly one host.")
+    return hosts[0]
+
+
+def _read_framing(values: dict[bytes, list[bytes]]) -> tuple[int, bool]:
+    """RFC 9112 section 6.3, refusing all that it merely tolerates."""
+    lengths, codings = values.get(b"content-length"), values.get(b"transfer-encoding")
+    if codings:
+        if lengths or codings[0].lower() != b"chunked":
+            raise BadRequest("The request's framing is ambiguous.")
+        return 0, True
+    if lengths:
+        if LENGTH.fullmatch(lengths[0]) is None:
+            raise BadRequest("The request's Content-Length is malformed.")
+        return int(lengths[0]), False
+    return 0, False
+
+
+def _read_expect(values: dict[bytes, list[bytes]]) -> bool:
+    expect = values.get(b"expect")
+    if expect and expect[0].lower() != b"100-continue":
+        raise BadRequest("Only 100-continue can be expected.", status=417)
+    return bool(expect)
+
+
+def _asks_for_websocket(values: dict[bytes, list[bytes]], connection: set[bytes]) -> bool:
+    return b"upgrade" in connection and _joined(values, b"upgrade").lower() == b"websocket"
+
+
+def _read_identities(cookies: list[bytes]) -> tuple[str, ...]:
+    found = []
+    for cookie in cookies:
+        for pair in cookie.split(b";"):
+            name, _, value = pair.partition(b"=")
+            if name.strip() == _IDENTITY_COOKIE:
+                found.append(value.strip().decode("latin-1"))
+    return tuple(found[:MAX_IDENTITIES])
+
+
+def _joined(values: dict[bytes, list[bytes]], name: bytes) -> bytes:
+    found = values.get(name)
+    return b",".join(found) if found else b""
+
+
+def _sort_lines(
+    triples: list[tuple[bytes, bytes, bytes]], connection: set[bytes], *, hides_authorization: bool
+) -> tuple[bytes, bytes, bytes]:
+    """The lines for any server, for a gated server, and those about where the request came from."""
+    dropped = dropped_with(connection)
+    lines, gated_lines, forwarded_lines = bytearray(), bytearray(), bytearray()
+    for name, value, line in triples:
+        if name in dropped and not _tells_origin(name):
+            continue
+        if name == _IDENTITY or name.startswith(b"proxy") or (b"_" in name and _is_twin(name)):
+            continue
+        if _tells_origin(name):
+            forwarded_lines += line + b"\r\n"
+            continue
+        lines += line + b"\r\n"
+        if name == b"cookie":
+            kept = strip_cookies(value)
+            gated_lines += b"Cookie: %b\r\n" % kept if kept else b""
+        elif name != b"authorization" or not hides_authorization:
+            gated_lines += line + b"\r\n"
+    return bytes(lines), bytes(gated_lines), bytes(forwarded_lines)
+
+
+def _tells_origin(name: bytes) -> bool:
+    return name.startswith(b"x-forwarded-") or name in _FORWARDED
+
+
+def _is_twin(name: bytes) -> bool:
+    plain = name.replace(b"_", b"-")
+    return plain in _GUARDED or _tells_origin(plain)

@@ -1,0 +1,134 @@
+"""
+What a response head means, and how it is sent on to the client.
+
+A server behind the proxy may be hostile: what is not understood exactly is `BadResponse`, which the
+client sees as 502.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from perijove.proxy.core.confine import CONFINED, Fence
+from perijove.proxy.core.errors import BadResponse
+from perijove.proxy.core.framing import ChunkedFrame, EofFrame, Frame, LengthFrame
+from perijove.proxy.core.heads import (
+    HOP_BY_HOP,
+    LENGTH,
+    MAX_FIELDS,
+    RESPONSE,
+    dropped_with,
+    list_items,
+    split_fields,
+)
+
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+#: The fields that change what is done with an answer. Most answers have one of these, their length: looking
+#: for a few names in the whole block costs a quarter of looking at each field.
+_TELLING: Final = re.compile(
+    rb"\r\n(" + b"|".join(sorted(_FRAMING | HOP_BY_HOP | CONFINED)) + rb"|proxy-[^:]*+):[ \t]*+([^\r]*+)"
+)
+_NO_CONTENT: Final = 204
+_NOT_MODIFIED: Final = 304
+SWITCHING: Final = 101
+FIRST_FINAL: Final = 200
+
+
+@dataclass(slots=True, kw_only=True)
+class ResponseHead:
+    """A response head that was understood."""
+
+    status: int
+    minor: int
+    reason: bytes
+    #: whether the server will close the connection after this
+    close: bool
+    #: bytes of body, None if not stated
+    length: int | None
+    chunked: bool
+    #: field lines for the client
+    lines: bytes
+
+    @property
+    def is_interim(self) -> bool:
+        """Whether a further head follows this one on the same request (RFC 9110 section 15.2)."""
+        return self.status < FIRST_FINAL and self.status != SWITCHING
+
+    def body_frame(self, method: bytes) -> Frame:
+        """Where its body ends, as the answer to *method* (RFC 9112 section 6.3)."""
+        if method == b"HEAD" or self.status < FIRST_FINAL or self.status in {_NO_CONTENT, _NOT_MODIFIED}:
+            return LengthFrame(0)
+        if self.chunked:
+            return ChunkedFrame()
+        return EofFrame() if self.length is None else LengthFrame(self.length)
+
+    def render(self, *, added: bytes = b"") -> bytes:
+        """The head for the client, with lines of the proxy's own."""
+        return b"HTTP/1.1 %d%b\r\n%b%b\r\n" % (self.status, self.reason, self.lines, added)
+
+
+def read_response(head: bytes, fence: Fence | None) -> ResponseHead:
+    """
+    Understand *head*, everything up to and with the empty line.
+
+    Args:
+        head: the bytes.
+        fence: the limits of a gated server, None for an open one.
+
+    Raises:
+        BadResponse: it is not exactly what RFC 9112 says, or could be read in two ways.
+    """
+    match = RESPONSE.fullmatch(head)
+    if match is None:
+        raise BadResponse
+    minor, status, block = int(match[1]), int(match[2]), match[4]
+    if block.count(b"\n") > MAX_FIELDS:
+        raise BadResponse("The response has too many fields.")
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in _TELLING.findall(b"\r\n" + block.lower()):
+        values.setdefault(name, []).append(value.rstrip(b" \t"))
+    connection = list_items(values.get(b"connection", []))
+    length, chunked = _read_framing(values, minor)
+    # RFC 9110 section 8.6: no length on these two, and nobody should be tempted to wait for one.
+    bodiless = status < FIRST_FINAL or status == _NO_CONTENT
+    if bodiless or not values.keys() <= _FRAMING:
+        dropped = dropped_with(connection) | (_FRAMING if bodiless else frozenset())
+        block = _kept_lines(block, dropped, fence)
+    return ResponseHead(
+        status=status,
+        minor=minor,
+        reason=match[3],
+        close=b"close" in connection or (minor == 0 and b"keep-alive" not in connection),
+        length=length,
+        chunked=chunked,
+        lines=block,
+    )
+
+
+def _read_framing(values: dict[bytes, list[bytes]], minor: int) -> tuple[int | None, bool]:
+    lengths, codings = values.get(b"content-length"), values.get(b"transfer-encoding")
+    if codings:
+        if lengths or minor == 0 or codings != [b"chunked"]:
+            raise BadResponse("The response's framing is ambiguous.")
+        return None, True
+    if lengths:
+        if len(lengths) > 1 or LENGTH.fullmatch(lengths[0]) is None:
+            raise BadResponse("The response's Content-Length is malformed.")
+        return int(lengths[0]), False
+    return None, False
+
+
+def _kept_lines(block: bytes, dropped: frozenset[bytes], fence: Fence | None) -> bytes:
+    lines: list[bytes] = []
+    for name, value, line in split_fields(block):
+        if name in dropped or name.startswith(b"proxy-"):
+            continue
+        kept: bytes | None = line
+        if fence is not None and name in CONFINED:
+            kept = fence.confine(name, value, line)
+        if kept is not None:
+            lines.append(kept)
+    lines.append(b"")
+    return b"\r\n".join(lines)

@@ -1,0 +1,170 @@
+"""
+The table: which entry a decoded path belongs to. Longest prefix of whole segments; `/` is the default.
+
+An `Entry` lives as long as requests may go where it says. Replacing a route by one that leads to the same
+place under the same conditions keeps its entry (and the WebSockets on it); any other change retires it,
+and whoever changed the table is told which entries are retired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from perijove.proxy.core.confine import Fence
+from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.paths import encode_path
+from perijove.proxy.core.targets import Target, parse_target
+from perijove.wire.routes import ACCESS, AUDIENCE, TARGET, Access
+
+
+class Entry:
+    """One route. Mutable on purpose: the data plane stores the time of the last byte here."""
+
+    __slots__ = (
+        "access",
+        "audience",
+        "body",
+        "depth",
+        "fence",
+        "last_activity",
+        "live",
+        "path",
+        "prefix",
+        "target",
+    )
+
+    def __init__(self, *, path: str, body: Mapping[str, Any], last_activity: float, skip: int = 0) -> None:
+        """
+        Args:
+            path: decoded path in the table, no trailing slash.
+            body: the JSON object that was posted.
+            last_activity: seconds since the epoch.
+            skip: leading segments of *path* that are not part of a URL's path (1 with host routing).
+
+        Raises:
+            BadControlCall: *body* is not a route.
+        """
+        self.path = path
+        self.body = dict(body)
+        self.last_activity = last_activity
+        #: False as soon as no further request may go to `target` on behalf of this route
+        self.live = True
+        self.target: Target = parse_target(_text(body, TARGET))
+        self.access: Access = _access(body)
+        self.audience = _text(body, AUDIENCE, "")
+        segments = path.split("/")[1:][skip:] if path != "/" else []
+        #: how many segments of a URL's path belong to the route
+        self.depth = len(segments)
+        #: the route as it stands in URLs, without a trailing slash; empty for the default
+        self.prefix = encode_path("".join(f"/{segment}" for segment in segments))
+        #: what a gated server may say about the rest of the host
+        self.fence = Fence(self.prefix)
+
+    def leads_where(self, other: Entry) -> bool:
+        """Whether what is open on *other* may stay open on this one."""
+        return (self.target, self.access, self.audience) == (other.target, other.access, other.audience)
+
+
+class RouteTable:
+    """All routes."""
+
+    def __init__(self, *, host_routing: bool = False) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._deepest = 0
+        self._skip = 1 if host_routing else 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def get(self, path: str) -> Entry | None:
+        """The entry of exactly this route."""
+        return self._entries.get(tidy(path))
+
+    def find(self, path: str) -> Entry | None:
+        """The entry that a request for the decoded *path* belongs to."""
+        entries = self._entries
+        # Cut to the deepest route first: a long path costs no more than a short one.
+        parts = path.split("/", self._deepest + 1)
+        prefix = "/".join(parts[: self._deepest + 1])
+        while prefix:
+            entry = entries.get(prefix)
+            if entry is not None:
+                return entry
+            prefix = prefix[: prefix.rfind("/")]
+        return entries.get("/")
+
+    def put(self, path: str, body: Mapping[str, Any], *, now: float) -> list[Entry]:
+        """
+        Add or replace one route; answers the entries this retired.
+
+        Raises:
+            BadControlCall: *body* is not a route; nothing has changed.
+        """
+        return self._settle({tidy(path): self._entry(path, body, now)})
+
+    def remove(self, path: str) -> list[Entry]:
+        """Remove one route; answers the entries this retired, none if there was no such route."""
+        entry = self._entries.pop(tidy(path), None)
+        self._measure()
+        return _retire([entry] if entry else [])
+
+    def replace(self, bodies: Mapping[str, Mapping[str, Any]], *, now: float) -> list[Entry]:
+        """
+        Make the table exactly *bodies*, in one step; answers the entries this retired.
+
+        Raises:
+            BadControlCall: one of them is not a route; nothing has changed.
+        """
+        fresh = {tidy(path): self._entry(path, body, now) for path, body in bodies.items()}
+        gone = [self._entries.pop(path) for path in list(self._entries) if path not in fresh]
+        return _retire(gone) + self._settle(fresh)
+
+    def _entry(self, path: str, body: Mapping[str, Any], now: float) -> Entry:
+        return Entry(path=tidy(path), body=body, last_activity=now, skip=self._skip)
+
+    def _settle(self, fresh: Mapping[str, Entry]) -> list[Entry]:
+        retired = []
+        for path, entry in fresh.items():
+            old = self._entries.get(path)
+            if old is not None and entry.leads_where(old):
+                old.body, old.last_activity = entry.body, entry.last_activity
+                continue
+            if old is not None:
+                retired.append(old)
+            self._entries[path] = entry
+        self._measure()
+        return _retire(retired)
+
+    def _measure(self) -> None:
+        self._deepest = max((path.count("/") for path in self._entries if path != "/"), default=0)
+
+
+def tidy(path: str) -> str:
+    """*path* with one leading and no trailing slash; the default route is `/`."""
+    return "/" + path.strip("/")
+
+
+def _retire(entries: list[Entry]) -> list[Entry]:
+    for entry in entries:
+        entry.live = False
+    return entries
+
+
+def _text(body: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = body.get(key, default)
+    if not isinstance(value, str):
+        raise BadControlCall(f"Must specify '{key}' as string")
+    return value
+
+
+def _access(body: Mapping[str, Any]) -> Access:
+    value = body.get(ACCESS, "gated")
+    if value == "gated":
+        return "gated"
+    if value == "open":
+        return "open"
+    raise BadControlCall(f"'{ACCESS}' must be 'gated' or 'open'")

@@ -1,0 +1,345 @@
+"""
+One connection from a browser: reads heads, hands requests to the frontend, writes what comes back.
+
+One request is in flight at a time; what a client sends ahead waits in `pending`, bounded. A connection is
+in exactly one `Phase`. Timers are not per request: `sweep.py` calls `check` once a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Final, Protocol, cast
+
+import structlog
+
+from perijove.proxy.core.answers import Answer, refusal
+from perijove.proxy.core.errors import BadRequest
+from perijove.proxy.core.heads import END_OF_HEAD, check_head_size
+from perijove.proxy.core.requests import FieldsMemo, RequestFields, RequestHead, read_request
+from perijove.proxy.net.exchange import Exchange
+from perijove.proxy.net.timeouts import Timeouts
+from perijove.proxy.net.upstream import WRITE_HIGH_WATER, WRITE_LOW_WATER
+
+log = structlog.get_logger(__name__)
+
+#: Bytes a client may send ahead of their turn before it is no longer read.
+MAX_PENDING: Final = 64 * 1024
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+# Why the client is not read; a bit each, because several may hold at once and this is the hot path.
+_AHEAD: Final = 1
+_CONNECTING: Final = 2
+_SERVER_FULL: Final = 4
+
+
+class Phase(Enum):
+    """What a client's connection is doing."""
+
+    READING = auto()  #: between requests, or in the middle of a head
+    WORKING = auto()  #: a request is in flight
+    LINGERING = auto()  #: all has been said; reading on a moment so that the last answer arrives
+    CLOSING = auto()  #: flushing
+    GONE = auto()  #: lost, or now a tunnel
+
+
+class Server(Protocol):
+    """What a connection needs of the proxy."""
+
+    @property
+    def memo(self) -> FieldsMemo: ...  # noqa: D102
+
+    @property
+    def timeouts(self) -> Timeouts: ...  # noqa: D102
+
+    @property
+    def is_draining(self) -> bool: ...  # noqa: D102
+
+    def now(self) -> float: ...  # noqa: D102
+
+    def admit(self, client: ClientConnection) -> bool:
+        """Whether there is room for one more."""
+
+    def serve(self, client: ClientConnection, request: RequestHead) -> None:
+        """Answer *request*, now or later."""
+
+    def show_error(self, client: ClientConnection, status: int, exchange: Exchange) -> None:
+        """Answer with an error page."""
+
+    def leave(self, client: ClientConnection) -> None: ...  # noqa: D102
+
+
+class ClientConnection(asyncio.Protocol):
+    """The protocol of a client's connection."""
+
+    __slots__ = (
+        "_has_ended", "_holds", "_is_full", "_scanned", "_server", "_since", "added", "added_for", "exchange",
+        "peer", "pending", "phase", "request", "task", "transport",
+    )  # fmt: skip
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # set by connection_made
+        self.peer = ""
+        self.phase = Phase.READING
+        self.pending = b""
+        self.request: RequestHead | None = None
+        self.exchange: Exchange | None = None
+        #: work that the request in flight waits for
+        self.task: asyncio.Task[None] | None = None
+        #: the lines added to the last request and the fields they were made for: clients repeat themselves
+        self.added = b""
+        self.added_for: RequestFields | None = None
+        self._scanned = 0
+        self._since = server.now()
+        self._holds = 0
+        self._is_full = False
+        self._has_ended = False
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of `asyncio.Protocol`."""
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
+        if not self._server.admit(self):
+            self.answer(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections."), close=True)
+
+    def data_received(self, data: bytes) -> None:
+        """Part of `asyncio.Protocol`."""
+        if self.phase is Phase.READING:
+            if not self.pending:
+                self._since = self._server.now()
+            self.pending = self.pending + data if self.pending else data
+            self._advance()
+        elif self.phase is Phase.WORKING:
+            exchange = self.exchange
+            if exchange is not None and exchange.wants_body:
+                data = exchange.request_received(data)
+            if data and self.phase is Phase.WORKING:
+                self.pending += data
+                if len(self.pending) > MAX_PENDING:
+                    self._hold(_AHEAD)
+
+    def eof_received(self) -> bool:
+        """Part of `asyncio.Protocol`; the client will send no more, but may wait for its answer."""
+        self._has_ended = True
+        if self.phase is not Phase.WORKING:
+            return False
+        if self.exchange is not None and self.exchange.has_body_left:
+            self.abort()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
+        """Part of `asyncio.Protocol`."""
+        self.phase = Phase.GONE
+        self._let_go()
+        self._server.leave(self)
+
+    def pause_writing(self) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._is_full = True
+        if self.exchange is not None:
+            self.exchange.client_full(full=True)
+
+    def resume_writing(self) -> None:
+        """Part of `asyncio.Protocol`."""
+        self._is_full = False
+        if self.exchange is not None:
+            self.exchange.client_full(full=False)
+        self._advance()
+
+    # what an exchange and the frontend need
+
+    def write(self, data: bytes) -> None:
+        """Send *data*."""
+        self.transport.write(data)
+
+    def begin(self, exchange: Exchange) -> None:
+        """The request in flight is answered by *exchange*, as soon as it is connected."""
+        self.exchange = exchange
+
+    def hold_for_connect(self, *, hold: bool) -> None:
+        """Read no body while there is nowhere to put it."""
+        if hold:
+            self._hold(_CONNECTING)
+        else:
+            self._release(_CONNECTING)
+
+    def hold_for_server(self, *, hold: bool) -> None:
+        """Part of `ClientSide`."""
+        if hold:
+            self._hold(_SERVER_FULL)
+        else:
+            self._release(_SERVER_FULL)
+
+    def answer(self, answer: Answer, *, close: bool = False) -> None:
+        """Answer the request in flight without a server."""
+        request = self.request
+        if self.phase in {Phase.GONE, Phase.CLOSING, Phase.LINGERING}:
+            return
+        # A body that nobody reads would be taken for the next request.
+        close = close or request is None or request.has_body or request.is_websocket
+        close = (
+            close or request is None or request.fields.close or request.minor == 0 or self._server.is_draining
+        )
+        head_only = request is not None and request.method == b"HEAD"
+        self.write(answer.render(close=close, head_only=head_only))
+        self.request_over(close=close)
+
+    def request_over(self, *, close: bool) -> None:
+        """The answer has been written; go on to the next request."""
+        self.exchange = None
+        self.request = None
+        self.task = None
+        if self.phase is not Phase.WORKING and not close:
+            return
+        self._since = self._server.now()
+        if close or self._has_ended or self._server.is_draining:
+            self._linger()
+            return
+        self.phase = Phase.READING
+        if self._holds:
+            self._release(_AHEAD | _CONNECTING | _SERVER_FULL)
+        if self.pending:
+            # Not at once: a thousand requests sent ahead would be a thousand stack frames.
+            asyncio.get_running_loop().call_soon(self._advance)
+
+    def fail(self, status: int, exchange: Exchange) -> None:
+        """Part of `ClientSide`."""
+        self._server.show_error(self, status, exchange)
+
+    def abort(self) -> None:
+        """Cut the connection with a reset: nobody must take an incomplete answer for a complete one."""
+        self.phase = Phase.CLOSING
+        self._let_go()
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.abort()
+
+    def become_tunnel(self) -> bytes:
+        """Give up the transport; answers what the client has sent ahead."""
+        self.phase = Phase.GONE
+        self.exchange = None
+        self._server.leave(self)
+        pending, self.pending = self.pending, b""
+        return pending
+
+    # timers
+
+    def check(self, now: float) -> None:
+        """Called once a second."""
+        timeouts = self._server.timeouts
+        match self.phase:
+            case Phase.READING:
+                self._check_reading(now - self._since, timeouts)
+            case Phase.WORKING:
+                self._check_working(now, timeouts)
+            case Phase.LINGERING:
+                if now - self._since > timeouts.linger:
+                    self._close()
+            case Phase.CLOSING:
+                if now - self._since > timeouts.flush:
+                    self.transport.abort()
+            case Phase.GONE:
+                pass
+
+    def close_if_idle(self) -> None:
+        """Close between requests."""
+        if self.phase is Phase.READING and not self.pending:
+            self._close()
+
+    def _check_reading(self, waited: float, timeouts: Timeouts) -> None:
+        if self._is_full:
+            # The last answer has not been read: the same patience as for any flush.
+            if waited > timeouts.flush:
+                self.transport.abort()
+        elif self.pending:
+            if waited > timeouts.head:
+                self.answer(refusal(HTTPStatus.REQUEST_TIMEOUT, "The request took too long."), close=True)
+        elif waited > timeouts.keep_alive:
+            self._close()
+
+    def _check_working(self, now: float, timeouts: Timeouts) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            return
+        waited = now - exchange.progress
+        is_deserted = self._has_ended and waited > timeouts.half_closed
+        is_stuck = exchange.wants_body and not self._holds and waited > timeouts.body
+        if is_deserted or is_stuck or (timeouts.client and waited > timeouts.client):
+            self.abort()
+        elif timeouts.server and waited > timeouts.server and not exchange.wants_body and not self._is_full:
+            exchange.time_out()
+
+    # inside
+
+    def _advance(self) -> None:
+        """Read the next head, if there is one and the last answer is out."""
+        data = self.pending
+        if self.phase is not Phase.READING or self._is_full or not data:
+            return
+        end = data.find(END_OF_HEAD, self._scanned) + len(END_OF_HEAD)
+        try:
+            if end < len(END_OF_HEAD):
+                self._scanned = max(0, len(data) - len(END_OF_HEAD) + 1)
+                check_head_size(data, -1)
+                return
+            self._scanned = 0
+            check_head_size(data, end)
+            self.pending = data[end:]
+            request = read_request(data[:end] if self.pending else data, self._server.memo)
+        except BadRequest as exc:
+            log.info("request.refused", peer=self.peer, status=exc.status, reason=str(exc))
+            self.answer(refusal(exc.status, str(exc)), close=True)
+            return
+        self.request = request
+        self.phase = Phase.WORKING
+        self._server.serve(self, request)
+
+    def _hold(self, reason: int) -> None:
+        if not self._holds:
+            self.transport.pause_reading()
+        self._holds |= reason
+
+    def _release(self, reasons: int) -> None:
+        was, self._holds = self._holds, self._holds & ~reasons
+        if was and not self._holds and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _linger(self) -> None:
+        """
+        Say that all has been said, and read on for a moment.
+
+        Closing at once with input unread makes the kernel send a reset, which can overtake the answer
+        (RFC 9112 section 9.6).
+        """
+        self.pending = b""
+        if self._has_ended or not self.transport.can_write_eof():
+            self._close()
+            return
+        self.phase = Phase.LINGERING
+        self._since = self._server.now()
+        self._release(_AHEAD | _CONNECTING | _SERVER_FULL)
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def _close(self) -> None:
+        self.phase = Phase.CLOSING
+        self._since = self._server.now()
+        self.transport.close()
+
+    def _let_go(self) -> None:
+        """Drop what worked for this client."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and not exchange.is_over:
+            exchange.client_lost()
+        task, self.task = self.task, None
+        if task is not None:
+            task.cancel()

@@ -1,0 +1,328 @@
+"""
+One request and its answer, between a client connection and an upstream connection.
+
+The head of the answer is read whole and rewritten; body bytes pass through as they came, counted by a frame
+and under backpressure. The rule of this file: every way out goes through `_detach`, once, and leaves the
+upstream connection either in the pool, clean, or closed.
+"""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import Final, Protocol
+
+import structlog
+
+from perijove.proxy.core.answers import CLOSE, UPGRADED
+from perijove.proxy.core.confine import Fence
+from perijove.proxy.core.errors import BadResponse
+from perijove.proxy.core.framing import BadFraming, Frame
+from perijove.proxy.core.heads import END_OF_HEAD, MAX_HEAD
+from perijove.proxy.core.requests import RequestHead
+from perijove.proxy.core.responses import SWITCHING, ResponseHead, read_response
+from perijove.proxy.core.routes import Entry
+from perijove.proxy.net.upstream import UpstreamConnection
+from perijove.wire.identity import IdentityClaims
+
+log = structlog.get_logger(__name__)
+
+#: Interim answers (1xx) before the final one.
+MAX_INTERIM: Final = 16
+_FIRST_REDIRECT: Final = 300
+
+
+class ClientSide(Protocol):
+    """What an exchange needs of the client's connection."""
+
+    #: bytes received and not yet used
+    pending: bytes
+
+    def write(self, data: bytes) -> None: ...  # noqa: D102
+
+    def hold_for_server(self, *, hold: bool) -> None:
+        """Stop reading from the client while the server does not read."""
+
+    def request_over(self, *, close: bool) -> None:
+        """The answer is complete."""
+
+    def fail(self, status: int, exchange: Exchange) -> None:
+        """There will be no answer: send an error page."""
+
+    def abort(self) -> None:
+        """The answer cannot be completed: cut the connection, so that nobody takes it for complete."""
+
+
+class Surroundings(Protocol):
+    """What an exchange needs of the proxy."""
+
+    def put_back(self, upstream: UpstreamConnection) -> None: ...  # noqa: D102
+
+    def reconnect(self, exchange: Exchange) -> None: ...  # noqa: D102
+
+    def join(self, exchange: Exchange, upstream: UpstreamConnection) -> None:
+        """Make a tunnel of the two connections."""
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether connections are closed after their answer."""
+        ...
+
+    def now(self) -> float:
+        """Coarse monotonic time."""
+        ...
+
+
+class Exchange:
+    """A request under way."""
+
+    __slots__ = (
+        "_body", "_close", "_fence", "_frame", "_head", "_interims", "_is_reusable", "_is_success",
+        "_partial", "_request_sent", "_surroundings", "_upstream", "claims", "client", "entry", "is_over",
+        "is_retried", "progress", "request",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        client: ClientSide,
+        surroundings: Surroundings,
+        request: RequestHead,
+        head: bytes,
+        entry: Entry,
+        claims: IdentityClaims | None,
+        fence: Fence | None,
+    ) -> None:
+        """
+        Args:
+            client: whose request it is.
+            surroundings: the proxy.
+            request: what was asked.
+            head: the rewritten head for the server.
+            entry: the route.
+            claims: in whose name; None on open routes.
+            fence: limits for the answer; None on open routes.
+        """
+        self.client = client
+        self.request = request
+        self.entry = entry
+        self.claims = claims
+        self.is_over = False
+        self.is_retried = False
+        #: coarse monotonic time of the last byte in either direction
+        self.progress = surroundings.now()
+        self._surroundings = surroundings
+        self._head = head
+        self._fence = fence
+        self._upstream: UpstreamConnection | None = None
+        self._body: Frame | None = request.body_frame() if request.has_body else None
+        self._request_sent = False
+        self._frame: Frame | None = None
+        self._partial = b""
+        self._interims = 0
+        self._is_reusable = False
+        #: errors and redirects are no sign of life (contract section h)
+        self._is_success = False
+        #: whether the client's connection ends with this answer
+        self._close = request.fields.close or request.minor == 0
+
+    @property
+    def wants_body(self) -> bool:
+        """Whether bytes from the client belong to this request."""
+        return self._request_sent and self._body is not None and not self._body.done
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the client has seen the beginning of the final answer."""
+        return self._frame is not None
+
+    @property
+    def has_body_left(self) -> bool:
+        """Whether the client still owes a part of the body."""
+        return self._body is not None and not self._body.done
+
+    def start(self, upstream: UpstreamConnection) -> None:
+        """Send the request, and as much of its body as there is."""
+        self._upstream = upstream
+        upstream.borrower = self
+        self._request_sent = True
+        upstream.transport.write(self._head)
+        if self._body is not None and self.client.pending:
+            data, self.client.pending = self.client.pending, b""
+            self.client.pending = self.request_received(data)
+
+    def request_received(self, data: bytes) -> bytes:
+        """Pass on body bytes of the request; answers what does not belong to it."""
+        body, upstream = self._body, self._upstream
+        if body is None or upstream is None:
+            return data
+        try:
+            end = body.feed(data, 0)
+        except BadFraming as exc:
+            log.info("request.bad_body", reason=str(exc))
+            self._give_up(HTTPStatus.BAD_REQUEST)
+            return b""
+        self.progress = self._surroundings.now()
+        self.entry.last_activity = time.time()
+        upstream.transport.write(data if end == len(data) else data[:end])
+        return data[end:]
+
+    def response_received(self, data: bytes) -> None:
+        """Part of `Borrower`."""
+        self.progress = self._surroundings.now()
+        try:
+            if self._frame is None:
+                self._read_head(data)
+            else:
+                self._relay(self._frame, b"", data, 0)
+        except (BadResponse, BadFraming) as exc:
+            log.warning("response.bad", route=self.entry.path, reason=str(exc))
+            self._give_up(HTTPStatus.BAD_GATEWAY)
+
+    def upstream_lost(self, error: Exception | None) -> None:
+        """Part of `Borrower`."""
+        upstream, self._upstream = self._upstream, None
+        if self._frame is not None and self._frame.until_eof and error is None:
+            self._detach()
+            self.client.request_over(close=True)
+        elif self._may_retry(upstream):
+            self.is_retried = True
+            self._request_sent = False
+            self._surroundings.reconnect(self)
+        else:
+            self._give_up(HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def upstream_full(self, *, full: bool) -> None:
+        """Part of `Borrower`."""
+        self.client.hold_for_server(hold=full)
+
+    def client_full(self, *, full: bool) -> None:
+        """The client does not read, or does again."""
+        if self._upstream is None:
+            return
+        if full:
+            self._upstream.transport.pause_reading()
+        else:
+            self._upstream.transport.resume_reading()
+
+    def client_lost(self) -> None:
+        """The client is gone."""
+        self._detach()
+
+    def revoke(self) -> None:
+        """The right to this answer has ended."""
+        self._detach()
+        self.client.abort()
+
+    def unreachable(self) -> None:
+        """There is no connection to the server."""
+        self._give_up(HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def time_out(self) -> None:
+        """Nothing has come for too long."""
+        self._give_up(HTTPStatus.GATEWAY_TIMEOUT)
+
+    def _read_head(self, data: bytes) -> None:
+        if self._partial:
+            data, self._partial = self._partial + data, b""
+        while True:
+            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+            if end < len(END_OF_HEAD):
+                if len(data) > MAX_HEAD:
+                    raise BadResponse("The head of the response is too large.")
+                self._partial = data
+                return
+            head = read_response(data[:end], self._fence)
+            if head.is_interim:
+                self._relay_interim(head)
+                data = data[end:]
+                continue
+            if head.status == SWITCHING:
+                self._switch(head, data[end:])
+            else:
+                self._answer(head, data, end)
+            return
+
+    def _relay_interim(self, head: ResponseHead) -> None:
+        self._interims += 1
+        if self._interims > MAX_INTERIM:
+            raise BadResponse("Too many interim responses.")
+        if self.request.minor:
+            self.client.write(head.render())
+
+    def _switch(self, head: ResponseHead, rest: bytes) -> None:
+        upstream = self._upstream
+        if not self.request.is_websocket or upstream is None:
+            raise BadResponse("The server switched protocols although nobody asked.")
+        self.client.write(head.render(added=UPGRADED) + rest)
+        upstream.borrower = None
+        self._upstream = None
+        self.is_over = True
+        self._surroundings.join(self, upstream)
+
+    def _answer(self, head: ResponseHead, data: bytes, end: int) -> None:
+        frame = head.body_frame(self.request.method)
+        if head.chunked and self.request.minor == 0:
+            raise BadResponse("A chunked answer to HTTP/1.0.")
+        self._is_reusable = not (head.close or frame.until_eof)
+        self._is_success = head.status < _FIRST_REDIRECT
+        # What the client sends behind a refused upgrade, or has not sent of its body, would be taken for
+        # its next request.
+        self._close = (
+            self._close
+            or frame.until_eof
+            or self.has_body_left
+            or self.request.is_websocket
+            or self._surroundings.is_draining
+        )
+        self._frame = frame
+        self._relay(frame, head.render(added=CLOSE if self._close else b""), data, end)
+
+    def _relay(self, frame: Frame, head: bytes, data: bytes, start: int) -> None:
+        end = start if frame.done else frame.feed(data, start)
+        piece = data if start == 0 and end == len(data) else data[start:end]
+        self.client.write(head + piece if head else piece)
+        if self._is_success:
+            self.entry.last_activity = time.time()
+        if frame.done:
+            self._complete(clean=end == len(data))
+
+    def _complete(self, *, clean: bool) -> None:
+        clean = clean and not self.has_body_left
+        self._detach(reuse=clean and self._is_reusable)
+        self.client.request_over(close=self._close)
+
+    def _give_up(self, status: HTTPStatus) -> None:
+        if self.is_over:
+            return
+        self._detach()
+        if self.is_answering:
+            self.client.abort()
+        else:
+            self.client.fail(status, self)
+
+    def _detach(self, *, reuse: bool = False) -> None:
+        self.is_over = True
+        upstream, self._upstream = self._upstream, None
+        if upstream is None:
+            return
+        upstream.borrower = None
+        if reuse and self.entry.live:
+            self._surroundings.put_back(upstream)
+        else:
+            upstream.transport.abort()
+
+    def _may_retry(self, upstream: UpstreamConnection | None) -> bool:
+        """
+        Whether the server closed an idle connection at just this moment (RFC 9112 section 9.3.1).
+        """
+        return (
+            upstream is not None
+            and upstream.is_reused
+            and not self.is_retried
+            and not self._partial
+            and not self._interims
+            and self._frame is None
+            and self.request.is_idempotent
+            and self.entry.live
+        )

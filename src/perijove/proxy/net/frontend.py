@@ -1,0 +1,288 @@
+"""
+What all client connections share, and the way of one request: path, route, door, server.
+
+`serve` runs to its end without waiting for the common request (statement known, connection idle in the
+pool); whatever must wait becomes a task of that client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+
+from perijove.kit.tasks import TaskGroup
+from perijove.proxy.core.answers import Answer, redirect, refusal
+from perijove.proxy.core.errors import BadRequest
+from perijove.proxy.core.forwarding import forwarded_lines
+from perijove.proxy.core.gate import Allow, AskHub, Enter, Refuse
+from perijove.proxy.core.paths import decode_path, drop_segments
+from perijove.proxy.core.requests import FieldsMemo, RequestHead
+from perijove.proxy.core.routes import Entry, RouteTable
+from perijove.proxy.net.client import ClientConnection
+from perijove.proxy.net.connections import Connections
+from perijove.proxy.net.door import Door
+from perijove.proxy.net.exchange import Exchange
+from perijove.proxy.net.pages import ErrorPages
+from perijove.proxy.net.pool import UpstreamPool
+from perijove.proxy.net.timeouts import Timeouts
+from perijove.proxy.net.tunnel import Tunnel
+from perijove.proxy.net.upstream import UpstreamConnection
+from perijove.wire.identity import IDENTITY_HEADER
+
+log = structlog.get_logger(__name__)
+
+#: Answered by the proxy itself, on the public address (contract section h).
+HEALTH_PATH: Final = b"/_chp_healthz"
+_HEALTHY: Final = Answer(status=HTTPStatus.OK, body=b'{"status": "OK"}', content_type="application/json")
+_HEADER: Final = IDENTITY_HEADER.encode("ascii")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """How requests are changed on their way."""
+
+    #: whether `X-Forwarded-*` lines are written
+    x_forward: bool = True
+    #: addresses whose own `X-Forwarded-*` lines are kept and appended to
+    trusted_forwarders: frozenset[str] = frozenset()
+    #: whether the path of a route's target is put in front
+    prepend_path: bool = True
+    #: whether the route's own path is part of what the server is asked
+    include_prefix: bool = True
+    #: whether the first segment of a route is a host name
+    host_routing: bool = False
+
+
+class Frontend:
+    """The data plane: a factory of client connections and their meeting point."""
+
+    def __init__(
+        self,
+        *,
+        table: RouteTable,
+        door: Door,
+        pool: UpstreamPool,
+        pages: ErrorPages,
+        tasks: TaskGroup,
+        timeouts: Timeouts,
+        passing: Passing,
+        connections: Connections,
+        now: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            table: the routes.
+            door: who may pass.
+            pool: connections to servers.
+            pages: error pages.
+            tasks: owner of what must wait.
+            timeouts: how long for.
+            passing: how requests are changed.
+            connections: where everything open is noted.
+            now: coarse monotonic time.
+        """
+        self.memo = FieldsMemo()
+        self.timeouts = timeouts
+        self.now = now
+        self.is_draining = False
+        self._table = table
+        self._door = door
+        self._pool = pool
+        self._pages = pages
+        self._tasks = tasks
+        self._passing = passing
+        self._connections = connections
+
+    def __call__(self) -> ClientConnection:
+        """The protocol for one more connection."""
+        return ClientConnection(self)
+
+    # what a client needs
+
+    def admit(self, client: ClientConnection) -> bool:
+        """Part of `Server`."""
+        return self._connections.admit(client)
+
+    def leave(self, client: ClientConnection) -> None:
+        """Part of `Server`."""
+        self._connections.leave(client)
+
+    def serve(self, client: ClientConnection, request: RequestHead) -> None:
+        """Part of `Server`."""
+        self._route(client, request, may_ask=True)
+
+    def show_error(self, client: ClientConnection, status: int, exchange: Exchange) -> None:
+        """Part of `Server`."""
+        if client.request is not None:
+            self._fail(client, client.request, status, is_hub=exchange.entry.path == "/")
+
+    # what an exchange needs
+
+    def put_back(self, upstream: UpstreamConnection) -> None:
+        """Part of `Surroundings`."""
+        self._pool.put(upstream)
+
+    def reconnect(self, exchange: Exchange) -> None:
+        """Part of `Surroundings`."""
+        client = exchange.client
+        if isinstance(client, ClientConnection):
+            self._wait_for(client, "reconnect", self._connect(client, exchange))
+
+    def join(self, exchange: Exchange, upstream: UpstreamConnection) -> None:
+        """Part of `Surroundings`."""
+        client = exchange.client
+        if not isinstance(client, ClientConnection):
+            return
+        ahead = client.become_tunnel()
+        tunnel = Tunnel(
+            client=client.transport,
+            server=upstream.transport,
+            entry=exchange.entry,
+            claims=exchange.claims,
+            on_closed=self._connections.remove_tunnel,
+        )
+        self._connections.add_tunnel(tunnel)
+        if ahead:
+            upstream.transport.write(ahead)
+
+    # the way of one request
+
+    def _route(self, client: ClientConnection, request: RequestHead, *, may_ask: bool) -> None:
+        raw = request.path
+        if raw == HEALTH_PATH:
+            client.answer(_HEALTHY)
+            return
+        try:
+            path = decode_path(raw)
+        except BadRequest as exc:
+            client.answer(refusal(exc.status, str(exc)), close=True)
+            return
+        if self._passing.host_routing:
+            path = "/" + request.fields.host.partition(b":")[0].decode("ascii").lower() + path
+        entry = self._table.find(path)
+        if entry is None:
+            self._fail(client, request, HTTPStatus.NOT_FOUND, is_hub=False)
+        elif self._door.is_on and entry.access == "gated":
+            self._ask_door(client, request, entry, may_ask=may_ask)
+        else:
+            self._forward(client, request, entry, None)
+
+    def _ask_door(
+        self, client: ClientConnection, request: RequestHead, entry: Entry, *, may_ask: bool
+    ) -> None:
+        match self._door.decide(entry.audience, request):
+            case Allow() as allowed:
+                self._forward(client, request, entry, allowed)
+            case AskHub(token=token) if may_ask:
+                client.hold_for_connect(hold=True)
+                self._wait_for(client, "exchange", self._exchange(client, request, entry.audience, token))
+            case Enter(location=location):
+                client.answer(redirect(location))
+            case Refuse(reason=reason):
+                log.info("door.refused", route=entry.path, peer=client.peer, reason=reason)
+                client.answer(refusal(HTTPStatus.FORBIDDEN, reason))
+            case AskHub():
+                client.answer(refusal(HTTPStatus.FORBIDDEN, "This token may not access this server."))
+
+    async def _exchange(
+        self, client: ClientConnection, request: RequestHead, audience: str, token: str
+    ) -> None:
+        was_heard = await self._door.exchange(token, audience)
+        client.task = None
+        client.hold_for_connect(hold=False)
+        if was_heard:
+            # From the start: the route may have changed meanwhile.
+            self._route(client, request, may_ask=False)
+        else:
+            client.answer(
+                refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The hub cannot be asked about this token.")
+            )
+
+    def _forward(
+        self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None
+    ) -> None:
+        target = allowed.target if allowed else request.target
+        head = request.render(
+            target=self._rewrite(target, entry),
+            gated=allowed is not None,
+            added=self._lines_for(client, request, allowed),
+        )
+        exchange = Exchange(
+            client=client,
+            surroundings=self,
+            request=request,
+            head=head,
+            entry=entry,
+            claims=allowed.claims if allowed else None,
+            fence=entry.fence if allowed else None,
+        )
+        client.begin(exchange)
+        upstream = self._pool.take(entry.target, repeatable=request.is_idempotent)
+        if upstream is not None:
+            exchange.start(upstream)
+        else:
+            self._wait_for(client, "connect", self._connect(client, exchange))
+
+    async def _connect(self, client: ClientConnection, exchange: Exchange) -> None:
+        entry = exchange.entry
+        is_hub = entry.path == "/" and entry.access == "open"
+        # Nothing has been sent yet: whatever the method, trying again is safe.
+        patience = self.timeouts.hub_patience if is_hub and not exchange.request.is_websocket else 0.0
+        client.hold_for_connect(hold=True)
+        try:
+            upstream = await self._pool.connect(entry.target, patience=patience)
+        except OSError as exc:
+            log.info("upstream.unreachable", route=entry.path, target=entry.target.key, reason=str(exc))
+            exchange.unreachable()
+            return
+        client.task = None
+        if exchange.is_over or not entry.live:
+            upstream.transport.abort()
+            exchange.unreachable()
+            return
+        exchange.start(upstream)
+        client.hold_for_connect(hold=False)
+
+    def _fail(self, client: ClientConnection, request: RequestHead, status: int, *, is_hub: bool) -> None:
+        if request.is_websocket:
+            # Nobody would see a page.
+            client.answer(Answer(status=status), close=True)
+        else:
+            self._wait_for(client, "error-page", self._show_page(client, request, status, is_hub=is_hub))
+
+    async def _show_page(
+        self, client: ClientConnection, request: RequestHead, status: int, *, is_hub: bool
+    ) -> None:
+        page = await self._pages.find(status, request, is_hub=is_hub)
+        client.task = None
+        client.answer(page)
+
+    def _rewrite(self, target: bytes, entry: Entry) -> bytes:
+        if not self._passing.include_prefix and entry.depth:
+            path, mark, query = target.partition(b"?")
+            target = drop_segments(path, entry.depth) + mark + query
+        if self._passing.prepend_path and entry.target.base:
+            target = entry.target.base.encode("ascii") + target
+        return target
+
+    def _lines_for(self, client: ClientConnection, request: RequestHead, allowed: Allow | None) -> bytes:
+        fields = request.fields
+        if client.added_for is not fields:
+            client.added_for = fields
+            client.added = (
+                forwarded_lines(
+                    fields, peer=client.peer, trusted=client.peer in self._passing.trusted_forwarders
+                )
+                if self._passing.x_forward
+                else fields.forwarded_lines
+            )
+        if allowed is None:
+            return client.added
+        return b"%b%b: %b\r\n" % (client.added, _HEADER, allowed.identity.encode("ascii"))
+
+    def _wait_for(self, client: ClientConnection, name: str, work: Coroutine[None, None, None]) -> None:
+        client.task = self._tasks.start(name, work)

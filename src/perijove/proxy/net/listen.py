@@ -1,0 +1,118 @@
+"""
+Listening sockets: bound here, or inherited from a supervisor.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from perijove.proxy.core.errors import ProxyError
+
+#: Connections that wait to be accepted.
+BACKLOG: Final = 1024
+
+
+class CannotListen(ProxyError):
+    """The proxy cannot listen at this address."""
+
+
+def inherited_sockets(value: str) -> dict[str, socket.socket]:
+    """
+    The sockets named in `PERIJOVE_LISTEN_FDS`, for instance `public=3,control=4`.
+
+    Raises:
+        CannotListen: *value* or a descriptor in it makes no sense.
+    """
+    found = {}
+    for item in filter(None, value.split(",")):
+        name, _, number = item.partition("=")
+        try:
+            found[name] = socket.socket(fileno=int(number))
+        except (OSError, ValueError) as exc:
+            raise CannotListen(f"{item!r} names no inherited socket") from exc
+        found[name].setblocking(False)
+        os.set_inheritable(found[name].fileno(), False)
+    return found
+
+
+def bind_tcp(host: str, port: int) -> list[socket.socket]:
+    """
+    Sockets that listen on *port* of *host*; an empty *host* is all interfaces, IPv4 and IPv6.
+
+    Raises:
+        CannotListen: the address is in use, or not ours.
+    """
+    try:
+        infos = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+        )
+        return [_bind(family, address) for family, _, _, _, address in infos]
+    except OSError as exc:
+        raise CannotListen(f"Cannot listen on {host or '*'}:{port}: {exc.strerror or exc}") from exc
+
+
+def bind_unix(path: Path, *, mode: int) -> socket.socket:
+    """
+    A unix socket at *path* with exactly *mode*; a dead one that is in the way is replaced.
+
+    Raises:
+        CannotListen: something else is there, or it cannot be made.
+    """
+    sock = socket.socket(socket.AF_UNIX)
+    sock.setblocking(False)
+    try:
+        _clear(path)
+        # No moment at which others could connect: the mode is right from the start.
+        before = os.umask(0o777 & ~mode)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
+        sock.listen(BACKLOG)
+    except OSError as exc:
+        sock.close()
+        raise CannotListen(f"Cannot listen on {path}: {exc.strerror or exc}") from exc
+    return sock
+
+
+def max_clients(descriptors: int) -> int:
+    """Connections to serve with so many descriptors: each may need one more to its server; a few are ours."""
+    return max(16, (descriptors - 64) // 2)
+
+
+def describe(sock: socket.socket) -> str:
+    """The address of *sock* for the log."""
+    name = sock.getsockname()
+    if isinstance(name, str):
+        return name
+    host = f"[{name[0]}]" if sock.family == socket.AF_INET6 else name[0]
+    return f"http://{host}:{name[1]}"
+
+
+def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket at *path* that nobody listens on."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""
+Connections to servers: idle ones by target, and the making of new ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from perijove.proxy.core.targets import Target
+from perijove.proxy.net.upstream import UpstreamConnection
+
+#: Idle connections kept per target.
+MAX_IDLE: Final = 32
+#: Seconds of idleness after which a connection is closed: uvicorn and Node close theirs after 5.
+IDLE_SECONDS: Final = 4.0
+#: The same for a request that cannot be repeated should the server close at just that moment.
+FRESH_SECONDS: Final = 1.0
+#: First and longest wait between two attempts to reach a hub that restarts.
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 0.4
+
+
+class UpstreamPool:
+    """Lends connections; the one used last is lent first."""
+
+    def __init__(self, *, monotonic: Callable[[], float], connect_timeout: float) -> None:
+        """
+        Args:
+            monotonic: seconds, may be coarse.
+            connect_timeout: seconds for one attempt.
+        """
+        self._monotonic = monotonic
+        self._connect_timeout = connect_timeout
+        self._idle: dict[str, list[UpstreamConnection]] = {}
+
+    def take(self, target: Target, *, repeatable: bool) -> UpstreamConnection | None:
+        """An idle connection, if there is one that is young enough."""
+        idle = self._idle.get(target.key)
+        while idle:
+            upstream = idle.pop()
+            limit = IDLE_SECONDS if repeatable else FRESH_SECONDS
+            if upstream.transport.is_closing():
+                continue
+            if self._monotonic() - upstream.idle_since <= limit:
+                upstream.is_reused = True
+                return upstream
+            upstream.transport.close()
+        return None
+
+    async def connect(self, target: Target, *, patience: float = 0.0) -> UpstreamConnection:
+        """
+        A new connection.
+
+        Args:
+            target: where to.
+            patience: seconds during which a refused attempt is repeated.
+
+        Raises:
+            OSError: it cannot be reached; `TimeoutError` is one.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._connect_once(loop, target)
+            except (ConnectionRefusedError, FileNotFoundError):
+                if loop.time() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def put(self, upstream: UpstreamConnection) -> None:
+        """Take back a connection on which an exchange ended well."""
+        idle = self._idle.setdefault(upstream.target.key, [])
+        if len(idle) >= MAX_IDLE or upstream.transport.is_closing():
+            upstream.transport.close()
+            return
+        upstream.idle_since = self._monotonic()
+        idle.append(upstream)
+
+    def forget(self, upstream: UpstreamConnection) -> None:
+        """An idle connection was closed from the other side."""
+        idle = self._idle.get(upstream.target.key, [])
+        if upstream in idle:
+            idle.remove(upstream)
+
+    def drop(self, key: str) -> None:
+        """Close what is idle to this target: the next server at that address may be another user's."""
+        for upstream in self._idle.pop(key, []):
+            upstream.transport.close()
+
+    def sweep(self) -> None:
+        """Close what has been idle for too long."""
+        now = self._monotonic()
+        for key, idle in list(self._idle.items()):
+            for upstream in [known for known in idle if now - known.idle_since > IDLE_SECONDS]:
+                idle.remove(upstream)
+                upstream.transport.close()
+            if not idle:
+                del self._idle[key]
+
+    def close(self) -> None:
+        """Close everything idle."""
+        for key in list(self._idle):
+            self.drop(key)
+
+    async def _connect_once(self, loop: asyncio.AbstractEventLoop, target: Target) -> UpstreamConnection:
+        async with asyncio.timeout(self._connect_timeout):
+            if target.socket:
+                _, upstream = await loop.create_unix_connection(
+                    lambda: UpstreamConnection(target, self), target.socket
+                )
+            else:
+                _, upstream = await loop.create_connection(
+                    lambda: UpstreamConnection(target, self), target.host, target.port
+                )
+        return upstream

@@ -1,0 +1,104 @@
+"""
+After a 101: bytes from transport to transport, whatever they mean.
+
+WebSocket frames are not parsed. The two ends share nothing with the connections they came from, so an
+idle tunnel is small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from perijove.proxy.core.routes import Entry
+from perijove.wire.identity import IdentityClaims
+
+#: Seconds that a tunnel may stay open when one side has ended.
+HALF_CLOSED_SECONDS: Final = 30.0
+
+
+class Tunnel:
+    """Two joined transports."""
+
+    __slots__ = ("_a", "_b", "_on_closed", "claims", "entry", "half_closed_since")
+
+    def __init__(
+        self,
+        *,
+        client: asyncio.Transport,
+        server: asyncio.Transport,
+        entry: Entry,
+        claims: IdentityClaims | None,
+        on_closed: Callable[[Tunnel], None],
+    ) -> None:
+        """
+        Args:
+            client: a transport; its protocol is replaced.
+            server: likewise.
+            entry: the route they were joined by.
+            claims: in whose name; None on open routes.
+            on_closed: called once, when either side is gone.
+        """
+        self.entry = entry
+        self.claims = claims
+        #: coarse monotonic time at which the sweep saw that one side had ended; 0 while both talk
+        self.half_closed_since = 0.0
+        self._on_closed = on_closed
+        self._a = _End(self, client, server)
+        self._b = _End(self, server, client)
+        client.set_protocol(self._a)
+        server.set_protocol(self._b)
+        client.resume_reading()
+        server.resume_reading()
+
+    @property
+    def is_half_closed(self) -> bool:
+        """Whether one side will send no more."""
+        return self._a.ended or self._b.ended
+
+    def close(self) -> None:
+        """Close both sides."""
+        self._a.transport.abort()
+        self._b.transport.abort()
+
+    def end_lost(self) -> None:
+        """One side is gone: so is the tunnel; what the other has not yet been sent is still sent."""
+        self._a.transport.close()
+        self._b.transport.close()
+        self._on_closed(self)
+
+
+class _End(asyncio.Protocol):
+    """What arrives here leaves at the other end."""
+
+    __slots__ = ("_entry", "_peer", "_tunnel", "_write", "ended", "transport")
+
+    def __init__(self, tunnel: Tunnel, transport: asyncio.Transport, peer: asyncio.Transport) -> None:
+        self._tunnel = tunnel
+        self._entry = tunnel.entry
+        self._peer = peer
+        self._write = peer.write
+        self.transport = transport
+        self.ended = False
+
+    def data_received(self, data: bytes) -> None:
+        self._write(data)
+        self._entry.last_activity = time.time()
+
+    def pause_writing(self) -> None:
+        self._peer.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._peer.resume_reading()
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        if self._peer.can_write_eof() and not self._peer.is_closing():
+            self._peer.write_eof()
+        # Keep this side open for what the other still has to say.
+        return not self._peer.is_closing()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
+        self._tunnel.end_lost()
