@@ -9,6 +9,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
+from perijove.hub.domain.errors import WeakPassword
+
+#: NIST SP 800-63B asks for at least 8; the message of `WeakPassword` says 10
+MIN_PASSWORD: Final = 10
+#: longer ones only cost time to hash
+MAX_PASSWORD: Final = 1024
 #: How long the first administrator's link lives.
 FIRST_ADMIN_LINK_LIFE: Final = timedelta(hours=1)
 #: How long an invitation lives unless the administrator says otherwise.
@@ -53,3 +59,17 @@ class Invitation:
     created: datetime
     expires_at: datetime
     created_by: str = ""
+
+
+def check_password(password: str) -> str:
+    """
+    *password*, if it can be one.
+
+    Raises:
+        WeakPassword: it is too short, or absurdly long.
+    """
+    if len(password) < MIN_PASSWORD:
+        raise WeakPassword
+    if len(password) > MAX_PASSWORD:
+        raise WeakPassword(f"A password has at most {MAX_PASSWORD} characters.")
+    return password

@@ -80,6 +80,20 @@ TRANSITIONS: Final[Mapping[State, Row]] = {
     },
 }
 
+#: What a hub that finds a server in a state must do to go on from there: every effect that may be half done.
+#: All effects are idempotent within a generation, so doing one again is safe; leaving one out is not.
+RESUME: Final[Mapping[State, tuple[Effect, ...]]] = {
+    State.STOPPED: (),
+    State.LAUNCHING: (Effect.LAUNCH,),
+    State.PROBING: (Effect.PROBE,),
+    State.ROUTING: (Effect.ADD_ROUTE,),
+    State.READY: (),
+    State.STOPPING: (Effect.REMOVE_ROUTE, Effect.TERMINATE),
+}
+
+#: states that nobody needs to drive any further
+SETTLED: Final = frozenset({State.STOPPED, State.READY})
+
 
 def step(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:
     """

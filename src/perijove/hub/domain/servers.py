@@ -5,22 +5,24 @@ A user's server as the database knows it. Which state follows which is `lifecycl
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from perijove.hub.domain.errors import InvalidServerName
+from perijove.hub.domain.errors import InvalidRequest, InvalidServerName
 from perijove.hub.domain.lifecycle import State
 
 #: contract d: 1-30 characters, lower-case letters, digits, single hyphens, begins with a letter
 _SERVER_NAME: Final = re.compile(r"[a-z](?:[a-z0-9]|-(?!-))*(?<!-)")
 MAX_SERVER_NAME: Final = 30
+MAX_DISPLAY_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """One server of one user; the default server has the name "". Changed by `replace` and stored by compare-and-swap."""
+    """One server of one user; the default server's name is "". Changed by `replace`, stored by compare-and-swap."""
 
     id: int
     user_id: int
@@ -77,4 +79,17 @@ def check_server_name(name: str) -> str:
     """
     if name and (len(name) > MAX_SERVER_NAME or not _SERVER_NAME.fullmatch(name)):
         raise InvalidServerName(f"Invalid server_name: {name!r}")
+    return name
+
+
+def check_display_name(text: str) -> str:
+    """
+    *text* in NFC, if it can be shown as a server's name (contract d); "" is none.
+
+    Raises:
+        InvalidRequest: it is too long, or has characters that cannot be printed or needless spaces.
+    """
+    name = unicodedata.normalize("NFC", text)
+    if len(name) > MAX_DISPLAY_NAME or not name.isprintable() or " ".join(name.split()) != name:
+        raise InvalidRequest(f"Invalid display_name: {text!r}")
     return name

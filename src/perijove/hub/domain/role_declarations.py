@@ -1,0 +1,181 @@
+"""
+Roles and services as an administrator writes them, checked (contract f and g). Pure.
+
+Everything that is not understood is refused with the item's name: a permission that silently does nothing
+is a trap, and one that silently does more is a hole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.roles import Role, Service
+from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.domain.users import normalise
+from perijove.hub.scopes.catalog import METASCOPES
+from perijove.hub.scopes.errors import BadScope
+from perijove.hub.scopes.grammar import parse
+
+USER: Final = "user"
+ADMIN: Final = "admin"
+SERVER: Final = "server"
+TOKEN: Final = "token"  # noqa: S105  # a role's name, no secret
+
+#: contract f: always there; all but `admin` can be declared anew
+DEFAULT_ROLES: Final[Mapping[str, Role]] = {
+    USER: Role(name=USER, description="Everything about oneself", scopes=("self",)),
+    ADMIN: Role(
+        name=ADMIN,
+        description="Everything",
+        scopes=(
+            "admin-ui",
+            "admin:users",
+            "admin:servers",
+            "admin:services",
+            "tokens",
+            "admin:groups",
+            "list:services",
+            "read:services",
+            "read:hub",
+            "proxy",
+            "shutdown",
+            "access:services",
+            "access:servers",
+            "read:roles",
+            "read:metrics",
+            "shares",
+        ),
+    ),
+    SERVER: Role(
+        name=SERVER,
+        description="What a server's own token may do",
+        scopes=("users:activity!user", "access:servers!server"),
+    ),
+    TOKEN: Role(name=TOKEN, description="What a new token may do", scopes=("inherit",)),
+}
+
+_ROLE_NAME: Final = re.compile(r"[a-z][a-z0-9\-_~\.]{1,253}[a-z0-9]")
+_ROLE_KEYS: Final = frozenset({"name", "description", "scopes", "users", "services"})
+_SERVICE_KEYS: Final = frozenset({"name", "api_token", "admin", "url", "display", "info"})
+#: contract d: tokens from configuration
+_MIN_TOKEN, _MAX_TOKEN = 8, 64
+
+
+def read_service(declared: Mapping[str, Any]) -> Service:
+    """
+    One item of `services`.
+
+    Raises:
+        InvalidRequest: it has an unknown key, no name, no token, or a value of the wrong kind.
+    """
+    name = _text(declared, "name", "a service")
+    what = f"The service {name!r}"
+    if not name or "/" in name or "%" in name or name != name.strip() or not name.strip("."):
+        raise InvalidRequest(f"{what} needs a name without slashes.")
+    _refuse_unknown(declared, _SERVICE_KEYS, what)
+    token = _text(declared, "api_token", what)
+    if not _MIN_TOKEN <= len(token) <= _MAX_TOKEN:
+        raise InvalidRequest(f"{what} needs an api_token of {_MIN_TOKEN} to {_MAX_TOKEN} characters.")
+    info = declared.get("info", {})
+    if not isinstance(info, Mapping):
+        raise InvalidRequest(f"{what}: info must be a dictionary.")
+    return Service(
+        name=name,
+        api_token_hash=hash_secret(token),
+        admin=_flag(declared, "admin", what, default=False),
+        url=_origin(_text(declared, "url", what), what),
+        display=_flag(declared, "display", what, default=True),
+        info=dict(info),
+    )
+
+
+def read_role(declared: Mapping[str, Any], services: frozenset[str]) -> Role:
+    """
+    One item of `load_roles`; *services* are the declared ones.
+
+    Raises:
+        InvalidRequest: it has an unknown key or scope, a bad name, or names a service that does not exist.
+    """
+    name = _text(declared, "name", "a role")
+    what = f"The role {name!r}"
+    if name == ADMIN:
+        raise InvalidRequest("The role 'admin' cannot be changed; use admin_users.")
+    if name not in DEFAULT_ROLES and not _ROLE_NAME.fullmatch(name):
+        raise InvalidRequest(f"{what} has an invalid name: 3 to 255 lower-case letters, digits and - _ ~ .")
+    if "groups" in declared:
+        raise InvalidRequest(f"{what} names groups, which this version does not have yet.")
+    _refuse_unknown(declared, _ROLE_KEYS, what)
+    members = frozenset(_texts(declared, "services", what))
+    if members - services:
+        raise InvalidRequest(f"{what} names the service {min(members - services)!r}, which is not declared.")
+    default = DEFAULT_ROLES.get(name, Role(name=name))
+    users = frozenset(normalise(user) for user in _texts(declared, "users", what)) if "users" in declared else None
+    return Role(
+        name=name,
+        description=_text(declared, "description", what) or default.description,
+        scopes=_scopes(declared, what) if "scopes" in declared else default.scopes,
+        users=users,
+        services=members,
+    )
+
+
+def _scopes(declared: Mapping[str, Any], what: str) -> tuple[str, ...]:
+    scopes = _texts(declared, "scopes", what)
+    for text in scopes:
+        try:
+            parse(text)
+        except BadScope as exc:
+            raise InvalidRequest(f"{what}: {exc}") from exc
+    return scopes
+
+
+def check_metascopes(role: Role) -> None:
+    """
+    Refuse metascopes where they would mean nothing.
+
+    Raises:
+        InvalidRequest: a service would get `self`, or somebody other than a token `inherit`.
+    """
+    if role.services and METASCOPES.intersection(role.scopes):
+        raise InvalidRequest(
+            f"The role {role.name!r} is given to services, for which `self` and `inherit` mean nothing."
+        )
+
+
+def _refuse_unknown(declared: Mapping[str, Any], known: frozenset[str], what: str) -> None:
+    unknown = sorted(str(key) for key in declared if key not in known)
+    if unknown:
+        raise InvalidRequest(f"{what} has an unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}.")
+
+
+def _text(declared: Mapping[str, Any], key: str, what: str) -> str:
+    value = declared.get(key, "")
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{what}: {key} must be text.")
+    return value
+
+
+def _flag(declared: Mapping[str, Any], key: str, what: str, *, default: bool) -> bool:
+    value = declared.get(key, default)
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{what}: {key} must be True or False.")
+    return value
+
+
+def _texts(declared: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
+    value = declared.get(key, ())
+    if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
+        raise InvalidRequest(f"{what}: {key} must be a list.")
+    if not all(isinstance(item, str) for item in value):
+        raise InvalidRequest(f"{what}: {key} must be a list of names.")
+    return tuple(value)
+
+
+def _origin(url: str, what: str) -> str:
+    if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc):
+        raise InvalidRequest(f"{what}: url must begin with http:// or https:// and name a host.")
+    return url.rstrip("/")

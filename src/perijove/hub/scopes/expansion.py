@@ -1,0 +1,60 @@
+"""
+All that a set of scopes implies, for one holder (contract f).
+
+Self-referring filters (`!user`, `!server`, `!service`) become the holder's own names; one that the holder
+cannot fill lets nothing through and is dropped. Implied scopes inherit the filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from perijove.hub.scopes.catalog import IMPLIED, INHERIT, SELF, SELF_SCOPES
+from perijove.hub.scopes.grammar import Filter, FilterKind, Scope, parse
+from perijove.hub.scopes.intersection import reduce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whose scopes these are: what self-referring filters mean."""
+
+    user: str = ""
+    #: `owner/name` of the server that a token was made for
+    server: str = ""
+    service: str = ""
+
+    def own(self, kind: FilterKind) -> str:
+        """The holder's own value for a filter of *kind*; empty if there is none."""
+        names = {FilterKind.USER: self.user, FilterKind.SERVER: self.server, FilterKind.SERVICE: self.service}
+        return names.get(kind, "")
+
+
+def expand(scopes: Iterable[str], holder: Holder) -> frozenset[str]:
+    """
+    Everything that *scopes* allow *holder*, in canonical text. `inherit` stays: only a token's owner can fill it.
+
+    Raises:
+        BadScope: one of them does not exist.
+    """
+    return reduce(text for scope in scopes for text in _expand_one(parse(scope), holder))
+
+
+def _expand_one(scope: Scope, holder: Holder) -> Iterable[str]:
+    if scope.name == INHERIT:
+        return (INHERIT,)
+    if scope.name == SELF:
+        own = Filter(FilterKind.USER, holder.user)
+        return (text for name in SELF_SCOPES for text in _with_filter(name, own)) if holder.user else ()
+    if scope.filter is None:
+        return IMPLIED[scope.name]
+    value = scope.filter.value or holder.own(scope.filter.kind)
+    return _with_filter(scope.name, Filter(scope.filter.kind, value)) if value else ()
+
+
+def _with_filter(name: str, narrowed: Filter) -> Iterable[str]:
+    for implied in IMPLIED[name]:
+        # Reading a user is not a part of reading one server: the filter would make no sense there.
+        if narrowed.kind is FilterKind.SERVER and implied.startswith("read:users"):
+            continue
+        yield f"{implied}!{narrowed}"

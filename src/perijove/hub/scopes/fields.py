@@ -1,0 +1,43 @@
+"""
+Which members of a user's JSON somebody may see (contract d, “visibility”).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+_NAMED: Final = frozenset({"kind", "name"})
+
+#: scope -> members of the user model that it shows
+_SHOWS: Final[Mapping[str, frozenset[str]]] = {
+    "read:users": _NAMED | {"user_info", "admin", "roles", "groups", "server", "pending", "created", "last_activity"},
+    "read:users:name": _NAMED | {"user_info", "admin"},
+    "read:users:groups": _NAMED | {"groups"},
+    "read:users:activity": _NAMED | {"last_activity"},
+    "read:servers": _NAMED | {"servers"},
+    "read:roles:users": _NAMED | {"roles", "admin"},
+    "admin:auth_state": _NAMED | {"auth_state"},
+}
+
+#: any one of these shows something of a user
+READ_SCOPES: Final = (
+    "read:users",
+    "read:users:name",
+    "read:servers",
+    "read:users:groups",
+    "read:users:activity",
+    "read:roles:users",
+)
+
+
+def visible_fields(scopes: frozenset[str], user: str) -> frozenset[str]:
+    """Members of *user*'s model that a holder of *scopes* may see; empty: nothing, not even that they exist."""
+    shown: set[str] = set()
+    for scope, members in _SHOWS.items():
+        if scope in scopes or f"{scope}!user={user}" in scopes:
+            shown |= members
+        elif scope == "read:servers" and any(text.startswith(f"{scope}!server={user}/") for text in scopes):
+            # A filter to one server shows `servers`, cut down to what it reaches.
+            shown |= members
+    return frozenset(shown)

@@ -1,0 +1,26 @@
+"""
+What can be wrong with the database itself, said so that an administrator can act on it.
+
+    StoreAway
+    └── StoreUnusable   SchemaTooNew  DatabaseCorrupt  DatabaseNotWritable
+"""
+
+from __future__ import annotations
+
+from perijove.hub.domain.errors import StoreAway
+
+
+class StoreUnusable(StoreAway):
+    """The database cannot be used."""
+
+
+class SchemaTooNew(StoreUnusable):
+    """The database was written by a newer version of perijove: install that version, or restore a backup."""
+
+
+class DatabaseCorrupt(StoreUnusable):
+    """The database file is damaged or is no SQLite database: restore a backup."""
+
+
+class DatabaseNotWritable(StoreUnusable):
+    """The database file or its directory cannot be written."""

@@ -1,0 +1,170 @@
+"""
+The door: who may pass to which server, as a signed statement (architecture, section 4; `wire/door.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from perijove.hub.domain.errors import NoSuchServer, NotAllowed
+from perijove.hub.domain.principals import Principal
+from perijove.hub.domain.urls import server_url, split_audience
+from perijove.hub.ports import IdentitySigner, Store, Unit
+from perijove.hub.scopes.decision import Denied, ServerResource, may
+from perijove.hub.usecases.identify import SERVICE_TOKEN, Identify
+from perijove.hub.usecases.load_roles import RoleBook
+from perijove.kit.clock import Clock, Randomness
+from perijove.wire.door import EXCHANGED_TOKEN_SECONDS, MAX_VISITS
+from perijove.wire.identity import FULL_ACCESS, IdentityClaims
+
+log = structlog.get_logger(__name__)
+
+ACCESS: Final = "access:servers"
+_TOKEN: Final = "token:"  # noqa: S105  # a mark, no secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """The cookie that lets a browser into one server."""
+
+    cookie_value: str
+    #: path of the cookie: the server's prefix
+    path: str
+    #: seconds
+    max_age: int
+    #: where the server is
+    server_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """Somebody whom the proxy lets into a server at present."""
+
+    sid: str
+    user: str
+    audience: str
+
+
+class Door:
+    """Makes identity tokens, and judges them again later."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        identify: Identify,
+        roles: RoleBook,
+        signer: IdentitySigner,
+        clock: Clock,
+        randomness: Randomness,
+        base_url: str,
+    ) -> None:
+        self._store = store
+        self._identify = identify
+        self._roles = roles
+        self._signer = signer
+        self._clock = clock
+        self._randomness = randomness
+        self._base_url = base_url
+
+    async def enter(self, principal: Principal, audience: str) -> Entry:
+        """
+        Let a signed-in browser into the server *audience*, for as long as its session lives.
+
+        Raises:
+            NotAllowed: this visitor may not enter, or came without a session.
+            NoSuchServer: there is none, as far as this visitor may know.
+        """
+        owner, name = split_audience(audience)
+        decision = may(principal, ACCESS, ServerResource(owner, name))
+        if isinstance(decision, Denied):
+            raise NoSuchServer if decision.hidden else NotAllowed
+        async with self._store.unit() as unit:
+            found = await unit.sessions.by_id(principal.session_id) if principal.session_id else None
+            server = await unit.servers.by_key(owner, name)
+        now = self._clock.now()
+        if found is None or found[0].expires_at <= now:
+            raise NotAllowed("Sign in to open this server.")
+        if server is None:
+            raise NoSuchServer
+        session, user = found
+        path = server_url(self._base_url, owner, name)
+        return Entry(
+            cookie_value=self._sign(principal, user.display_name, server.key, now, session.expires_at),
+            path=path,
+            max_age=int((session.expires_at - now).total_seconds()),
+            server_path=path,
+        )
+
+    async def exchange(self, token: str, audience: str) -> tuple[str, int]:
+        """
+        A short-lived identity token for whoever holds the hub API token *token*, and its seconds.
+
+        Raises:
+            NotAllowed: no such token, or its holder may not enter *audience*.
+        """
+        principal = await self._identify.by_token(token)
+        if principal is None or not may(principal, ACCESS, ServerResource(*split_audience(audience))):
+            raise NotAllowed
+        now = self._clock.now()
+        ends = datetime.fromtimestamp(now.timestamp() + EXCHANGED_TOKEN_SECONDS, tz=now.tzinfo)
+        return self._sign(principal, "", audience, now, ends), EXCHANGED_TOKEN_SECONDS
+
+    async def recheck(self, visits: Sequence[Visit]) -> Sequence[Visit]:
+        """Those of *visits* that would not be let in today. More than `MAX_VISITS` are not looked at: all refused."""
+        if len(visits) > MAX_VISITS:
+            return visits
+        now = self._clock.now()
+        scopes: dict[tuple[str, str], frozenset[str]] = {}
+        async with self._store.unit() as unit:
+            for sid, user in {(visit.sid, visit.user) for visit in visits}:
+                scopes[sid, user] = await self._scopes_now(unit, sid, user, now)
+        refused = [visit for visit in visits if not self._passes(scopes[visit.sid, visit.user], visit.audience)]
+        if refused:
+            log.info("door.refused_again", visits=len(visits), refused=len(refused))
+        return refused
+
+    def _passes(self, scopes: frozenset[str], audience: str) -> bool:
+        return bool(may(_Holder(scopes), ACCESS, ServerResource(*split_audience(audience))))
+
+    async def _scopes_now(self, unit: Unit, sid: str, user_name: str, now: datetime) -> frozenset[str]:
+        if sid.startswith(_TOKEN):
+            return await self._scopes_of_token(unit, sid.removeprefix(_TOKEN), user_name, now)
+        found = await unit.sessions.by_id(sid)
+        if found is None or found[0].expires_at <= now or found[1].name != user_name:
+            return frozenset()
+        return self._roles.scopes_of_user(found[1])
+
+    async def _scopes_of_token(self, unit: Unit, token_id: str, user_name: str, now: datetime) -> frozenset[str]:
+        if token_id.startswith(SERVICE_TOKEN):
+            name = token_id.removeprefix(SERVICE_TOKEN)
+            return self._roles.scopes_of_service(name) if name == user_name else frozenset()
+        digits = token_id.removeprefix("a")
+        row = await unit.tokens.get(int(digits)) if digits.isdecimal() and digits.isascii() else None
+        if row is None or self._identify.is_over(row, now):
+            return frozenset()
+        user = await unit.users.by_id(row.user_id)
+        return self._identify.of_token(row, user).scopes if user is not None and user.name == user_name else frozenset()
+
+    def _sign(self, principal: Principal, display_name: str, audience: str, now: datetime, ends: datetime) -> str:
+        claims = IdentityClaims(
+            sub=principal.name,
+            sid=principal.visit_id,
+            aud=audience,
+            scope=FULL_ACCESS,
+            name=display_name or principal.name,
+            iat=int(now.timestamp()),
+            exp=int(ends.timestamp()),
+            jti=self._randomness.hex(16),
+        )
+        return self._signer.sign(claims.to_claims())
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    scopes: frozenset[str]

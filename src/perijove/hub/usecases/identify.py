@@ -1,0 +1,113 @@
+"""
+Who is asking: from a session's secret or an API token to a principal with the scopes that count.
+
+Uses are noted in memory and written by `activity.py` in one statement per tick.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from typing import Final
+
+from perijove.hub.domain.principals import Kind, Principal
+from perijove.hub.domain.roles import Service
+from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.domain.sessions import Session
+from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
+from perijove.hub.domain.users import User
+from perijove.hub.ports import Store
+from perijove.hub.scopes.expansion import Holder, expand
+from perijove.hub.scopes.intersection import intersect
+from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.load_roles import RoleBook
+from perijove.kit.clock import Clock
+
+#: Longest token and longest cookie secret that is looked at; ours are far shorter (contract d: at most 64).
+MAX_SECRET: Final = 256
+#: `token_id` of a service's principal begins with this; tokens of users are `a<N>`
+SERVICE_TOKEN: Final = "s-"  # noqa: S105  # a mark, no secret
+
+
+class Identify:
+    """Finds out who a cookie or a token belongs to."""
+
+    def __init__(self, *, store: Store, clock: Clock, roles: RoleBook, activity: Activity) -> None:
+        self._store = store
+        self._clock = clock
+        self._roles = roles
+        self._activity = activity
+
+    async def by_session(self, secret: str) -> tuple[Session, Principal] | None:
+        """The session whose cookie holds *secret*, and its user; None if there is none or it has ended."""
+        if not secret or len(secret) > MAX_SECRET:
+            return None
+        async with self._store.unit() as unit:
+            found = await unit.sessions.by_secret_hash(hash_secret(secret))
+        if found is None:
+            return None
+        session, user = found
+        now = self._clock.now()
+        if session.expires_at <= now:
+            return None
+        self._activity.note_session(session.id, now)
+        self._activity.note_user(user.name, now)
+        return session, self._user(user, self._roles.scopes_of_user(user), session_id=session.id)
+
+    async def by_token(self, token: str) -> Principal | None:
+        """The user or service that *token* belongs to; None if there is none or it has ended."""
+        if not token or len(token) > MAX_SECRET:
+            return None
+        token_hash = hash_secret(token)
+        service = self._roles.service_by_token_hash(token_hash)
+        if service is not None:
+            return self._service(service)
+        found = await self._row(token, token_hash)
+        if found is None:
+            return None
+        row, user = found
+        self._activity.note_token(row.id, self._clock.now())
+        return self.of_token(row, user)
+
+    def of_token(self, row: ApiToken, user: User) -> Principal:
+        """The principal that a token's row stands for: no more than its owner, and no more than the token."""
+        holder = Holder(user=user.name, server=row.server)
+        scopes = intersect(expand(row.scopes, holder), self._roles.scopes_of_user(user) | self._own_server(row, user))
+        return self._user(user, scopes, token_id=row.public_id)
+
+    def is_over(self, row: ApiToken, now: datetime) -> bool:
+        """Whether a token has ended."""
+        return row.expires_at is not None and row.expires_at <= now
+
+    async def _row(self, token: str, token_hash: str) -> tuple[ApiToken, User] | None:
+        async with self._store.unit() as unit:
+            candidates = await unit.tokens.by_prefix(token[:PREFIX_LENGTH])
+        now = self._clock.now()
+        for row, user in candidates:
+            if hmac.compare_digest(row.token_hash, token_hash) and not self.is_over(row, now):
+                return row, user
+        return None
+
+    def _own_server(self, row: ApiToken, user: User) -> frozenset[str]:
+        # A server reports its own activity whatever the configuration leaves of the role `user`.
+        return expand(("users:activity!user",), Holder(user=user.name)) if row.server else frozenset()
+
+    def _user(self, user: User, scopes: frozenset[str], *, session_id: str = "", token_id: str = "") -> Principal:
+        return Principal(
+            kind=Kind.USER,
+            name=user.name,
+            scopes=scopes,
+            user_id=user.id,
+            admin=user.admin,
+            session_id=session_id,
+            token_id=token_id,
+        )
+
+    def _service(self, service: Service) -> Principal:
+        return Principal(
+            kind=Kind.SERVICE,
+            name=service.name,
+            scopes=self._roles.scopes_of_service(service.name),
+            admin=service.admin,
+            token_id=f"{SERVICE_TOKEN}{service.name}",
+        )

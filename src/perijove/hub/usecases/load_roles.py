@@ -1,0 +1,139 @@
+"""
+Who may do what, from the configuration: the roles of users and the tokens and roles of services.
+
+Read once at start; what a declaration may look like is `domain/role_declarations.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.role_declarations import (
+    ADMIN,
+    DEFAULT_ROLES,
+    SERVER,
+    TOKEN,
+    USER,
+    check_metascopes,
+    read_role,
+    read_service,
+)
+from perijove.hub.domain.roles import Role, Service
+from perijove.hub.domain.users import User
+from perijove.hub.scopes.expansion import Holder, expand
+
+#: people whose expanded scopes are remembered
+_REMEMBERED: Final = 4096
+
+
+class RoleBook:
+    """All roles and services, and what they come to."""
+
+    def __init__(self, *, roles: Mapping[str, Role], services: Mapping[str, Service]) -> None:
+        self._roles = dict(roles)
+        self._services = dict(services)
+        self._by_token_hash = {service.api_token_hash: service for service in services.values()}
+        self._by_service = {name: self._expand_service(service) for name, service in services.items()}
+        self._expand_user = lru_cache(maxsize=_REMEMBERED)(self._expand_user_now)
+
+    @property
+    def services(self) -> Sequence[Service]:
+        """All declared services, in the order of the configuration."""
+        return tuple(self._services.values())
+
+    def role(self, name: str) -> Role | None:
+        """The role of that name."""
+        return self._roles.get(name)
+
+    def service(self, name: str) -> Service | None:
+        """The service of that name."""
+        return self._services.get(name)
+
+    def service_by_token_hash(self, token_hash: str) -> Service | None:
+        """The service that has that token."""
+        return self._by_token_hash.get(token_hash)
+
+    def roles_of_user(self, user: User) -> tuple[str, ...]:
+        """Names of a user's roles, sorted."""
+        return self._names(user.name, admin=user.admin)
+
+    def scopes_of_user(self, user: User) -> frozenset[str]:
+        """Everything that a user may do, expanded."""
+        return self._expand_user(user.name, user.admin)
+
+    def scopes_of_service(self, name: str) -> frozenset[str]:
+        """Everything that a service may do, expanded; nothing for an unknown one."""
+        return self._by_service.get(name, frozenset())
+
+    def roles_of_service(self, name: str) -> tuple[str, ...]:
+        """Names of a service's roles, sorted."""
+        service = self._services.get(name)
+        given = {role.name for role in self._roles.values() if name in role.services}
+        return tuple(sorted(given | ({ADMIN} if service is not None and service.admin else set())))
+
+    def scopes_of_role(self, name: str) -> tuple[str, ...]:
+        """A role's scopes as declared; nothing for an unknown one."""
+        role = self._roles.get(name)
+        return () if role is None else role.scopes
+
+    @property
+    def server_token_scopes(self) -> tuple[str, ...]:
+        """
+        What the token of a server may do, as declared.
+
+        Reporting activity and telling who it is are always in it (contract a and f).
+        """
+        always = ("users:activity!user", "read:users:name!user", "read:users:groups!user")
+        return tuple(dict.fromkeys((*self.scopes_of_role(SERVER), *always)))
+
+    @property
+    def new_token_scopes(self) -> tuple[str, ...]:
+        """What a token may do whose maker asked for nothing special."""
+        return self.scopes_of_role(TOKEN)
+
+    def _names(self, name: str, *, admin: bool) -> tuple[str, ...]:
+        given = {role.name for role in self._roles.values() if role.users is not None and name in role.users}
+        # Unless the configuration says whose it is, the role `user` is everybody's.
+        if self._roles[USER].users is None:
+            given.add(USER)
+        if admin:
+            given.add(ADMIN)
+        return tuple(sorted(given))
+
+    def _expand_user_now(self, name: str, admin: bool) -> frozenset[str]:  # noqa: FBT001  # a cache key
+        scopes = [scope for role in self._names(name, admin=admin) for scope in self._roles[role].scopes]
+        return expand(scopes, Holder(user=name)) - {"inherit"}
+
+    def _expand_service(self, service: Service) -> frozenset[str]:
+        names = self.roles_of_service(service.name)
+        return expand((scope for name in names for scope in self._roles[name].scopes), Holder(service=service.name))
+
+
+def load_roles(*, roles: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]]) -> RoleBook:
+    """
+    Make the book of the configuration's `load_roles` and `services`.
+
+    Raises:
+        InvalidRequest: an item is wrong; the message names it.
+    """
+    known: dict[str, Service] = {}
+    for declared in services:
+        service = read_service(declared)
+        if service.name in known:
+            raise InvalidRequest(f"The service {service.name!r} is declared twice.")
+        if service.api_token_hash in {other.api_token_hash for other in known.values()}:
+            raise InvalidRequest(f"The service {service.name!r} has the token of another service.")
+        known[service.name] = service
+    book = dict(DEFAULT_ROLES)
+    seen: set[str] = set()
+    for declared in roles:
+        role = read_role(declared, frozenset(known))
+        check_metascopes(role)
+        if role.name in seen:
+            raise InvalidRequest(f"The role {role.name!r} is declared twice.")
+        seen.add(role.name)
+        book[role.name] = role
+    return RoleBook(roles=book, services=known)

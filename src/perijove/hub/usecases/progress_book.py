@@ -1,0 +1,125 @@
+"""
+What starting servers have told so far, and who is waiting to hear more (contract e).
+
+In memory only: what a restarted hub has forgotten it tells again from the server's row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import AsyncIterator
+from typing import Final
+
+from perijove.hub.domain.lifecycle import SETTLED, State
+from perijove.hub.domain.progress import ProgressEvent
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.urls import server_url
+
+#: Events kept of one start: a spawner that chatters must not fill the memory.
+MAX_EVENTS: Final = 200
+
+#: what entering a state tells
+_STAGES: Final = {
+    State.LAUNCHING: ProgressEvent(progress=0, message="Server requested"),
+    State.PROBING: ProgressEvent(progress=70, message="Waiting for the server to answer..."),
+    State.ROUTING: ProgressEvent(progress=90, message="Opening the way to the server..."),
+}
+
+
+class _Log:
+    """The events of one start, and a signal that renews itself with each."""
+
+    def __init__(self) -> None:
+        self.events: list[ProgressEvent] = []
+        self.more = asyncio.Event()
+
+    def add(self, event: ProgressEvent) -> None:
+        self.events.append(event)
+        more, self.more = self.more, asyncio.Event()
+        more.set()
+
+
+class ProgressBook:
+    """Histories of starts under way, and waiters for a server's next state."""
+
+    def __init__(self, *, base_url: str) -> None:
+        self._base_url = base_url
+        self._logs: dict[int, _Log] = {}
+        self._waiters: dict[int, set[asyncio.Future[Server]]] = {}
+
+    def say(self, server: Server, progress: int, message: str) -> None:
+        """Tell something about a start; never the last thing."""
+        log = self._logs.get(server.id)
+        if log is not None and len(log.events) < MAX_EVENTS:
+            log.add(ProgressEvent(progress=progress, message=message))
+
+    def moved(self, server: Server) -> None:
+        """The server has entered its state."""
+        if server.state is State.LAUNCHING:
+            self.end(server)
+            self._logs[server.id] = _Log()
+        stage = _STAGES.get(server.state)
+        if stage is not None:
+            self.say(server, stage.progress, stage.message)
+        elif server.state in SETTLED or not server.failure:
+            # A failed start tells the whole story once it has been cleaned up: only then the log's end is known.
+            self.end(server)
+        for waiter in self._waiters.pop(server.id, ()):
+            if not waiter.done():
+                waiter.set_result(server)
+
+    def end(self, server: Server) -> None:
+        """Tell the last thing about a start, and forget it."""
+        log = self._logs.pop(server.id, None)
+        if log is not None:
+            log.add(self.last_word(server))
+
+    def last_word(self, server: Server) -> ProgressEvent:
+        """The event that ends the stream of *server* as it is now."""
+        if server.state is State.READY:
+            url = server_url(self._base_url, server.user_name, server.name)
+            link = html.escape(url)
+            return ProgressEvent(
+                progress=100,
+                ready=True,
+                message=f"Server ready at {url}",
+                html_message=f'Server ready at <a href="{link}">{link}</a>',
+                url=url,
+            )
+        message = f"Spawn failed: {server.failure}" if server.failure else "Spawn cancelled"
+        return ProgressEvent(progress=100, failed=True, message=message, log=server.failure_log)
+
+    async def follow(self, server: Server) -> AsyncIterator[ProgressEvent]:
+        """What was told and what is being told about the start of *server*; ends with exactly one last word."""
+        log = self._logs.get(server.id)
+        if log is None:
+            # This hub did not see the start begin.
+            log = self._logs[server.id] = _Log()
+            stage = _STAGES[server.state] if server.state in _STAGES else _STAGES[State.LAUNCHING]
+            log.add(stage)
+        told = 0
+        while True:
+            for event in log.events[told:]:
+                yield event
+                if event.ready or event.failed:
+                    return
+                told += 1
+            if told == len(log.events):
+                # No timeout: the driver ends every start, and the stream's reader may leave at any time.
+                await log.more.wait()
+
+    def next_move(self, server_id: int) -> asyncio.Future[Server]:
+        """Done when the server next enters a state."""
+        waiter: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(server_id, set())
+        waiters.add(waiter)
+        waiter.add_done_callback(lambda done: self._forget(server_id, done))
+        return waiter
+
+    def _forget(self, server_id: int, waiter: asyncio.Future[Server]) -> None:
+        waiters = self._waiters.get(server_id)
+        if waiters is not None:
+            waiters.discard(waiter)
+            if not waiters:
+                del self._waiters[server_id]

@@ -1,0 +1,162 @@
+"""
+Makes the proxy agree with the database: its keys, its routes, its revocations.
+
+Cheap looks find a proxy that has come back; full looks find what no message told. Routes that are not marked
+as a hub's (`jupyterhub`) belong to somebody else and are kept as they are (contract h).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+
+from perijove.hub.domain.errors import InvalidRequest, ProxyAway
+from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.roles import Service
+from perijove.hub.domain.servers import Server
+from perijove.hub.ports import IdentitySigner, ProxyGateway, Store
+from perijove.hub.usecases.activity import Activity, parse_time
+from perijove.hub.usecases.forever import forever
+from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.sign_out import Revocations
+from perijove.kit.clock import Clock
+from perijove.wire.routes import ACCESS, AUDIENCE, LAST_ACTIVITY, MINE, TARGET, Route
+
+log = structlog.get_logger(__name__)
+
+#: seconds between cheap looks, and between full ones (contract h: `last_activity_interval`)
+CHEAP_SECONDS: Final = 2.0
+FULL_SECONDS: Final = 300.0
+
+
+class Reconciler:
+    """Watches over the proxy."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        proxy: ProxyGateway,
+        routes: RouteTable,
+        revocations: Revocations,
+        signer: IdentitySigner,
+        activity: Activity,
+        clock: Clock,
+        hub_target: str,
+        base_url: str,
+        services: Sequence[Service] = (),
+    ) -> None:
+        self._store = store
+        self._proxy = proxy
+        self._routes = routes
+        self._revocations = revocations
+        self._signer = signer
+        self._activity = activity
+        self._clock = clock
+        self._fixed = (self._hub_route(hub_target), *self._service_routes(base_url, services))
+        self._last_full: float | None = None
+        self._was_away = False
+
+    async def run(self) -> None:
+        """Look again and again until cancelled."""
+        await forever("proxy", self.look, every=CHEAP_SECONDS)
+
+    async def look(self) -> None:
+        """One cheap look; a full one if anything is in doubt. A proxy that is away is no error here."""
+        try:
+            knows_keys = await self._knows_keys()
+            if knows_keys and not self._was_away and not self._is_full_due():
+                await self._revocations.send_pending()
+                return
+            await self.once()
+        except ProxyAway as exc:
+            if not self._was_away:
+                log.warning("proxy.away", why=exc.message)
+            self._was_away = True
+            return
+        if self._was_away:
+            log.info("proxy.back")
+        self._was_away = False
+
+    async def once(self) -> None:
+        """
+        A full look: keys, then routes, then revocations.
+
+        Raises:
+            ProxyAway: the proxy does not answer.
+        """
+        if not await self._knows_keys():
+            await self._proxy.set_keys(self._signer.public_jwks)
+        await self._routes.replace(self._needed)
+        await self._revocations.send_pending()
+        self._last_full = self._clock.monotonic()
+
+    async def _knows_keys(self) -> bool:
+        return {str(jwk["kid"]) for jwk in self._signer.public_jwks} == set(await self._proxy.keys())
+
+    def _is_full_due(self) -> bool:
+        if self._routes.is_doubtful or self._last_full is None:
+            return True
+        return self._clock.monotonic() - self._last_full >= FULL_SECONDS
+
+    async def _needed(self) -> Sequence[Route] | None:
+        """The whole table as it should be, or None if it is."""
+        present = await self._proxy.routes()
+        async with self._store.unit() as unit:
+            servers = await unit.servers.in_states([State.ROUTING, State.READY])
+        self._note_activity(present, servers)
+        foreign = [_route(path, body) for path, body in present.items() if not body.get(MINE)]
+        # Ours win: a foreign route must not take over the hub's or a server's path.
+        wanted = {route.path: route for route in (*foreign, *self._fixed, *map(self._routes.route_of, servers))}
+        now = {path: _without_activity(body) for path, body in present.items()}
+        if now == {path: route.to_body() for path, route in wanted.items()}:
+            return None
+        log.info("routes.replaced", before=len(present), after=len(wanted))
+        return list(wanted.values())
+
+    def _note_activity(self, present: Mapping[str, Mapping[str, Any]], servers: Sequence[Server]) -> None:
+        for server in servers:
+            seen = present.get(self._routes.route_of(server).path, {}).get(LAST_ACTIVITY)
+            try:
+                at = parse_time(seen)
+            except InvalidRequest:
+                # A proxy that does not say is no reason to leave its routes wrong.
+                continue
+            # A new route's time is that of its making, the server's start: no harm in noting it.
+            self._activity.note_server(server.id, at)
+            self._activity.note_user(server.user_name, at)
+
+    @staticmethod
+    def _hub_route(target: str) -> Route:
+        return Route(path="/", target=target, access="open", data={"hub": True, MINE: True})
+
+    @staticmethod
+    def _service_routes(base_url: str, services: Sequence[Service]) -> Sequence[Route]:
+        return [
+            Route(
+                path=f"{base_url}services/{service.name}",
+                target=service.url,
+                access="open",
+                data={"service": service.name, MINE: True},
+            )
+            for service in services
+            if service.url
+        ]
+
+
+def _without_activity(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key != LAST_ACTIVITY}
+
+
+def _route(path: str, body: Mapping[str, Any]) -> Route:
+    """A route as the proxy told it."""
+    known = {TARGET, ACCESS, AUDIENCE, LAST_ACTIVITY}
+    return Route(
+        path=path,
+        target=str(body.get(TARGET, "")),
+        access="open" if body.get(ACCESS) == "open" else "gated",
+        audience=str(body.get(AUDIENCE, "")),
+        data={key: value for key, value in body.items() if key not in known},
+    )

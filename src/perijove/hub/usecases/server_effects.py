@@ -1,0 +1,225 @@
+"""
+The effects of a server's lifecycle, performed: each one ends in the next event, with what is to be recorded.
+
+All are idempotent within a generation, because a hub that died in the middle of one does it again.
+When and for whom they are performed is `drive_servers.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+
+from perijove.config.settings import ServerPolicy
+from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, Unavailable
+from perijove.hub.domain.lifecycle import Effect, Event
+from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.tokens import PREFIX_LENGTH
+from perijove.hub.domain.urls import server_url
+from perijove.hub.domain.users import User
+from perijove.hub.ports import Prober, Spawners, SpawnPlan, Store
+from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.start_line import StartLine
+from perijove.kit.clock import Clock, Randomness
+from perijove.kit.tasks import TaskGroup
+
+log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
+
+#: seconds between tries while a part is away: the first, and the longest
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 5.0
+#: Longest wait for one `terminate`. The spawner kills by then; asking again is safe.
+TERMINATE_TIMEOUT: Final = 60.0
+#: random bytes of a server's token
+TOKEN_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an effect."""
+
+    event: Event
+    #: fields of the server to record with it
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class EnvironmentMaker(Protocol):
+    """Makes the environment of a server (contract a)."""
+
+    def make(self, user: User, server: Server, token: str) -> dict[str, str]:
+        """Its variables."""
+        ...
+
+
+class TokenScopes(Protocol):
+    """Knows what a server's token may do."""
+
+    @property
+    def server_token_scopes(self) -> tuple[str, ...]:
+        """Scopes as declared."""
+        ...
+
+
+class ServerEffects:
+    """Performs effects on the world."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        spawners: Spawners,
+        routes: RouteTable,
+        prober: Prober,
+        clock: Clock,
+        randomness: Randomness,
+        environment: EnvironmentMaker,
+        roles: TokenScopes,
+        line: StartLine,
+        progress: ProgressBook,
+        policy: ServerPolicy,
+        base_url: str,
+        tasks: TaskGroup,
+    ) -> None:
+        self._store = store
+        self._spawners = spawners
+        self._routes = routes
+        self._prober = prober
+        self._clock = clock
+        self._randomness = randomness
+        self._environment = environment
+        self._roles = roles
+        self._line = line
+        self._progress = progress
+        self._policy = policy
+        self._base_url = base_url
+        self._tasks = tasks
+        self._performers: Mapping[Effect, Callable[[Server], Awaitable[Outcome | None]]] = {
+            Effect.LAUNCH: self._launch,
+            Effect.PROBE: self._probe,
+            Effect.ADD_ROUTE: self._add_route,
+            Effect.REMOVE_ROUTE: self._remove_route,
+            Effect.TERMINATE: self._terminate,
+        }
+
+    async def perform(self, effect: Effect, server: Server) -> Outcome | None:
+        """Do *effect*; None if nothing follows from it."""
+        return await self._performers[effect](server)
+
+    async def _launch(self, server: Server) -> Outcome | None:
+        await self._line.enter(server.id, lambda ahead: self._tell_place(server, ahead))
+        plan = await self._plan(server)
+        if plan is None:
+            return None
+        self._progress.say(server, 50, "Spawning server...")
+        relay = self._tasks.start(f"progress of {server.key}", self._relay_progress(server))
+        try:
+            running = await self._within(self._policy.start_timeout, lambda: self._spawners.launch(plan))
+        except LaunchFailed as exc:
+            return Outcome(Event.GAVE_UP, {"failure": exc.message, "failure_log": exc.log_tail})
+        except LauncherAway as exc:
+            return Outcome(Event.GAVE_UP, {"failure": exc.message})
+        except TimeoutError:
+            seconds = f"{self._policy.start_timeout:g}"
+            return Outcome(Event.GAVE_UP, {"failure": f"It did not start within {seconds} seconds."})
+        finally:
+            relay.cancel()
+        started = {"target": running.target, "handle": dict(running.handle), "started_at": self._clock.now()}
+        return Outcome(Event.LAUNCHED, started)
+
+    async def _plan(self, server: Server) -> SpawnPlan | None:
+        # A token per launch: a hub that died after launching cannot know the text of the one it gave, so the
+        # running server keeps the old one, and all tokens of a server end together when it stops.
+        token = self._randomness.hex(TOKEN_BYTES)
+        async with self._store.unit() as unit:
+            user = await unit.users.by_id(server.user_id)
+            if user is None:
+                return None
+            await unit.tokens.add(
+                user_id=user.id,
+                prefix=token[:PREFIX_LENGTH],
+                token_hash=hash_secret(token),
+                scopes=self._roles.server_token_scopes,
+                note=f"Server at {server_url(self._base_url, server.user_name, server.name)}",
+                created=self._clock.now(),
+                server=server.key,
+            )
+        return SpawnPlan(server=server, user=user, environment=self._environment.make(user, server, token))
+
+    async def _relay_progress(self, server: Server) -> None:
+        async for percent, message in self._spawners.progress(server):
+            self._progress.say(server, percent, message)
+
+    def _tell_place(self, server: Server, ahead: int) -> None:
+        self._progress.say(server, 0, f"Waiting in line: {ahead} before you")
+
+    async def _probe(self, server: Server) -> Outcome:
+        path = f"{server_url(self._base_url, server.user_name, server.name)}api"
+        if await self._prober.wait_until_answers(server.target, path, timeout=self._policy.http_timeout):
+            return Outcome(Event.ANSWERED)
+        seconds = f"{self._policy.http_timeout:g}"
+        return Outcome(Event.GAVE_UP, {"failure": f"It did not answer within {seconds} seconds."})
+
+    async def _add_route(self, server: Server) -> Outcome:
+        try:
+            await self._within(self._policy.http_timeout, lambda: self._routes.add(server))
+        except ProxyAway as exc:
+            return Outcome(Event.GAVE_UP, {"failure": exc.message})
+        except TimeoutError:
+            return Outcome(Event.GAVE_UP, {"failure": "The proxy did not take its route in time."})
+        return Outcome(Event.ROUTED, {"last_activity": self._clock.now()})
+
+    async def _remove_route(self, server: Server) -> None:
+        await self._routes.remove(server)
+
+    async def _terminate(self, server: Server) -> Outcome:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with asyncio.timeout(TERMINATE_TIMEOUT):
+                    await self._spawners.terminate(server)
+                    return Outcome(Event.EXITED, {"failure_log": await self._last_lines(server)})
+            except (LauncherAway, TimeoutError) as exc:
+                log.warning("server.terminate_delayed", server=server.key, why=str(exc) or "timed out")
+                # Whoever waits for the start need not wait for the cleaning up.
+                self._progress.end(server)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _last_lines(self, server: Server) -> tuple[str, ...]:
+        """The end of the log of a server that failed, if it is not known yet."""
+        if not server.failure or server.failure_log:
+            return server.failure_log
+        exit_ = await self._spawners.poll(server)
+        return () if exit_ is None else exit_.log_tail
+
+    async def _within(self, seconds: float, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """
+        Try *work* until the part that it needs is there, at most *seconds*.
+
+        Raises:
+            Unavailable: it was away to the end.
+            TimeoutError: it took too long.
+        """
+        away: Unavailable | None = None
+        pause = FIRST_PAUSE
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    try:
+                        return await work()
+                    except Unavailable as exc:
+                        away = exc
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+        except TimeoutError:
+            if away is not None:
+                raise away from None
+            raise

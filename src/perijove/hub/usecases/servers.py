@@ -1,0 +1,221 @@
+"""
+What people ask of servers: start, stop, create, remove, read (contract d11 to d15).
+
+These record what was asked; the driver does the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import structlog
+
+from perijove.config.settings import ServerPolicy
+from perijove.hub.domain.errors import (
+    AlreadyExists,
+    AlreadyRunning,
+    InvalidRequest,
+    NoSuchServer,
+    TooManyServers,
+)
+from perijove.hub.domain.lifecycle import Event, State
+from perijove.hub.domain.servers import Server, check_display_name, check_server_name
+from perijove.hub.domain.users import User
+from perijove.hub.ports import Store, Unit
+from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.drive_servers import Driver
+from perijove.kit.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+#: Longest user_options, as JSON: they are stored with every server.
+MAX_OPTIONS: Final = 65_536
+
+
+def _check_named(name: str, policy: ServerPolicy) -> str:
+    if name and not policy.allow_named_servers:
+        raise InvalidRequest("Named servers are not enabled.")
+    return check_server_name(name)
+
+
+def _check_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    if len(json.dumps(dict(options))) > MAX_OPTIONS:
+        raise InvalidRequest(f"user_options are longer than {MAX_OPTIONS} bytes.")
+    return options
+
+
+async def _add(unit: Unit, user: User, name: str, clock: Clock, policy: ServerPolicy) -> Server:
+    limit = policy.named_server_limit_per_user
+    if name and limit > 0:
+        named = [row for row in await unit.servers.of_users([user.id]) if row.name]
+        if len(named) >= limit:
+            raise InvalidRequest(f"User {user.name} already has the maximum of {limit} named servers.")
+    return await unit.servers.add(user_id=user.id, name=name, created=clock.now())
+
+
+class StartServer:
+    """Starts a server, making its row first if need be."""
+
+    def __init__(self, *, store: Store, clock: Clock, driver: Driver, policy: ServerPolicy) -> None:
+        self._store = store
+        self._clock = clock
+        self._driver = driver
+        self._policy = policy
+
+    async def __call__(
+        self,
+        user: User,
+        name: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        display_name: str | None = None,
+    ) -> Server:
+        """
+        Ask for a start and answer the row at once; one that is starting already is answered as it is.
+
+        Args:
+            user: whose server.
+            name: "" for the default server.
+            options: None keeps the ones of the last start.
+            display_name: None keeps it.
+
+        Raises:
+            AlreadyRunning: it runs.
+            InvalidRequest: it is stopping, or named servers are not allowed, or there are too many.
+            InvalidServerName: no server can have that name.
+            TooManyServers: as many run as the administrator allows.
+        """
+        _check_named(name, self._policy)
+        changes: dict[str, Any] = {}
+        if options is not None:
+            changes["user_options"] = dict(_check_options(options))
+        if display_name is not None:
+            changes["display_name"] = check_display_name(display_name)
+        async with self._store.unit() as unit:
+            server = await unit.servers.get(user.id, name)
+            if server is not None and server.is_active:
+                return self._as_it_is(server)
+            await self._check_limit(unit)
+            if server is None:
+                server = await _add(unit, user, name, self._clock, self._policy)
+            move = await self._driver.record_in(unit, server, Event.START_ASKED, changes)
+        log.info("server.start_asked", server=move.server.key, generation=move.server.generation)
+        return self._driver.carry_out(move)
+
+    def _as_it_is(self, server: Server) -> Server:
+        if server.state is State.READY:
+            raise AlreadyRunning(f"{server.key} is already running")
+        if server.state is State.STOPPING:
+            raise InvalidRequest(f"{server.key} is pending stop")
+        return server
+
+    async def _check_limit(self, unit: Unit) -> None:
+        limit = self._policy.active_server_limit
+        if limit > 0 and await unit.servers.count_active() >= limit:
+            raise TooManyServers
+
+
+class StopServer:
+    """Stops a server."""
+
+    def __init__(self, *, store: Store, driver: Driver) -> None:
+        self._store = store
+        self._driver = driver
+
+    async def __call__(self, user: User, name: str) -> Server:
+        """
+        Ask for a stop and answer the row at once; one that does not run is answered as it is.
+
+        Raises:
+            NoSuchServer: there is none of that name.
+        """
+        async with self._store.unit() as unit:
+            server = await unit.servers.get(user.id, name)
+            if server is None:
+                raise NoSuchServer
+            if server.state in (State.STOPPED, State.STOPPING):
+                return server
+            move = await self._driver.record_in(unit, server, Event.STOP_ASKED, {})
+        log.info("server.stop_asked", server=server.key, generation=server.generation)
+        return self._driver.carry_out(move)
+
+    async def and_wait(self, user: User, name: str, *, timeout: float) -> Server:
+        """Stop it and wait until it is gone, at most *timeout* seconds; the answer tells whether it is."""
+        server = await self(user, name)
+        return server if server.state is State.STOPPED else await self._driver.settled(server.id, timeout)
+
+
+class CreateServer:
+    """Makes a named server's row without starting it."""
+
+    def __init__(self, *, store: Store, clock: Clock, policy: ServerPolicy) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+
+    async def __call__(
+        self, user: User, name: str, *, display_name: str = "", options: Mapping[str, Any] | None = None
+    ) -> Server:
+        """
+        The new row (contract d12).
+
+        Raises:
+            AlreadyExists: there is one; the default server always counts as there.
+            InvalidRequest: named servers are not allowed, or there are too many.
+            InvalidServerName: no server can have that name.
+        """
+        if not name:
+            raise AlreadyExists(f"{user.name} already has a default server")
+        _check_named(name, self._policy)
+        shown = check_display_name(display_name)
+        kept = dict(_check_options(options or {}))
+        async with self._store.unit() as unit:
+            if await unit.servers.get(user.id, name) is not None:
+                raise AlreadyExists(f"{user.name} already has a server {name!r}")
+            row = await _add(unit, user, name, self._clock, self._policy)
+            return await unit.servers.swap(row, replace(row, display_name=shown, user_options=kept))
+
+
+class RemoveServer:
+    """Forgets a stopped named server."""
+
+    def __init__(self, *, store: Store) -> None:
+        self._store = store
+
+    async def __call__(self, user: User, name: str) -> None:
+        """
+        Forget it (contract d15, `remove`).
+
+        Raises:
+            InvalidRequest: it is the default server, or it is not stopped.
+            NoSuchServer: there is none of that name.
+        """
+        if not name:
+            raise InvalidRequest("Cannot delete the default server")
+        async with self._store.unit() as unit:
+            server = await unit.servers.get(user.id, name)
+            if server is None:
+                raise NoSuchServer
+            if server.is_active:
+                raise InvalidRequest(f"{server.key} is not stopped yet")
+            await unit.servers.delete(server.id)
+        log.info("server.removed", server=server.key)
+
+
+class GetServer:
+    """Reads one server."""
+
+    def __init__(self, *, store: Store, activity: Activity) -> None:
+        self._store = store
+        self._activity = activity
+
+    async def __call__(self, user: User, name: str) -> Server:
+        """A server of *user*, active or not. Raises NoSuchServer."""
+        async with self._store.unit() as unit:
+            server = await unit.servers.get(user.id, name)
+        if server is None:
+            raise NoSuchServer
+        return self._activity.fresh_server(server)

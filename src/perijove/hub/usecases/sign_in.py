@@ -1,0 +1,134 @@
+"""
+Signing in: from a filled-in form to a session whose secret the browser will hold.
+
+The judgement of the form is the sign-in method's; limits on attempts, the user's row and the session are made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from perijove.config.settings import SignInPolicy
+from perijove.hub.domain.attempts import AttemptLimiter
+from perijove.hub.domain.errors import AwaitingApproval, NotAllowed, WrongCredentials
+from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.domain.sessions import Session
+from perijove.hub.domain.users import User, normalise
+from perijove.hub.ports import Authenticated, SignInMethod, Store, Unit
+from perijove.kit.clock import Clock, Randomness
+
+log = structlog.get_logger(__name__)
+
+#: Longest browser name kept with a session.
+MAX_USER_AGENT: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """A new session. The secret is shown here once: it goes into the cookie."""
+
+    user: User
+    session: Session
+    secret: str
+
+
+class SessionMaker:
+    """Opens sessions: after sign-in, an accepted invitation, the first administrator's link."""
+
+    def __init__(self, *, store: Store, clock: Clock, randomness: Randomness, policy: SignInPolicy) -> None:
+        self._store = store
+        self._clock = clock
+        self._randomness = randomness
+        self._policy = policy
+
+    async def open(self, user: User, address: str, user_agent: str) -> SignedIn:
+        """A new session of *user*, in a transaction of its own."""
+        async with self._store.unit() as unit:
+            return await self.open_in(unit, user, address, user_agent)
+
+    async def open_in(self, unit: Unit, user: User, address: str, user_agent: str) -> SignedIn:
+        """A new session of *user*, as a part of *unit*."""
+        now = self._clock.now()
+        secret = self._randomness.token(32)
+        session = Session(
+            id=self._randomness.hex(16),
+            user_id=user.id,
+            secret_hash=hash_secret(secret),
+            created=now,
+            last_seen=now,
+            expires_at=now + timedelta(days=self._policy.session_days),
+            address=address,
+            user_agent=user_agent[:MAX_USER_AGENT],
+        )
+        await unit.sessions.add(session)
+        await unit.users.touch({user.name: now})
+        log.info("session.opened", user=user.name, session=session.id, address=address)
+        return SignedIn(user=replace(user, last_activity=now), session=session, secret=secret)
+
+
+class SignIn:
+    """Lets somebody in who can prove who they are."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        method: SignInMethod,
+        limiter: AttemptLimiter,
+        sessions: SessionMaker,
+        admin_users: frozenset[str] = frozenset(),
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._method = method
+        self._limiter = limiter
+        self._sessions = sessions
+        self._admin_users = admin_users
+
+    async def __call__(self, *, form: Mapping[str, str], address: str, user_agent: str) -> SignedIn:
+        """
+        Judge *form* and open a session; the first sign-in makes the user's row.
+
+        Raises:
+            TooManyAttempts: too many failures of late, for this account or from this address.
+            WrongCredentials: the form does not prove anything.
+            NotAllowed: this person may not enter.
+            AwaitingApproval: an administrator must approve the account first.
+        """
+        person = await self._judge(form, address)
+        async with self._store.unit() as unit:
+            user = await self._row_of(unit, person)
+            return await self._sessions.open_in(unit, user, address, user_agent)
+
+    async def _judge(self, form: Mapping[str, str], address: str) -> Authenticated:
+        account = normalise(form.get("username", ""))
+        now = self._clock.monotonic()
+        self._limiter.check(account=account, address=address, now=now)
+        # Counted before the slow check, so that many at once cannot slip through together.
+        self._limiter.failed(account=account, address=address, now=now)
+        try:
+            person = await self._method.sign_in(form)
+        except (WrongCredentials, NotAllowed, AwaitingApproval) as refusal:
+            log.info("sign_in.refused", account=account, address=address, why=type(refusal).__name__)
+            raise
+        self._limiter.succeeded(account=account, address=address)
+        return person
+
+    async def _row_of(self, unit: Unit, person: Authenticated) -> User:
+        admin = True if person.name in self._admin_users else person.admin
+        user = await unit.users.by_name(person.name)
+        if user is None:
+            log.info("user.added", user=person.name, admin=bool(admin), by="sign-in")
+            return await unit.users.add(
+                name=person.name, admin=bool(admin), created=self._clock.now(), display_name=person.display_name
+            )
+        if admin is not None and admin != user.admin:
+            await unit.users.set_admin(user.id, admin=admin)
+            return replace(user, admin=admin)
+        return user

@@ -1,0 +1,289 @@
+"""
+Stand-ins for the world, for tests of use cases and of everything above them: a clock that stands still, a proxy
+and a launcher that obey, break, hang or come late on command. They keep the contracts of `hub/ports.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, WrongCredentials
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.users import User
+from perijove.hub.ports import Authenticated, Exit, Running, SpawnPlan
+from perijove.wire.control import Revocation
+from perijove.wire.routes import LAST_ACTIVITY, Route
+
+#: when tests happen
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class FakeClock:
+    """Stands still until `advance`."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self._start = now
+        self._seconds = 0.0
+
+    def now(self) -> datetime:
+        """The start and what was advanced."""
+        return self._start + timedelta(seconds=self._seconds)
+
+    def monotonic(self) -> float:
+        """What was advanced."""
+        return self._seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._seconds += seconds
+
+
+class FakeRandomness:
+    """Counts; every value is new and has the right form and length."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def token(self, n_bytes: int) -> str:
+        """Text as long as real randomness would give."""
+        return self._next().zfill(-(-n_bytes * 4 // 3))
+
+    def hex(self, n_bytes: int) -> str:
+        """Hex digits as many as real randomness would give; the count comes first, so that prefixes differ."""
+        return self._next()[::-1].ljust(2 * n_bytes, "0")
+
+    def _next(self) -> str:
+        self._count += 1
+        return f"{self._count:08x}"
+
+
+class FakeHasher:
+    """Quick and reversible."""
+
+    async def hash(self, password: str) -> str:
+        """The password, marked."""
+        return f"hash of {password}"
+
+    async def verify(self, password_hash: str, password: str) -> bool:
+        """Whether it is that one's."""
+        return password_hash == f"hash of {password}"
+
+
+class FakeSignIn:
+    """A sign-in method that knows a few names and one password for all."""
+
+    def __init__(self, *, password: str = "secret", admins: Sequence[str] = ()) -> None:  # noqa: S107  # a fake's
+        self._password = password
+        self._admins = frozenset(admins)
+
+    async def sign_in(self, form: Mapping[str, str]) -> Authenticated:
+        """Whoever has the password may enter."""
+        if form.get("password") != self._password:
+            raise WrongCredentials
+        name = form["username"].lower()
+        return Authenticated(name=name, admin=True if name in self._admins else None)
+
+
+class FakeSigner:
+    """Readable statements instead of signed ones."""
+
+    def __init__(self, kid: str = "key-1") -> None:
+        self.signed: list[dict[str, Any]] = []
+        self._kid = kid
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """The claims are kept in `signed`."""
+        self.signed.append(dict(claims))
+        return f"signed-{len(self.signed)}"
+
+    @property
+    def public_jwks(self) -> Sequence[Mapping[str, Any]]:
+        """One key."""
+        return [{"kid": self._kid, "kty": "EC"}]
+
+
+class FakeProxy:
+    """A proxy in memory that can be away, and can forget everything as a restart does."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, dict[str, Any]] = {}
+        self.known_keys: list[str] = []
+        self.revocations: list[Revocation] = []
+        self.is_away = False
+        self.replacements = 0
+        self.calls = 0
+
+    def restart(self) -> None:
+        """Forget everything."""
+        self.table.clear()
+        self.known_keys.clear()
+        self.revocations.clear()
+
+    async def routes(self) -> Mapping[str, Mapping[str, Any]]:
+        """What was added, with a time of last activity."""
+        self._answer()
+        return {path: {**body, LAST_ACTIVITY: START.isoformat()} for path, body in self.table.items()}
+
+    async def add(self, route: Route) -> None:
+        """Add or replace one."""
+        self._answer()
+        self.table[route.path] = route.to_body()
+
+    async def remove(self, path: str) -> None:
+        """Remove one, if it is there."""
+        self._answer()
+        self.table.pop(path, None)
+
+    async def replace_all(self, routes: Sequence[Route]) -> None:
+        """The table is exactly this."""
+        self._answer()
+        self.replacements += 1
+        self.table = {route.path: route.to_body() for route in routes}
+
+    async def keys(self) -> Sequence[str]:
+        """Ids of the keys that were set."""
+        self._answer()
+        return list(self.known_keys)
+
+    async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the keys."""
+        self._answer()
+        self.known_keys = [str(jwk["kid"]) for jwk in jwks]
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """Remember it."""
+        self._answer()
+        self.revocations.append(revocation)
+
+    def _answer(self) -> None:
+        self.calls += 1
+        if self.is_away:
+            raise ProxyAway
+
+
+@dataclass(slots=True)
+class FakeProcess:
+    """A process that a fake spawner started."""
+
+    generation: int
+    running: Running
+    environment: Mapping[str, str] = field(default_factory=dict)
+    exit: Exit | None = None
+
+
+class FakeSpawners:
+    """
+    Starts imaginary processes. Switches make launches fail, hang, come late or die at once.
+
+    `launches` counts processes that were really made: asking again within a generation makes none.
+    """
+
+    def __init__(self) -> None:
+        self.processes: dict[str, FakeProcess] = {}
+        self.launches: list[tuple[str, int]] = []
+        self.terminations: list[tuple[str, int]] = []
+        #: message of the failure of every launch; empty: launches succeed
+        self.fail_with = ""
+        self.is_away = False
+        #: launches wait until this is set
+        self.gate = asyncio.Event()
+        self.gate.set()
+        #: processes are gone before the launch is answered
+        self.die_at_once = False
+        self.told: list[tuple[int, str]] = []
+        self._exits: asyncio.Queue[tuple[str, int, Exit]] = asyncio.Queue()
+
+    async def launch(self, plan: SpawnPlan) -> Running:
+        """Make a process, or answer the one that runs."""
+        self._answer()
+        key, generation = plan.server.key, plan.server.generation
+        await self.gate.wait()
+        if self.fail_with:
+            raise LaunchFailed(self.fail_with, log_tail=("last words",))
+        process = self.processes.get(key)
+        if process is None or process.exit is not None or process.generation != generation:
+            if process is not None and process.exit is None:
+                raise LaunchFailed(f"{key} runs already, as generation {process.generation}.")
+            process = self._make(key, generation, plan.environment)
+        if self.die_at_once:
+            self.die(key)
+        return process.running
+
+    async def poll(self, server: Server) -> Exit | None:
+        """Why it is gone; None while it runs."""
+        self._answer()
+        process = self.processes.get(server.key)
+        if process is None or process.generation != server.generation:
+            return Exit(message="It is gone.")
+        return process.exit
+
+    async def terminate(self, server: Server) -> None:
+        """End it, if it runs."""
+        self._answer()
+        process = self.processes.get(server.key)
+        if process is not None and process.exit is None and process.generation == server.generation:
+            self.terminations.append((server.key, server.generation))
+            self.die(server.key, Exit(message="It was stopped.", log_tail=("stopping",), asked=True))
+
+    async def exits(self) -> AsyncIterator[tuple[str, int, Exit]]:
+        """Every exit, as it happens."""
+        while True:
+            yield await self._exits.get()
+
+    async def progress(self, server: Server) -> AsyncIterator[tuple[int, str]]:  # noqa: ARG002  # the port's name
+        """What `told` holds."""
+        for item in self.told:
+            yield item
+
+    def die(self, key: str, exit_: Exit | None = None, *, silently: bool = False) -> None:
+        """End a process by itself; *silently*: nobody hears of it."""
+        process = self.processes[key]
+        process.exit = exit_ or Exit(message="It crashed.", log_tail=("Traceback", "MemoryError"))
+        if not silently:
+            self._exits.put_nowait((key, process.generation, process.exit))
+
+    def running(self) -> Sequence[str]:
+        """Keys of processes that run now."""
+        return sorted(key for key, process in self.processes.items() if process.exit is None)
+
+    def _make(self, key: str, generation: int, environment: Mapping[str, str]) -> FakeProcess:
+        self.launches.append((key, generation))
+        running = Running(target=f"http+unix://{key}".replace("/", "%2F"), handle={"pid": len(self.launches)})
+        self.processes[key] = FakeProcess(generation=generation, running=running, environment=environment)
+        return self.processes[key]
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise LauncherAway
+
+
+class FakeProber:
+    """Says whether a server answers."""
+
+    def __init__(self) -> None:
+        self.answers = True
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.probed: list[tuple[str, str]] = []
+
+    async def wait_until_answers(self, target: str, path: str, *, timeout: float) -> bool:
+        """`answers`, once the gate is open."""
+        self.probed.append((target, path))
+        try:
+            async with asyncio.timeout(timeout):
+                await self.gate.wait()
+        except TimeoutError:
+            return False
+        return self.answers
+
+
+class FakeEnvironment:
+    """The least a server can be told."""
+
+    def make(self, user: User, server: Server, token: str) -> dict[str, str]:
+        """Who it is, and its token."""
+        return {"JUPYTERHUB_USER": user.name, "JUPYTERHUB_SERVER_NAME": server.name, "JUPYTERHUB_API_TOKEN": token}

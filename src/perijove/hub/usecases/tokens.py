@@ -1,0 +1,173 @@
+"""
+API tokens of users: make, list, read, revoke (contract d17 to d20).
+
+A token never allows more than its owner may, nor, when somebody makes one for themselves with another token,
+more than that token did.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from perijove.hub.domain.errors import InvalidRequest, InvalidScope, NoSuchToken
+from perijove.hub.domain.principals import Kind, Principal
+from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
+from perijove.hub.domain.users import User
+from perijove.hub.ports import Store, Unit
+from perijove.hub.scopes.catalog import INHERIT
+from perijove.hub.scopes.errors import BadScope
+from perijove.hub.scopes.expansion import Holder, expand
+from perijove.hub.scopes.intersection import intersect
+from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.sign_out import Revocations
+from perijove.kit.clock import Clock, Randomness
+
+log = structlog.get_logger(__name__)
+
+#: Random bytes of a token: 32 hex characters, as clients expect.
+TOKEN_BYTES: Final = 16
+MAX_NOTE: Final = 1000
+#: longest life that can be asked for
+MAX_SECONDS: Final = 100 * 365 * 86400
+_PUBLIC_ID: Final = re.compile(r"a([0-9]{1,18})")
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class Tokens:
+    """The tokens of users."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        randomness: Randomness,
+        roles: RoleBook,
+        revocations: Revocations,
+        max_seconds: int = 0,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._randomness = randomness
+        self._roles = roles
+        self._revocations = revocations
+        self._max_seconds = max_seconds or MAX_SECONDS
+        self._must_expire = max_seconds > 0
+
+    async def create(
+        self,
+        *,
+        user: User,
+        maker: Principal,
+        note: str = "",
+        expires_in: int | None = None,
+        scopes: Sequence[str] | None = None,
+        roles: Sequence[str] | None = None,
+    ) -> tuple[ApiToken, str]:
+        """
+        A new token of *user*; its text is shown here once.
+
+        Raises:
+            InvalidScope: a scope or role does not exist.
+            InvalidRequest: both scopes and roles are given, the life is none, or it would exceed its owner.
+        """
+        granted = self._granted(user, maker, scopes, roles)
+        now = self._clock.now()
+        expires_at = self._expiry(now, expires_in)
+        text = self._randomness.hex(TOKEN_BYTES)
+        async with self._store.unit() as unit:
+            token = await unit.tokens.add(
+                user_id=user.id,
+                prefix=text[:PREFIX_LENGTH],
+                token_hash=hash_secret(text),
+                scopes=granted,
+                note=self._note(note, user, maker),
+                created=now,
+                expires_at=expires_at,
+            )
+        log.info("token.made", user=user.name, by=maker.name, token_id=token.public_id)
+        return token, text
+
+    async def list(self, user: User) -> Sequence[ApiToken]:
+        """All tokens of *user* that have not ended, the most recently used first."""
+        now = self._clock.now()
+        async with self._store.unit() as unit:
+            rows = await unit.tokens.of_user(user.id)
+        valid = [row for row in rows if row.expires_at is None or row.expires_at > now]
+        return sorted(valid, key=lambda row: row.last_activity or _NEVER, reverse=True)
+
+    async def get(self, user: User, public_id: str) -> ApiToken:
+        """One token of *user*. Raises NoSuchToken."""
+        async with self._store.unit() as unit:
+            return await self._find(unit, user, public_id)
+
+    async def revoke(self, user: User, public_id: str) -> None:
+        """End a token of *user*, and the visits it opened. Raises NoSuchToken."""
+        async with self._store.unit() as unit:
+            token = await self._find(unit, user, public_id)
+            await unit.tokens.delete(token.id)
+        log.info("token.revoked", user=user.name, token_id=public_id)
+        await self._revocations.revoke(sid=f"token:{public_id}")
+
+    def expanded_scopes(self, token: ApiToken, user: User) -> frozenset[str]:
+        """What *token* comes to, as the REST API shows it."""
+        held = expand(token.scopes, Holder(user=user.name, server=token.server))
+        return held if INHERIT in held else intersect(held, self._roles.scopes_of_user(user))
+
+    async def _find(self, unit: Unit, user: User, public_id: str) -> ApiToken:
+        match = _PUBLIC_ID.fullmatch(public_id)
+        token = await unit.tokens.get(int(match[1])) if match else None
+        now = self._clock.now()
+        if token is None or token.user_id != user.id or (token.expires_at is not None and token.expires_at <= now):
+            raise NoSuchToken
+        return token
+
+    def _granted(
+        self, user: User, maker: Principal, scopes: Sequence[str] | None, roles: Sequence[str] | None
+    ) -> Sequence[str]:
+        if scopes is not None and roles is not None:
+            raise InvalidRequest("Give scopes or roles, not both.")
+        asked = self._roles.new_token_scopes if scopes is None else scopes
+        if roles is not None:
+            asked = [scope for name in roles for scope in self._scopes_of_role(name)]
+        try:
+            held = expand(asked, Holder(user=user.name))
+        except BadScope as exc:
+            raise InvalidScope(str(exc)) from exc
+        limit = self._limit(user, maker)
+        if INHERIT in held:
+            return (INHERIT,) if limit == self._roles.scopes_of_user(user) else sorted(limit)
+        if intersect(held, limit) != held:
+            beyond = min(held - intersect(held, limit))
+            raise InvalidRequest(f"The token may not have the scope {beyond}: its owner or its maker has not.")
+        return tuple(asked)
+
+    def _limit(self, user: User, maker: Principal) -> frozenset[str]:
+        """A token made with a narrow token of the same person must not be wider than that one."""
+        own = self._roles.scopes_of_user(user)
+        return intersect(own, maker.scopes) if maker.kind is Kind.USER and maker.user_id == user.id else own
+
+    def _scopes_of_role(self, name: str) -> Sequence[str]:
+        role = self._roles.role(name)
+        if role is None:
+            raise InvalidScope(f"There is no role {name!r}.")
+        return role.scopes
+
+    def _expiry(self, now: datetime, seconds: int | None) -> datetime | None:
+        if seconds is None:
+            return now + timedelta(seconds=self._max_seconds) if self._must_expire else None
+        if not 0 < seconds <= self._max_seconds:
+            raise InvalidRequest(f"expires_in must be more than 0 and at most {self._max_seconds} seconds.")
+        return now + timedelta(seconds=seconds)
+
+    def _note(self, note: str, user: User, maker: Principal) -> str:
+        if note:
+            return note[:MAX_NOTE]
+        by = "" if maker.name == user.name else f" by {maker.kind.value} {maker.name}"
+        return f"Requested via api{by}"

@@ -1,0 +1,229 @@
+"""
+Users as an administrator or a program sees them: create, read, list, change, delete (contract d4 to d9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from perijove.hub.domain.errors import AlreadyExists, InvalidRequest, NoSuchUser, NotAllowed
+from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.principals import Kind, Principal
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.users import User, check, normalise
+from perijove.hub.ports import Store, Unit, UserActivity, UserSort
+from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.servers import StopServer
+from perijove.hub.usecases.sign_out import Revocations
+from perijove.kit.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownUser:
+    """A user with all of their servers, stopped ones too."""
+
+    user: User
+    servers: tuple[Server, ...] = ()
+
+
+class CreateUsers:
+    """Adds users who need not have signed in yet."""
+
+    def __init__(self, *, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def __call__(self, names: Sequence[str], *, admin: bool, asker: Principal) -> Sequence[User]:
+        """
+        Add all of *names* that are new (contract d5).
+
+        Raises:
+            InvalidRequest: no names.
+            InvalidName: one of them can be nobody's; nobody is added then.
+            AlreadyExists: all of them exist.
+            NotAllowed: *asker* would make administrators without being one.
+        """
+        if not names:
+            raise InvalidRequest("Must specify at least one user to create")
+        wanted = list(dict.fromkeys(check(normalise(name)) for name in names))
+        _refuse_raising(asker, admin=admin)
+        async with self._store.unit() as unit:
+            new = [name for name in wanted if await unit.users.by_name(name) is None]
+            if not new:
+                raise AlreadyExists(f"All {len(wanted)} users already exist")
+            return [await self._add(unit, name, admin=admin, asker=asker) for name in new]
+
+    async def one(self, name: str, *, admin: bool, asker: Principal) -> User:
+        """
+        Add one user (contract d7).
+
+        Raises:
+            InvalidName: *name* can be nobody's.
+            AlreadyExists: there is one.
+            NotAllowed: *asker* would make an administrator without being one.
+        """
+        wanted = check(normalise(name))
+        _refuse_raising(asker, admin=admin)
+        async with self._store.unit() as unit:
+            if await unit.users.by_name(wanted) is not None:
+                raise AlreadyExists(f"User {wanted} already exists")
+            return await self._add(unit, wanted, admin=admin, asker=asker)
+
+    async def _add(self, unit: Unit, name: str, *, admin: bool, asker: Principal) -> User:
+        log.info("user.added", user=name, admin=admin, by=asker.name)
+        return await unit.users.add(name=name, admin=admin, created=self._clock.now())
+
+
+def _refuse_raising(asker: Principal, *, admin: bool) -> None:
+    if admin and not asker.admin:
+        raise NotAllowed("Only administrators may make administrators.")
+
+
+class GetUser:
+    """Reads one user."""
+
+    def __init__(self, *, store: Store, activity: Activity) -> None:
+        self._store = store
+        self._activity = activity
+
+    async def __call__(self, name: str) -> User:
+        """The user of that name. Raises NoSuchUser."""
+        async with self._store.unit() as unit:
+            user = await unit.users.by_name(name)
+        if user is None:
+            raise NoSuchUser
+        return self._activity.fresh_user(user)
+
+    async def known(self, name: str) -> KnownUser:
+        """With all servers. Raises NoSuchUser."""
+        async with self._store.unit() as unit:
+            user = await unit.users.by_name(name)
+            if user is None:
+                raise NoSuchUser
+            servers = await unit.servers.of_users([user.id])
+        return KnownUser(
+            user=self._activity.fresh_user(user), servers=tuple(self._activity.fresh_server(row) for row in servers)
+        )
+
+
+class ListUsers:
+    """Reads users page by page."""
+
+    def __init__(self, *, store: Store, activity: Activity) -> None:
+        self._store = store
+        self._activity = activity
+
+    async def __call__(
+        self,
+        *,
+        offset: int,
+        limit: int,
+        sort: UserSort = "id",
+        name_filter: str = "",
+        names: Iterable[str] | None = None,
+        state: UserActivity | None = None,
+    ) -> tuple[Sequence[KnownUser], int]:
+        """One page with all servers, and how many there are in total. *names* restricts to what the asker may see."""
+        async with self._store.unit() as unit:
+            users, total = await unit.users.page(
+                offset=offset, limit=limit, sort=sort, name_filter=name_filter, names=names, state=state
+            )
+            servers = await unit.servers.of_users([user.id for user in users]) if users else ()
+        of: dict[int, list[Server]] = {}
+        for server in servers:
+            of.setdefault(server.user_id, []).append(self._activity.fresh_server(server))
+        page = [KnownUser(user=self._activity.fresh_user(user), servers=tuple(of.get(user.id, ()))) for user in users]
+        return page, total
+
+
+class DeleteUser:
+    """Removes a user with everything that the hub keeps about them; files on disk stay."""
+
+    def __init__(self, *, store: Store, stop_server: StopServer, revocations: Revocations, stop_timeout: float) -> None:
+        self._store = store
+        self._stop_server = stop_server
+        self._revocations = revocations
+        self._stop_timeout = stop_timeout
+
+    async def __call__(self, name: str, asker: Principal) -> None:
+        """
+        Stop all servers of *name*, then forget them (contract d9).
+
+        Raises:
+            NoSuchUser: nobody has that name.
+            InvalidRequest: it is the asker's own, or a server does not stop in time.
+            NotAllowed: it is an administrator's and *asker* is none.
+        """
+        if asker.kind is Kind.USER and asker.name == name:
+            raise InvalidRequest("Cannot delete yourself!")
+        async with self._store.unit() as unit:
+            user = await unit.users.by_name(name)
+            servers = await unit.servers.of_users([user.id]) if user is not None else ()
+        if user is None:
+            raise NoSuchUser
+        _refuse_touching(asker, user)
+        for server in servers:
+            stopped = await self._stop_server.and_wait(user, server.name, timeout=self._stop_timeout)
+            if stopped.state is not State.STOPPED:
+                raise InvalidRequest(f"{name}'s server is still stopping: try again in a moment.")
+        async with self._store.unit() as unit:
+            if any(server.is_active for server in await unit.servers.of_users([user.id])):
+                raise InvalidRequest(f"{name}'s server has been started in the meantime.")
+            await unit.users.delete(user.id)
+        log.info("user.deleted", user=name, by=asker.name)
+        await self._revocations.revoke(user=name)
+
+
+class PatchUser:
+    """Changes a user's name, and whether they are an administrator."""
+
+    def __init__(self, *, store: Store, revocations: Revocations) -> None:
+        self._store = store
+        self._revocations = revocations
+
+    async def __call__(
+        self, name: str, asker: Principal, *, new_name: str | None = None, admin: bool | None = None
+    ) -> User:
+        """
+        Change what is given (contract d8).
+
+        Raises:
+            NoSuchUser: nobody has that name.
+            NotAllowed: *asker* is no administrator and touches one, or would make one.
+            InvalidName: *new_name* can be nobody's.
+            InvalidRequest: *new_name* is taken, or a server of theirs runs.
+        """
+        _refuse_raising(asker, admin=bool(admin))
+        async with self._store.unit() as unit:
+            user = await unit.users.by_name(name)
+            if user is None:
+                raise NoSuchUser
+            _refuse_touching(asker, user)
+            if new_name is not None and new_name != name:
+                user = await self._rename(unit, user, check(normalise(new_name)))
+            if admin is not None and admin != user.admin:
+                await unit.users.set_admin(user.id, admin=admin)
+                user = replace(user, admin=admin)
+        log.info("user.changed", user=name, new_name=user.name, admin=user.admin, by=asker.name)
+        await self._revocations.revoke(user=name)
+        return user
+
+    async def _rename(self, unit: Unit, user: User, name: str) -> User:
+        # A server's key, directory and environment have the name in them: it must not run meanwhile.
+        if any(server.is_active for server in await unit.servers.of_users([user.id])):
+            raise InvalidRequest(f"Stop the servers of {user.name} before renaming them.")
+        if await unit.users.by_name(name) is not None or await unit.accounts.get(name) is not None:
+            raise InvalidRequest(f"User {name} already exists, username must be unique")
+        await unit.users.rename(user.id, name)
+        await unit.accounts.rename(user.name, name)
+        return replace(user, name=name)
+
+
+def _refuse_touching(asker: Principal, user: User) -> None:
+    if user.admin and not asker.admin:
+        raise NotAllowed("Only administrators may change administrators.")
