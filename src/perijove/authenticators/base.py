@@ -1,0 +1,99 @@
+"""
+The public contract of authenticators: what one must implement, and the rules that all share.
+
+An authenticator judges the fields of a sign-in form. Who of those whom it vouches for may enter is
+decided by the traits here, whose names and meanings are JupyterHub's (contract j). No HTTP, no database:
+the hub asks through `hub/gateways/authenticator.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from traitlets import Bool, Dict, Set, Unicode, default, validate
+from traitlets.config import LoggingConfigurable
+from traitlets.utils.bunch import Bunch
+
+#: form fields that every authenticator can expect
+USERNAME = "username"
+PASSWORD = "password"  # noqa: S105  # a field's name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthResult:
+    """Somebody whom the authenticator vouches for."""
+
+    #: as the source knows it; the hub normalises it
+    name: str
+    #: None: the authenticator does not say
+    admin: bool | None = None
+    display_name: str = ""
+
+
+class Authenticator(LoggingConfigurable):
+    """Judges who signs in. Subclasses implement `authenticate`."""
+
+    admin_users = Set(
+        Unicode(), help="Names that are administrators; they may sign in without being in `allowed_users`."
+    ).tag(config=True)
+    allowed_users = Set(Unicode(), help="Names that may sign in.").tag(config=True)
+    allow_all = Bool(default_value=False, help="Admit everybody who can prove who they are.").tag(config=True)
+    allow_existing_users = Bool(
+        help="Admit everybody who has a user in the database. True by default if `allowed_users` is set."
+    ).tag(config=True)
+    blocked_users = Set(Unicode(), help="Names that may not sign in, whatever else says so.").tag(config=True)
+    username_pattern = Unicode(help="Regular expression that whole user names must match.").tag(config=True)
+    username_map: Dict[str, str] = Dict(
+        key_trait=Unicode(), value_trait=Unicode(), help="Name at the source (lower case) → name here."
+    ).tag(config=True)
+    any_allow_config = Bool(
+        default_value=False, help="Say that a subclass decides who may enter, which silences a warning at start."
+    ).tag(config=True)
+
+    async def authenticate(self, form: Mapping[str, str]) -> AuthResult | None:
+        """
+        Judge the fields of the sign-in form; None if the credentials are wrong.
+
+        Raises:
+            SignInRefused: they are right, but this person may not sign in (yet).
+        """
+        raise NotImplementedError
+
+    def normalize_username(self, name: str) -> str:
+        """*name* as the hub knows it: lower case, then `username_map`."""
+        lowered = name.strip().lower()
+        return self.username_map.get(lowered, lowered)
+
+    def is_valid(self, name: str) -> bool:
+        """Whether the normalised *name* matches `username_pattern`."""
+        return not self.username_pattern or re.fullmatch(self.username_pattern, name) is not None
+
+    def is_blocked(self, name: str) -> bool:
+        """Whether the normalised *name* may not enter whatever else is configured."""
+        return name in self.blocked_users
+
+    def is_allowed(self, name: str, *, exists: bool) -> bool:
+        """Whether the normalised *name* may enter; *exists*: it has a user in the database."""
+        listed = name in self.allowed_users or name in self.admin_users
+        return self.allow_all or listed or (self.allow_existing_users and exists)
+
+    @property
+    def lets_somebody_in(self) -> bool:
+        """Whether any rule could ever admit anybody."""
+        rules = (self.allow_all, self.allowed_users, self.admin_users, self.allow_existing_users)
+        return self.any_allow_config or any(rules)
+
+    @default("allow_existing_users")
+    def _existing_users_by_default(self) -> bool:
+        return bool(self.allowed_users)
+
+    @validate("admin_users", "allowed_users", "blocked_users")
+    def _normalise_names(self, proposal: Bunch) -> set[str]:
+        return {self.normalize_username(name) for name in proposal["value"]}
+
+    @validate("username_pattern")
+    def _check_pattern(self, proposal: Bunch) -> str:
+        re.compile(proposal["value"])
+        return str(proposal["value"])

@@ -1,0 +1,227 @@
+"""
+Who may call which route. Every route of the hub has exactly one `Access` among its dependencies; a test
+enumerates the routes and fails for one that has none. A handler runs only after its access has decided.
+
+    PUBLIC                       anybody: health, static files, the error page
+    CONTROL                      the proxy, which knows the control token
+    CALLER, needs(...)           REST API: any identified caller; one who holds any of some scopes
+    OPEN_PAGE                    pages for people who are not signed in
+    SIGNED_IN, page_needs(...)   pages for people who are; who hold any of some scopes
+
+An identified visitor is left in `request.state.visitor` for the handler.
+"""
+
+from __future__ import annotations
+
+import hmac
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, cast
+
+from fastapi import Depends, Request
+
+from perijove.hub.scopes.decision import (
+    Allowed,
+    AnyResource,
+    Resource,
+    ServerResource,
+    UserResource,
+    may_any,
+    reach,
+)
+from perijove.hub.web import csrf, fetch_metadata
+from perijove.hub.web.edge import Edge, edge_of
+from perijove.hub.web.errors import BadXsrf, HiddenResource, MissingCredentials, MissingScopes, SignInNeeded
+from perijove.hub.web.forms import read_form
+from perijove.hub.web.identify import Visitor, by_cookie, by_token, has_authorization
+
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Access(ABC):
+    """Decides before the handler runs."""
+
+    @abstractmethod
+    async def decide(self, request: Request) -> None:
+        """Let the request through, or raise a `WebError`."""
+
+
+class Public(Access):
+    """Everybody may call this, from wherever."""
+
+    async def decide(self, request: Request) -> None:
+        """Yes."""
+
+
+class Control(Access):
+    """Only who knows the control token: the proxy (wire/door.py)."""
+
+    async def decide(self, request: Request) -> None:
+        """Compare in constant time."""
+        wanted = f"token {edge_of(request).parts.settings.control_token}"
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), wanted.encode()):
+            raise MissingCredentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller(Access):
+    """The REST API: a token, or the cookie of a page of ours; then the scopes."""
+
+    #: any one of them suffices; none stated: being somebody does
+    scopes: tuple[str, ...] = ()
+    on: Callable[[Request], Resource]
+    #: lists: a filtered scope is enough, and the handler cuts the list
+    partly: bool = False
+
+    async def decide(self, request: Request) -> None:
+        """Identify, then judge."""
+        edge = edge_of(request)
+        visitor = await by_token(request, edge) if has_authorization(request) else await self._by_cookie(request, edge)
+        if visitor is None:
+            raise MissingCredentials
+        _judge(visitor, self.scopes, self.on(request), partly=self.partly)
+        request.state.visitor = visitor
+
+    async def _by_cookie(self, request: Request, edge: Edge) -> Visitor | None:
+        visitor = await by_cookie(request, edge)
+        if visitor is None or visitor.session is None:
+            return None
+        if request.method not in _READS:
+            fetch_metadata.check_change(request.headers)
+            # contract d: a form of another site can send anything but JSON
+            if not _may_be_json(request):
+                return None
+        elif not fetch_metadata.reads_by_script(request.headers):
+            return visitor
+        given = _xsrf_of_call(request)
+        if not given:
+            raise BadXsrf(f"'_xsrf' argument missing from {request.method}")
+        try:
+            edge.csrf.check(csrf.of_session(visitor.session.id), given)
+        except BadXsrf as exc:
+            raise BadXsrf(f"XSRF cookie does not match {request.method} argument") from exc
+        return visitor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPage(Access):
+    """A page for everybody. Forms carry a token; nothing but a navigation gets to see it."""
+
+    async def decide(self, request: Request) -> None:
+        """Identify if possible, check the form."""
+        edge = edge_of(request)
+        visitor = await by_cookie(request, edge)
+        request.state.visitor = visitor
+        await _check_page(request, edge, visitor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Access):
+    """A page for people who are signed in and hold any of some scopes."""
+
+    scopes: tuple[str, ...] = ()
+    on: Callable[[Request], Resource]
+
+    async def decide(self, request: Request) -> None:
+        """Identify, check the form, judge."""
+        edge = edge_of(request)
+        visitor = await by_cookie(request, edge)
+        if visitor is None:
+            raise SignInNeeded
+        request.state.visitor = visitor
+        await _check_page(request, edge, visitor)
+        _judge(visitor, self.scopes, self.on(request))
+
+
+class UserServerPage(Access):
+    """
+    What the proxy sends here because a server has no route. Asked for by browsers and by programs alike, so
+    both kinds of credentials count, and it is the handler that knows which answer each kind needs.
+    """
+
+    async def decide(self, request: Request) -> None:
+        """Identify if possible."""
+        edge = edge_of(request)
+        token = has_authorization(request)
+        request.state.visitor = await by_token(request, edge) if token else await by_cookie(request, edge)
+
+
+def deployment(_request: Request) -> Resource:
+    """The decision is about no particular thing."""
+    return AnyResource()
+
+
+def the_user(request: Request) -> Resource:
+    """The decision is about the user in the path."""
+    return UserResource(request.path_params["user_name"])
+
+
+def the_server(request: Request) -> Resource:
+    """The decision is about the server in the path; without a name it is the default server."""
+    return ServerResource(request.path_params["user_name"], request.path_params.get("server_name", ""))
+
+
+def needs(*scopes: str, on: Callable[[Request], Resource] = deployment, partly: bool = False) -> Any:
+    """The caller of the API must hold any one of *scopes* for what *on* finds in the request."""
+    return Depends(Caller(scopes=scopes, on=on, partly=partly).decide)
+
+
+def page_needs(*scopes: str, on: Callable[[Request], Resource] = deployment) -> Any:
+    """The visitor of the page must hold any one of *scopes* for what *on* finds in the request."""
+    return Depends(Page(scopes=scopes, on=on).decide)
+
+
+PUBLIC: Final = Depends(Public().decide)
+CONTROL: Final = Depends(Control().decide)
+CALLER: Final = needs()
+OPEN_PAGE: Final = Depends(OpenPage().decide)
+SIGNED_IN: Final = page_needs()
+USER_SERVER_PAGE: Final = Depends(UserServerPage().decide)
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Who was let through."""
+    return cast(Visitor, request.state.visitor)
+
+
+VisitorOf = Annotated[Visitor, Depends(visitor_of)]
+
+
+def _judge(visitor: Visitor, scopes: tuple[str, ...], resource: Resource, *, partly: bool = False) -> None:
+    if not scopes:
+        return
+    if partly and any(_reaches_users(visitor, scope) for scope in scopes):
+        return
+    decision = may_any(visitor.principal, scopes, resource)
+    if isinstance(decision, Allowed):
+        return
+    if decision.hidden:
+        raise HiddenResource
+    raise MissingScopes(scopes)
+
+
+def _reaches_users(visitor: Visitor, scope: str) -> bool:
+    extent = reach(visitor.principal, scope)
+    return extent.everything or bool(extent.users)
+
+
+async def _check_page(request: Request, edge: Edge, visitor: Visitor | None) -> None:
+    if request.method in _READS:
+        fetch_metadata.check_page(request.headers)
+        return
+    fetch_metadata.check_change(request.headers)
+    session = visitor.session if visitor else None
+    binding = csrf.of_session(session.id) if session else csrf.of_visitor(edge.cookies.visitor(request))
+    edge.csrf.check(binding, (await read_form(request)).get(csrf.FIELD, ""))
+
+
+def _may_be_json(request: Request) -> bool:
+    stated = request.headers.get("content-type", "application/json")
+    return stated.partition(";")[0].strip().lower() == "application/json"
+
+
+def _xsrf_of_call(request: Request) -> str:
+    by_header = (request.headers.get(name, "") for name in csrf.HEADERS)
+    return next(filter(None, by_header), "") or request.query_params.get(csrf.FIELD, "")

@@ -1,0 +1,66 @@
+"""
+Headers that every answer carries, whoever made it: a middleware, and the policies it writes.
+
+An answer that sets one of these itself keeps its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: The version of JupyterHub whose contract the hub keeps; servers compare their major version with it.
+JUPYTERHUB_VERSION: Final = "6.1.1"
+
+_EVERYWHERE: Final = {"X-JupyterHub-Version": JUPYTERHUB_VERSION, "X-Content-Type-Options": "nosniff"}
+PAGE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    _EVERYWHERE
+    | {
+        "Content-Security-Policy": (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        ),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+)
+#: contract d
+API_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    _EVERYWHERE
+    | {
+        "Access-Control-Allow-Headers": "accept, content-type, authorization",
+        "Content-Security-Policy": "frame-ancestors 'none'; default-src 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+)
+
+
+class DefaultHeaders:
+    """Adds the headers of an API answer below *api_prefix*, and those of a page everywhere else."""
+
+    def __init__(self, app: ASGIApp, *, api_prefix: str) -> None:
+        self._app = app
+        self._api_prefix = api_prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on, and the answer back with its headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        defaults = API_HEADERS if scope["path"].startswith(self._api_prefix) else PAGE_HEADERS
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in defaults.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,79 @@
+"""
+The home page: one's servers, and the buttons on them.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from perijove.hub.domain.errors import HubError
+from perijove.hub.domain.users import User
+from perijove.hub.web.access import SIGNED_IN, page_needs, the_server
+from perijove.hub.web.pages.frame import Frame, FrameOf
+from perijove.hub.web.pages.views import server_view
+from perijove.hub.web.pages.way_in import addresses
+from perijove.hub.web.problems import status_of
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/home", dependencies=[SIGNED_IN])
+async def get_home(frame: FrameOf) -> Response:
+    """The page."""
+    return await _home(frame)
+
+
+@router.post("/home", dependencies=[SIGNED_IN])
+async def post_home(frame: FrameOf) -> Response:
+    """Another named server of one's own: made and started by the page that shows how it comes up."""
+    form = await frame.form()
+    name = form.get("server_name", "").strip()
+    try:
+        await frame.parts.create_server(await frame.user(), name)
+    except HubError as error:
+        return await _home(frame, error=error)
+    return frame.go(addresses(frame).page("spawn", frame.principal.name, name))
+
+
+@router.post("/stop/{user_name}", dependencies=[page_needs("delete:servers", on=the_server)])
+@router.post("/stop/{user_name}/{server_name}", dependencies=[page_needs("delete:servers", on=the_server)])
+async def post_stop(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
+    """Stop a server, and wait a little so that the page that follows tells the truth."""
+    patience = frame.parts.settings.servers.slow_stop_seconds
+    await frame.parts.stop_server.and_wait(await _owner(frame, user_name), server_name, timeout=patience)
+    return await _back(frame)
+
+
+@router.post("/remove/{user_name}/{server_name}", dependencies=[page_needs("delete:servers", on=the_server)])
+async def post_remove(frame: FrameOf, user_name: str, server_name: str) -> Response:
+    """Forget a stopped named server; its files stay."""
+    await frame.parts.remove_server(await _owner(frame, user_name), server_name)
+    return await _back(frame)
+
+
+async def _owner(frame: Frame, user_name: str) -> User:
+    return await frame.parts.get_user(user_name)
+
+
+async def _back(frame: Frame) -> Response:
+    form = await frame.form()
+    return frame.go(frame.next(form.get("next", "")) or f"{frame.hub}home")
+
+
+async def _home(frame: Frame, *, error: HubError | None = None) -> Response:
+    parts = frame.parts
+    now = parts.clock.now()
+    known = await parts.get_user.known(frame.principal.name)
+    rows = {row.name: row for row in known.servers}
+    where = addresses(frame)
+    name = known.user.name
+    return frame.show(
+        "home.html",
+        status=status_of(error) if error else 200,
+        title="Home",
+        error=str(error) if error else "",
+        server=server_view(rows.pop("", None), name, "", where, now),
+        named_allowed=parts.settings.servers.allow_named_servers,
+        named=[server_view(row, name, row.name, where, now) for row in rows.values()],
+    )

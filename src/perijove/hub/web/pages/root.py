@@ -1,0 +1,98 @@
+"""
+The addresses that only lead elsewhere, and the error page that the proxy asks for (contract i).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from perijove.hub.web.access import OPEN_PAGE, PUBLIC, SIGNED_IN
+from perijove.hub.web.next_url import safe_next
+from perijove.hub.web.pages.frame import FrameOf
+from perijove.hub.web.pages.way_in import Destination, go_in, may_enter, may_start
+from perijove.hub.web.parts import PartsOf
+from perijove.hub.web.problems import error_page
+from perijove.hub.web.static_files import StaticFile
+
+#: Seconds for which the hub's front door waits for a server that is coming up.
+PATIENCE: Final = 1.5
+
+router = APIRouter(include_in_schema=False)
+#: everything that is not below the hub's prefix
+outside = APIRouter(include_in_schema=False)
+
+
+@router.get("/", dependencies=[SIGNED_IN])
+async def get_root(frame: FrameOf) -> Response:
+    """Into one's own server, or to the home page."""
+    principal = frame.principal
+    goes_in = may_enter(principal, principal.name, "") and may_start(principal, principal.name, "")
+    if not (frame.parts.settings.redirect_to_server and goes_in):
+        return frame.go(f"{frame.hub}home")
+    return await go_in(frame, Destination(owner=await frame.user(), server=""), patience=PATIENCE)
+
+
+@router.get("/error/{code}", dependencies=[PUBLIC])
+async def get_error(code: int, request: Request, url: str = "") -> Response:
+    """What the proxy shows for a status of its own; it adds the status itself."""
+    again = safe_next(url, host=request.headers.get("host", ""))
+    return error_page(request, code, again=again, status=200)
+
+
+@router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC])
+async def get_health() -> Response:
+    """Whether this process answers; asks nobody else."""
+    return Response(media_type="text/html")
+
+
+@router.get("/static/{name}", dependencies=[PUBLIC])
+async def get_static(name: str, frame: FrameOf, v: str = "") -> Response:
+    """The hub's own style, scripts and pictures."""
+    file: StaticFile | None = frame.edge.static.get(name)
+    if file is None:
+        return Response(status_code=404)
+    is_current = v == file.version
+    cache = "public, max-age=31536000, immutable" if is_current else "no-cache"
+    return Response(file.body, media_type=file.media_type, headers={"Cache-Control": cache})
+
+
+@router.get("/logo", dependencies=[PUBLIC])
+async def get_logo(frame: FrameOf) -> Response:
+    """Where JupyterHub has its logo."""
+    return frame.go(frame.edge.static.url("logo.svg"))
+
+
+@router.get("/user-redirect/{rest:path}", dependencies=[OPEN_PAGE])
+async def get_user_redirect(rest: str, frame: FrameOf) -> Response:
+    """A link that everybody can follow into a server of their own."""
+    if frame.visitor is None:
+        return frame.go_sign_in(_with_query(frame.request.url.path, frame.request))
+    settings = frame.parts.settings
+    owner = frame.principal.name
+    then = _with_query(f"{settings.base_url}user/{quote(owner, safe='@~')}/{quote(rest)}", frame.request)
+    return frame.go(f"{frame.hub}spawn/{quote(owner, safe='@~')}?next={quote(then, safe='')}")
+
+
+@outside.get("/{rest:path}", dependencies=[PUBLIC])
+async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
+    """What no route of the proxy covers is the hub's, below its prefix."""
+    settings = parts.settings
+    path = f"/{rest}"
+    inner = path.removeprefix(settings.base_url).lstrip("/")
+    if f"{path}/" == settings.hub_prefix:
+        return RedirectResponse(settings.hub_prefix, status_code=301)
+    if path.startswith(settings.hub_prefix):
+        return error_page(request, 404)
+    kind, _, name = inner.partition("/")
+    if kind in {"user", "services"} and name and "/" not in name:
+        return RedirectResponse(_with_query(f"{settings.base_url}{kind}/{quote(name, safe='@~')}/", request), 301)
+    return RedirectResponse(_with_query(f"{settings.hub_prefix}{quote(inner, safe='/@~')}", request), status_code=302)
+
+
+def _with_query(path: str, request: Request) -> str:
+    return f"{path}?{request.url.query}" if request.url.query else path

@@ -1,0 +1,98 @@
+"""
+Starting a server, and watching it come up.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.users import User
+from perijove.hub.web.access import SIGNED_IN, page_needs, the_server
+from perijove.hub.web.api.models import progress_url
+from perijove.hub.web.pages.frame import Frame, FrameOf
+from perijove.hub.web.pages.way_in import Destination, addresses, below, find, go_in
+
+#: Seconds for which a click on “start” waits before something is shown (contract i).
+PATIENCE: Final = 1.0
+_MAY_START: Final = page_needs("start:servers", on=the_server)
+_MAY_WATCH: Final = page_needs("read:servers", "access:servers", "start:servers", on=the_server)
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/spawn", dependencies=[SIGNED_IN])
+async def get_own_spawn(frame: FrameOf) -> Response:
+    """One's own default server (JupyterLab's “restart” leads here)."""
+    return await _spawn(frame, await frame.user(), "", frame.next())
+
+
+@router.get("/spawn/{user_name}", dependencies=[_MAY_START])
+@router.get("/spawn/{user_name}/{server_name}", dependencies=[_MAY_START])
+async def get_spawn(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
+    """Any server; one that runs already is simply gone to."""
+    return await _spawn(frame, await frame.parts.get_user(user_name), server_name, frame.next())
+
+
+@router.post("/spawn/{user_name}", dependencies=[_MAY_START])
+@router.post("/spawn/{user_name}/{server_name}", dependencies=[_MAY_START])
+async def post_spawn(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
+    """Likewise from a button; `stay` starts it for somebody else and goes back."""
+    owner = await frame.parts.get_user(user_name)
+    form = await frame.form()
+    then = frame.next(form.get("next", ""))
+    if not form.get("stay"):
+        return await _spawn(frame, owner, server_name, then)
+    server = await frame.parts.start_server(owner, server_name)
+    await frame.parts.driver.settled(server.id, PATIENCE)
+    return frame.go(then or f"{frame.hub}people")
+
+
+@router.get("/spawn-pending/{user_name}", dependencies=[_MAY_WATCH])
+@router.get("/spawn-pending/{user_name}/{server_name}", dependencies=[_MAY_WATCH])
+async def get_spawn_pending(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
+    """How a start goes; changes nothing. Leads on when the server is up."""
+    owner = await frame.parts.get_user(user_name)
+    destination = Destination(owner=owner, server=server_name, then=frame.next())
+    server = await find(frame, owner, server_name)
+    if server is not None and server.is_ready:
+        return await go_in(frame, destination, patience=0)
+    return pending_page(frame, destination, server)
+
+
+def pending_page(frame: Frame, destination: Destination, server: Server | None, *, status: int = 200) -> Response:
+    """Starting, stopping, failed or not running: the page says which, and offers what can be done."""
+    where = addresses(frame)
+    owner, name = destination.owner.name, destination.server
+    is_own = owner == frame.principal.name
+    whose = "Your server" if is_own else f"The server of {owner}"
+    common = {
+        "then": below(frame, destination),
+        "start_url": where.page("spawn", owner, name),
+        "progress_url": progress_url(frame.hub, owner, name),
+    }
+    if server is not None and server.pending == "spawn":
+        return frame.show(
+            "pending.html", title=f"{whose} is starting", waiting=True, progress=0, message="Starting…", **common
+        )
+    stopping = server is not None and server.state is State.STOPPING
+    failure = server.failure if server is not None and not stopping else ""
+    title = f"{whose} is stopping" if stopping else f"{whose} {'did not start' if failure else 'is not running'}"
+    return frame.show(
+        "pending.html",
+        status=500 if failure and status == 200 else status,  # noqa: PLR2004  # contract i: a failed start is a 500
+        title=title,
+        waiting=False,
+        message=failure or ("Wait a moment, then start it again." if stopping else "Start it and go on."),
+        log=server.failure_log if server is not None else (),
+        start_text="Try again" if failure else "Start it",
+        **common,
+    )
+
+
+async def _spawn(frame: Frame, owner: User, name: str, then: str) -> Response:
+    return await go_in(frame, Destination(owner=owner, server=name, then=then), patience=PATIENCE)

@@ -1,0 +1,70 @@
+"""
+The token page: list, make (shown once), revoke.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from perijove.hub.domain.errors import HubError, Invalid
+from perijove.hub.web.access import SIGNED_IN
+from perijove.hub.web.pages.frame import Frame, FrameOf
+from perijove.hub.web.pages.views import token_views
+from perijove.hub.web.problems import status_of
+
+_DAY: Final = 24 * 3600
+#: seconds (0 is for good) and words
+LIFETIMES: Final = ((_DAY, "a day"), (30 * _DAY, "30 days"), (365 * _DAY, "a year"), (0, "ever"))
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/token", dependencies=[SIGNED_IN])
+async def get_tokens(frame: FrameOf) -> Response:
+    """The page."""
+    return await _page(frame)
+
+
+@router.post("/token", dependencies=[SIGNED_IN])
+async def post_token(frame: FrameOf) -> Response:
+    """Make one, and show its text this once: the answer to this form is the only place that has it."""
+    form = await frame.form()
+    try:
+        seconds = _seconds(form.get("expires_in", ""))
+        _, text = await frame.parts.tokens.create(
+            user=await frame.user(), maker=frame.principal, note=form.get("note", ""), expires_in=seconds
+        )
+    except HubError as error:
+        return await _page(frame, error=error)
+    return await _page(frame, created=text)
+
+
+@router.post("/token/revoke", dependencies=[SIGNED_IN])
+async def post_revoke(frame: FrameOf) -> Response:
+    """End one."""
+    form = await frame.form()
+    await frame.parts.tokens.revoke(await frame.user(), form.get("id", ""))
+    return frame.go(f"{frame.hub}token")
+
+
+async def _page(frame: Frame, *, created: str = "", error: HubError | None = None) -> Response:
+    tokens = await frame.parts.tokens.list(await frame.user())
+    limit = frame.parts.settings.token_expires_in_max_seconds
+    return frame.show(
+        "tokens.html",
+        status=status_of(error) if error else 200,
+        title="Tokens",
+        tokens=token_views(tokens, frame.parts.clock.now()),
+        lifetimes=[(seconds, text) for seconds, text in LIFETIMES if not limit or 0 < seconds <= limit],
+        created=created,
+        error=str(error) if error else "",
+    )
+
+
+def _seconds(stated: str) -> int | None:
+    if not stated.isdecimal():
+        raise Invalid("Say how long the token is good for.")
+    return int(stated) or None

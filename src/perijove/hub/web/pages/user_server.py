@@ -1,0 +1,149 @@
+"""
+What the proxy sends to the hub because there is no route for it, or because the door did not let it through.
+
+A visit of one's own stopped server starts it and ends up in it. What programs and background polls of a
+forgotten tab send does not: it gets the 424 of contract i.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from perijove.hub.domain.errors import NoSuchServer, NoSuchUser
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.urls import server_url, split_audience
+from perijove.hub.domain.users import User
+from perijove.hub.web import fetch_metadata
+from perijove.hub.web.access import OPEN_PAGE, USER_SERVER_PAGE
+from perijove.hub.web.errors import MissingCredentials
+from perijove.hub.web.pages.frame import Frame, FrameOf
+from perijove.hub.web.pages.spawn import pending_page
+from perijove.hub.web.pages.way_in import Destination, addresses, find, go_in, may_enter, may_start
+from perijove.hub.web.problems import error_page
+
+#: Seconds for which a visit waits for the server that it starts.
+PATIENCE: Final = 1.5
+#: Times that a browser is sent to a server that runs but has no route yet (contract i).
+MAX_REDIRECTS: Final = 4
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/enter", dependencies=[OPEN_PAGE])
+async def get_enter(frame: FrameOf, server: str = "") -> Response:
+    """Where the proxy's door sends whoever has no valid identity token for *server* (wire/door.py)."""
+    then = frame.next()
+    if frame.visitor is None:
+        return frame.go_sign_in(then or f"{frame.hub}home")
+    owner_name, name = split_audience(server)
+    owner = await _owner(frame, owner_name)
+    destination = Destination(owner=owner, server=name, then=then)
+    return await _visit(frame, destination, await find(frame, owner, name))
+
+
+@router.api_route(
+    "/user/{user_name}/{rest:path}",
+    methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+    dependencies=[USER_SERVER_PAGE],
+)
+async def any_user_server(frame: FrameOf, user_name: str, rest: str) -> Response:
+    """An address in a server that has no route."""
+    is_program = _is_program(frame.request, rest)
+    wanted = _wanted(frame, user_name, rest)
+    if frame.visitor is None:
+        if is_program:
+            raise MissingCredentials
+        return frame.go_sign_in(wanted)
+    owner = await _owner(frame, user_name)
+    name = await _server_name(frame, owner, rest)
+    if not may_enter(frame.principal, owner.name, name):
+        raise NoSuchServer
+    server = await find(frame, owner, name)
+    if server is not None and server.is_ready:
+        return await _route_is_coming(frame, wanted)
+    if is_program:
+        return _not_running(frame, owner, name, wanted)
+    fetch_metadata.check_page(frame.request.headers)
+    return await _visit(frame, Destination(owner=owner, server=name, then=wanted), server)
+
+
+async def _visit(frame: Frame, destination: Destination, server: Server | None) -> Response:
+    """In, if it runs or starts by being visited; else the page from which it can be started."""
+    owner, name = destination.owner.name, destination.server
+    if not may_enter(frame.principal, owner, name):
+        raise NoSuchServer
+    is_active = server is not None and server.is_active and server.pending != "stop"
+    is_own = owner == frame.principal.name and may_start(frame.principal, owner, name)
+    # A named server exists because its owner made it: a mistyped address makes none.
+    if is_active or (is_own and (not name or server is not None) and not _failed_just_now(server)):
+        return await go_in(frame, destination, patience=PATIENCE)
+    return pending_page(frame, destination, server, status=424)
+
+
+def _failed_just_now(server: Server | None) -> bool:
+    """Whether the last start failed: then the visitor is told, and decides."""
+    return server is not None and not server.is_active and bool(server.failure) and server.started_at is None
+
+
+async def _owner(frame: Frame, name: str) -> User:
+    try:
+        return await frame.parts.get_user(name)
+    except NoSuchUser:
+        # The same answer as for a server that exists and is none of the visitor's business.
+        raise NoSuchServer from None
+
+
+async def _server_name(frame: Frame, owner: User, rest: str) -> str:
+    """The first segment, if it is the name of one of the user's servers; else it is the default server."""
+    first = rest.partition("/")[0]
+    is_named = bool(first) and frame.parts.settings.servers.allow_named_servers
+    return first if is_named and await find(frame, owner, first) is not None else ""
+
+
+async def _route_is_coming(frame: Frame, wanted: str) -> Response:
+    """It runs, but the proxy did not know: tell the proxy and try again, a few times."""
+    before = _redirects(frame.request)
+    if before >= MAX_REDIRECTS:
+        return error_page(frame.request, 500, "Redirect loop detected: the proxy does not find this server.")
+    await frame.parts.reconciler.once()
+    separator = "&" if "?" in wanted else "?"
+    return frame.go(f"{wanted}{separator}redirects={before + 1}")
+
+
+def _not_running(frame: Frame, owner: User, name: str, wanted: str) -> Response:
+    start = frame.origin + addresses(frame).page("spawn", owner.name, name)
+    path = wanted.partition("?")[0]
+    message = f"JupyterHub server no longer running at {path}. Restart the server at {start}"
+    return JSONResponse({"message": message}, status_code=424)
+
+
+def _is_program(request: Request, rest: str) -> bool:
+    """Whether this is anything but somebody looking at a page."""
+    accept = request.headers.get("accept", "")
+    prefers_json = "application/json" in accept and "text/html" not in accept
+    by_script = fetch_metadata.reads_by_script(request.headers)
+    is_api = "api" in rest.split("/")
+    is_read = request.method in {"GET", "HEAD"}
+    return not is_read or "authorization" in request.headers or prefers_json or by_script or is_api
+
+
+def _wanted(frame: Frame, user_name: str, rest: str) -> str:
+    """The address in the server that was asked for, as the proxy would route it."""
+    settings = frame.parts.settings
+    path = server_url(settings.base_url, user_name, "") + quote(rest, safe="/@~:")
+    query = [(key, value) for key, value in _query(frame.request) if key != "redirects"]
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    return parse_qsl(request.url.query, keep_blank_values=True)
+
+
+def _redirects(request: Request) -> int:
+    stated = request.query_params.get("redirects", "0")
+    return int(stated) if stated.isdecimal() and len(stated) < 3 else 0  # noqa: PLR2004  # two digits are enough

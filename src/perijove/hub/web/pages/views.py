@@ -1,0 +1,171 @@
+"""
+Domain values as the templates want them: words instead of enums, text beside times, addresses beside names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote
+
+from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.tokens import ApiToken
+from perijove.hub.domain.urls import server_url
+from perijove.hub.usecases.users import KnownUser
+
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+#: After this many days a date says more than a count.
+_RECENT_DAYS: Final = 14
+
+_WORDS: Final = {
+    State.STOPPED: "Stopped",
+    State.LAUNCHING: "Starting",
+    State.PROBING: "Starting",
+    State.ROUTING: "Starting",
+    State.READY: "Running",
+    State.STOPPING: "Stopping",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeView:
+    """A moment."""
+
+    #: for machines
+    iso: str
+    #: for people
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerView:
+    """A server and where its buttons lead."""
+
+    title: str
+    state_text: str
+    #: class of the coloured dot
+    mood: str
+    is_ready: bool
+    is_pending: bool
+    activity: TimeView | None
+    open_url: str
+    pending_url: str
+    start_url: str
+    stop_url: str
+    #: empty: it cannot be removed
+    remove_url: str
+    failure: str
+    failure_log: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonView:
+    """A line of the people page."""
+
+    name: str
+    admin: bool
+    last_activity: TimeView | None
+    server: ServerView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenView:
+    """A line of the token page."""
+
+    id: str
+    note: str
+    created: TimeView
+    last_activity: TimeView | None
+    expires_at: TimeView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where a server's pages are."""
+
+    base_url: str
+    hub: str
+    default_url: str
+
+    def home_of(self, user: str, server: str) -> str:
+        """Where its user wants to be: the configured page in the server."""
+        return server_url(self.base_url, user, server) + self.default_url.lstrip("/")
+
+    def page(self, kind: str, user: str, server: str) -> str:
+        """`/hub/<kind>/<user>[/<server>]`."""
+        return f"{self.hub}{kind}/{quote(user, safe='@~')}" + (f"/{quote(server, safe='')}" if server else "")
+
+
+def time_view(at: datetime, now: datetime) -> TimeView:
+    """*at* as seen from *now*."""
+    return TimeView(iso=at.isoformat(), text=relative(at, now))
+
+
+def optional_time(at: datetime | None, now: datetime) -> TimeView | None:
+    """Likewise, for what may never have been."""
+    return None if at is None else time_view(at, now)
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """“5 minutes ago”, “in 3 days”, or the date if that is far away."""
+    seconds = int((now - at).total_seconds())
+    distance = abs(seconds)
+    if distance < _MINUTE:
+        return "just now" if seconds >= 0 else "in a moment"
+    if distance >= _RECENT_DAYS * _DAY:
+        return at.strftime("%Y-%m-%d")
+    size, word = next(step for step in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")) if distance >= step[0])
+    count = distance // size
+    text = f"{count} {word}{'' if count == 1 else 's'}"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+def server_view(server: Server | None, user: str, name: str, addresses: Addresses, now: datetime) -> ServerView:
+    """*server*, or the default server that has never been started."""
+    state = server.state if server else State.STOPPED
+    return ServerView(
+        title=(server.display_name if server else "") or name or "My server",
+        state_text=_WORDS[state],
+        mood={State.READY: "running", State.STOPPED: "stopped"}.get(state, "pending"),
+        is_ready=state is State.READY,
+        is_pending=state not in (State.READY, State.STOPPED),
+        activity=optional_time(server.last_activity, now) if server else None,
+        open_url=addresses.home_of(user, name),
+        pending_url=addresses.page("spawn-pending", user, name),
+        start_url=addresses.page("spawn", user, name),
+        stop_url=addresses.page("stop", user, name),
+        remove_url=addresses.page("remove", user, name) if name else "",
+        failure=server.failure if server and state is State.STOPPED else "",
+        failure_log=server.failure_log if server else (),
+    )
+
+
+def person_view(known: KnownUser, addresses: Addresses, now: datetime) -> PersonView:
+    """A user with the default server."""
+    default = next((row for row in known.servers if not row.name), None)
+    return PersonView(
+        name=known.user.name,
+        admin=known.user.admin,
+        last_activity=optional_time(known.user.last_activity, now),
+        server=server_view(default, known.user.name, "", addresses, now),
+    )
+
+
+def token_views(tokens: Iterable[ApiToken], now: datetime) -> list[TokenView]:
+    """Tokens that people made; those of servers are the hub's business."""
+    return [
+        TokenView(
+            id=token.public_id,
+            note=token.note,
+            created=time_view(token.created, now),
+            last_activity=optional_time(token.last_activity, now),
+            expires_at=optional_time(token.expires_at, now),
+        )
+        for token in tokens
+        if not token.server
+    ]

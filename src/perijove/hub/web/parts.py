@@ -1,0 +1,90 @@
+"""
+What the web edge is made of: the use cases, the settings and a few values, put together by `hub/app.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from perijove.config.settings import HubSettings
+from perijove.hub.ports import Store
+from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
+from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.door import Door
+from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.identify import Identify
+from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.reconcile import Reconciler
+from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.sign_in import SignIn
+from perijove.hub.usecases.sign_out import SignOut
+from perijove.hub.usecases.tokens import Tokens
+from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
+from perijove.hub.web.lab.assets import LabAssets
+from perijove.hub.web.metrics import Metrics
+from perijove.kit.clock import Clock, Randomness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What `GET /hub/api/info` tells about the configuration."""
+
+    spawner_class: str
+    spawner_version: str
+    authenticator_class: str
+    authenticator_version: str
+    #: whether people have local accounts, so that links, sign-up and passwords make sense
+    has_accounts: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that a handler may use."""
+
+    settings: HubSettings
+    clock: Clock
+    randomness: Randomness
+    #: what CSRF tokens are made with
+    cookie_secret: bytes
+    store: Store
+    roles: RoleBook
+    identify: Identify
+    sign_in: SignIn
+    sign_out: SignOut
+    first_admin: FirstAdmin
+    invitations: Invitations
+    sign_up: SignUp
+    change_password: ChangePassword
+    create_users: CreateUsers
+    get_user: GetUser
+    list_users: ListUsers
+    delete_user: DeleteUser
+    patch_user: PatchUser
+    tokens: Tokens
+    start_server: StartServer
+    stop_server: StopServer
+    get_server: GetServer
+    create_server: CreateServer
+    remove_server: RemoveServer
+    driver: Driver
+    reconciler: Reconciler
+    door: Door
+    activity: Activity
+    about: About
+    metrics: Metrics
+    #: None if this machine has no JupyterLab
+    lab_assets: LabAssets | None
+    #: asks the process to end; the arguments are whether to stop the servers and the proxy (None: as configured)
+    shut_down: Callable[[bool | None, bool | None], None]
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the application that answers *request*."""
+    return cast(Parts, request.app.state.parts)
+
+
+PartsOf = Annotated[Parts, Depends(parts_of)]

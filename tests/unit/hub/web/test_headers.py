@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from perijove.hub.web.headers import DefaultHeaders
+
+
+async def hello(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello", headers={"Cache-Control": "public"})
+
+
+async def headers_of(path: str) -> httpx.Headers:
+    app = DefaultHeaders(Starlette(routes=[Route("/{rest:path}", hello)]), api_prefix="/hub/api")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://hub") as client:
+        return (await client.get(path)).headers
+
+
+@pytest.mark.parametrize("path", ["/hub/home", "/hub/api/users"])
+async def test_no_answer_may_be_framed_or_guessed_at(path: str) -> None:
+    headers = await headers_of(path)
+
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-jupyterhub-version"] == "6.1.1"
+
+
+async def test_a_page_runs_no_inline_script() -> None:
+    policy = (await headers_of("/hub/home"))["content-security-policy"]
+
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+async def test_an_answer_keeps_a_header_of_its_own() -> None:
+    assert (await headers_of("/hub/home"))["cache-control"] == "public"

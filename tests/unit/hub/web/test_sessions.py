@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from perijove.hub.domain.sessions import Session
+from perijove.hub.web.sessions import Cookies
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SESSION = Session(id="s1", user_id=1, secret_hash="h", created=NOW, last_seen=NOW, expires_at=NOW)
+
+
+def cookies() -> Cookies:
+    return Cookies(base_url="/", hub_prefix="/hub/", session_days=14)
+
+
+def connection(*, tls: bool, cookie: str = "") -> HTTPConnection:
+    headers = [(b"x-forwarded-proto", b"https" if tls else b"http"), (b"cookie", cookie.encode())]
+    return HTTPConnection({"type": "http", "client": None, "headers": headers, "scheme": "http", "path": "/"})
+
+
+def sign_in(*, tls: bool) -> list[str]:
+    response = Response()
+    cookies().put_session(connection(tls=tls), response, SESSION, "secret")
+    return response.headers.getlist("set-cookie")
+
+
+def test_the_sign_in_cookie_is_out_of_reach_of_scripts_and_servers() -> None:
+    first = sign_in(tls=False)[0]
+
+    assert first.startswith("jupyterhub-hub-login=secret;")
+    assert "HttpOnly" in first
+    assert "Path=/hub/" in first
+    assert "SameSite=lax" in first
+
+
+def test_over_tls_the_sign_in_cookie_is_bound_to_the_host() -> None:
+    first = sign_in(tls=True)[0]
+
+    assert first.startswith("__Host-jupyterhub-hub-login=secret;")
+    assert "Secure" in first
+    assert "Path=/;" in first
+    assert "Domain" not in first
+
+
+def test_over_tls_a_cookie_without_the_prefix_signs_nobody_in() -> None:
+    """
+    A sibling domain could have planted it.
+    """
+    assert cookies().secret(connection(tls=True, cookie="jupyterhub-hub-login=planted")) == ""
+
+
+def test_signing_out_removes_what_signing_in_set() -> None:
+    response = Response()
+    cookies().drop_session(connection(tls=False), response)
+
+    names = {line.split("=")[0] for line in response.headers.getlist("set-cookie")}
+
+    assert names == {"jupyterhub-hub-login", "jupyterhub-session-id", "_xsrf"}
