@@ -16,7 +16,9 @@ from typing import Any
 from traitlets.config import Config, Configurable
 
 from perijove.authenticators.base import Authenticator
-from perijove.authenticators.registry import authenticators, find_authenticator
+from perijove.authenticators.errors import AuthenticatorError
+from perijove.authenticators.registry import BUILT_IN as AUTHENTICATORS
+from perijove.authenticators.registry import find as find_authenticator
 from perijove.config.check import Known, build, check_names
 from perijove.config.errors import WrongValue
 from perijove.config.settings import HubSettings, Paths, ServerPolicy, SignInPolicy
@@ -32,7 +34,9 @@ from perijove.config.sources import (
 from perijove.config.traits import Perijove
 from perijove.config.urls import BindUrl
 from perijove.spawners.base import Spawner
-from perijove.spawners.registry import find_spawner, spawners
+from perijove.spawners.errors import SpawnerError
+from perijove.spawners.registry import BUILT_IN as SPAWNERS
+from perijove.spawners.registry import spawner_class as find_spawner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +92,14 @@ def _only(config: Config, section: str) -> Config:
 def _find(finder: Any, trait: str, perijove: Perijove) -> Any:
     try:
         return finder(getattr(perijove, trait))
-    except LookupError as exc:
-        raise WrongValue(f"c.Perijove.{trait}: {exc.args[0]}") from exc
+    except (AuthenticatorError, SpawnerError) as exc:
+        raise WrongValue(f"c.Perijove.{trait}: {exc}") from exc
 
 
 def known_classes(*chosen: type[Configurable]) -> Known:
     """Class name → class, for everything that may be configured; bases before those who inherit."""
     classes: list[type[Configurable]] = [Perijove]
-    for cls in (*authenticators().values(), *spawners().values(), *chosen):
+    for cls in (*AUTHENTICATORS.values(), *SPAWNERS.values(), *chosen):
         lineage = [c for c in reversed(cls.__mro__) if issubclass(c, Authenticator | Spawner)]
         classes += [c for c in lineage if c not in classes]
     return {cls.__name__: cls for cls in classes}

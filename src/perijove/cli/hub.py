@@ -1,0 +1,72 @@
+"""
+`perijove hub`: the hub alone, as the supervisor or an init system runs it.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from perijove.cli.configuration import hub_settings, load
+from perijove.config.errors import ConfigError
+from perijove.config.sources import process_environment
+from perijove.hub.app import HubInputs, run
+from perijove.kit import logs
+from perijove.kit.process import become_user, die_with_parent
+from perijove.wire.control import AUTH_TOKEN_VARIABLE
+from perijove.wire.supervision import EXIT_UNUSABLE, NOTIFY_FD_VARIABLE
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]})
+@click.option("-f", "--config", "file", type=click.Path(path_type=Path), help="Configuration file (Python).")
+@click.argument("traits", nargs=-1, type=click.UNPROCESSED, metavar="[--Class.trait=value]...")
+def hub(*, file: Path | None, traits: Sequence[str]) -> None:
+    """Run the hub alone. Its proxy's control token is in the environment, as CONFIGPROXY_AUTH_TOKEN."""
+    environ = process_environment()
+    try:
+        configuration = load(file, traits)
+    except ConfigError as exc:
+        click.echo(f"perijove hub: {exc}", err=True)
+        sys.exit(EXIT_UNUSABLE)
+    logs.configure(process="hub", level=configuration.perijove.log_level, fmt=configuration.perijove.log_format)
+    token = environ.get(AUTH_TOKEN_VARIABLE, "")
+    if not token:
+        click.echo(f"perijove hub: {AUTH_TOKEN_VARIABLE} is not set; the proxy has the same.", err=True)
+        sys.exit(EXIT_UNUSABLE)
+    if os.geteuid() == 0:
+        _become(configuration.perijove.hub_user)
+    if NOTIFY_FD_VARIABLE in environ:
+        die_with_parent(signal.SIGTERM)
+    inputs = HubInputs(
+        settings=hub_settings(configuration, control_token=token),
+        authenticator=type(configuration.authenticator),
+        spawner=type(configuration.spawner),
+        config=configuration.config,
+        environ=environ,
+    )
+    sys.exit(run(inputs))
+
+
+def _become(name: str) -> None:
+    """Give up root, which was needed to read a configuration that may be root's secret."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        click.echo(f"perijove hub: there is no system user {name!r}; `perijove` makes it.", err=True)
+        sys.exit(EXIT_UNUSABLE)
+    groups = [group.gr_gid for group in grp.getgrall() if name in group.gr_mem] or _socket_group()
+    become_user(uid=entry.pw_uid, gid=entry.pw_gid, groups=groups)
+
+
+def _socket_group() -> list[int]:
+    try:
+        return [grp.getgrnam("perijove").gr_gid]
+    except KeyError:
+        return []

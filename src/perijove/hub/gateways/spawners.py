@@ -1,0 +1,141 @@
+"""
+The configured spawner as the use cases see it: `hub.ports.Spawners`.
+
+Makes one spawner object per question, runs the administrator's hooks, and translates errors. A plug-in's
+own exception ends the start that it belongs to, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import structlog
+from traitlets.config import Config
+
+from perijove.hub.domain.errors import LauncherAway, LaunchFailed
+from perijove.hub.domain.servers import Server
+from perijove.hub.ports import Exit, Running, SpawnPlan
+from perijove.spawners.base import Backend, Spawner
+from perijove.spawners.errors import BackendUnreachable, SpawnerError, StopTimedOut
+from perijove.spawners.values import Handle, SpawnerUser, SpawnRequest
+from perijove.wire.launcher import ExitReport
+
+log = structlog.get_logger(__name__)
+
+#: what a user is told when an administrator's hook or a plug-in raises something of its own
+_PLUGIN_FAILED: Final = "Starting your server failed in a way that only an administrator can look into."
+
+
+class SpawnerGateway:
+    """Starts, finds and ends processes by a spawner plug-in."""
+
+    def __init__(self, *, kind: Callable[..., Spawner], config: Config, backend: Backend) -> None:
+        self._kind = kind
+        self._config = config
+        self._backend = backend
+
+    async def launch(self, plan: SpawnPlan) -> Running:
+        """
+        Start the server of *plan*, or find it if this generation has been started.
+
+        Raises:
+            LaunchFailed: it could not be started.
+            LauncherAway: nothing is known; ask again.
+        """
+        spawner = self._spawner(plan.server, admin=plan.user.admin)
+        request = _request(plan.server, environment=dict(plan.environment))
+        try:
+            await spawner.run_pre_spawn_hook()
+            started = await spawner.start(request)
+        except BackendUnreachable as exc:
+            raise LauncherAway(str(exc)) from exc
+        except SpawnerError as exc:
+            raise LaunchFailed(str(exc)) from exc
+        except Exception as exc:
+            # A plug-in's or hook's own error, at the border to code that is not ours.
+            log.exception("spawner.raised", server=plan.server.key)
+            raise LaunchFailed(_PLUGIN_FAILED) from exc
+        return Running(target=started.target, handle=dict(started.handle))
+
+    async def poll(self, server: Server) -> Exit | None:
+        """
+        None while it runs.
+
+        Raises:
+            LauncherAway: that cannot be told now.
+        """
+        handle = await self._handle_of(server)
+        if handle is None:
+            return Exit(message="It was never started.")
+        try:
+            report = await self._spawner(server).poll(handle)
+        except SpawnerError as exc:
+            raise LauncherAway(str(exc)) from exc
+        return None if report is None else _exit(report)
+
+    async def terminate(self, server: Server) -> None:
+        """
+        End it, and answer when it is gone.
+
+        Raises:
+            LauncherAway: that cannot be done now, or it is still there.
+        """
+        spawner = self._spawner(server)
+        handle = await self._handle_of(server)
+        try:
+            if handle is not None:
+                await spawner.stop(handle)
+        except StopTimedOut as exc:
+            raise LauncherAway(str(exc)) from exc
+        except SpawnerError as exc:
+            raise LauncherAway(str(exc)) from exc
+        try:
+            await spawner.run_post_stop_hook()
+        except Exception:
+            # The administrator's own code; the server is gone whatever it says.
+            log.exception("spawner.post_stop_hook_raised", server=server.key)
+
+    async def exits(self) -> AsyncIterator[tuple[str, int, Exit]]:
+        """Servers that ended, as they end."""
+        async for report in self._backend.watch():
+            yield report.key, report.generation, _exit(report)
+
+    async def progress(self, server: Server) -> AsyncIterator[tuple[int, str]]:
+        """Steps of the start under way."""
+        async for step in self._spawner(server).progress():
+            yield step.percent, step.message
+
+    async def _handle_of(self, server: Server) -> Handle | None:
+        """Its handle; for a start that was never recorded, what the spawner finds of this generation."""
+        if server.handle:
+            return server.handle
+        try:
+            found = await self._spawner(server).find(_request(server, environment={}))
+        except SpawnerError as exc:
+            raise LauncherAway(str(exc)) from exc
+        return None if found is None else found.handle
+
+    def _spawner(self, server: Server, *, admin: bool = False) -> Spawner:
+        return self._kind(
+            user=SpawnerUser(name=server.user_name, admin=admin),
+            server_name=server.name,
+            backend=self._backend,
+            user_options=server.user_options,
+            config=self._config,
+        )
+
+
+def _request(server: Server, *, environment: dict[str, str]) -> SpawnRequest:
+    return SpawnRequest(
+        key=server.key,
+        generation=server.generation,
+        user=server.user_name,
+        server_name=server.name,
+        environment=environment,
+        user_options=server.user_options,
+    )
+
+
+def _exit(report: ExitReport) -> Exit:
+    return Exit(message=report.message, log_tail=report.log_tail, asked=report.asked)
