@@ -29,8 +29,7 @@ def too_long(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(text)):
         limit = MAX_CLASS if isinstance(node, ast.ClassDef) else MAX_FUNCTION
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.end_lineno is not None:
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if node.end_lineno - first + 1 > limit:
+            if node.end_lineno - node.lineno + 1 > limit:
                 yield f"{name}:{node.name}"
 
 
