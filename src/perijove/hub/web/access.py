@@ -4,6 +4,7 @@ enumerates the routes and fails for one that has none. A handler runs only after
 
     PUBLIC                       anybody: health, static files, the error page
     CONTROL                      the proxy, which knows the control token
+    SCRAPE                       Prometheus
     CALLER, needs(...)           REST API: any identified caller; one who holds any of some scopes
     OPEN_PAGE                    pages for people who are not signed in
     SIGNED_IN, page_needs(...)   pages for people who are; who hold any of some scopes
@@ -135,6 +136,15 @@ class Page(Access):
         _judge(visitor, self.scopes, self.on(request))
 
 
+class Scrape(Access):
+    """Metrics: whoever may read them, or everybody if the administrator says so."""
+
+    async def decide(self, request: Request) -> None:
+        """As configured."""
+        if edge_of(request).parts.settings.authenticate_prometheus:
+            await Caller(scopes=("read:metrics",), on=deployment).decide(request)
+
+
 class UserServerPage(Access):
     """
     What the proxy sends here because a server has no route. Asked for by browsers and by programs alike, so
@@ -176,6 +186,7 @@ def page_needs(*scopes: str, on: Callable[[Request], Resource] = deployment) -> 
 PUBLIC: Final = Depends(Public().decide)
 CONTROL: Final = Depends(Control().decide)
 CALLER: Final = needs()
+SCRAPE: Final = Depends(Scrape().decide)
 OPEN_PAGE: Final = Depends(OpenPage().decide)
 SIGNED_IN: Final = page_needs()
 USER_SERVER_PAGE: Final = Depends(UserServerPage().decide)
@@ -183,7 +194,7 @@ USER_SERVER_PAGE: Final = Depends(UserServerPage().decide)
 
 def visitor_of(request: Request) -> Visitor:
     """Who was let through."""
-    return cast(Visitor, request.state.visitor)
+    return cast("Visitor", request.state.visitor)
 
 
 VisitorOf = Annotated[Visitor, Depends(visitor_of)]

@@ -47,7 +47,7 @@ class Edge:
 
 def edge_of(request: HTTPConnection) -> Edge:
     """The tools of the application that answers *request*."""
-    return cast(Edge, request.app.state.edge)
+    return cast("Edge", request.app.state.edge)
 
 
 EdgeOf = Annotated[Edge, Depends(edge_of)]

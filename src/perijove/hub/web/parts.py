@@ -11,7 +11,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from perijove.config.settings import HubSettings
-from perijove.hub.ports import Store
+from perijove.hub.ports import ProxyGateway, Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.door import Door
@@ -72,6 +72,7 @@ class Parts:
     remove_server: RemoveServer
     driver: Driver
     reconciler: Reconciler
+    proxy: ProxyGateway
     door: Door
     activity: Activity
     about: About
@@ -84,7 +85,7 @@ class Parts:
 
 def parts_of(request: Request) -> Parts:
     """The parts of the application that answers *request*."""
-    return cast(Parts, request.app.state.parts)
+    return cast("Parts", request.app.state.parts)
 
 
 PartsOf = Annotated[Parts, Depends(parts_of)]

@@ -135,7 +135,7 @@ def error_page(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The page about *code*; its own status is another one only for the proxy (contract i, `/hub/error`)."""
-    page = frame_of(request).show_bare(
+    page = frame_of(request).show_to_anybody(
         "error.html",
         status=code if status is None else status,
         title=TITLES.get(code, "That did not work"),

@@ -29,6 +29,6 @@ class Templates:
         )
         self._environment.globals.update(hub=hub_prefix, static=static.url)
 
-    def render(self, name: str, **context: Any) -> str:
+    def render(self, name: str, /, **context: Any) -> str:
         """The page that template *name* makes of *context*."""
         return self._environment.get_template(name).render(**context)

@@ -91,16 +91,8 @@ class Frame:
         """The browser, as sessions remember it."""
         return {"address": address_of(self.request), "user_agent": self.request.headers.get("user-agent", "")}
 
-    def show(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
-        """The page made of *template*, and the cookies that its forms need."""
-        response = self.show_bare(template, status=status, **context)
-        self.edge.cookies.put_xsrf(self.request, response, self.edge.csrf.token(self._binding))
-        if self._new_visitor:
-            self.edge.cookies.put_visitor(self.request, response, self._new_visitor)
-        return response
-
-    def show_bare(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
-        """The page made of *template*, without a cookie: for errors, which may be shown to anybody anywhere."""
+    def show(self, template: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
+        """The page made of *template*, with the token for its forms and the cookies that it needs."""
         token = self.edge.csrf.token(self._binding)
         body = self.edge.templates.render(
             template,
@@ -110,7 +102,18 @@ class Frame:
             xsrf_field=Markup('<input type="hidden" name="{}" value="{}">').format(csrf.FIELD, token),
             **context,
         )
-        return HTMLResponse(body, status_code=status)
+        response = HTMLResponse(body, status_code=status)
+        self.edge.cookies.put_xsrf(self.request, response, token)
+        if self._new_visitor:
+            self.edge.cookies.put_visitor(self.request, response, self._new_visitor)
+        return response
+
+    def show_to_anybody(self, template: str, /, *, status: int, **context: Any) -> HTMLResponse:
+        """
+        The page made of *template* without name, token and cookie: for errors. Refusals are among them, and
+        what was refused to a script must not be in the refusal.
+        """
+        return HTMLResponse(self.edge.templates.render(template, principal=None, **context), status_code=status)
 
     def go(self, url: str) -> RedirectResponse:
         """To a path on this host; after a form was posted, by GET."""

@@ -4,7 +4,8 @@ Starting a server, and watching it come up.
 
 from __future__ import annotations
 
-from typing import Final
+from http import HTTPStatus
+from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -70,7 +71,7 @@ def pending_page(frame: Frame, destination: Destination, server: Server | None, 
     owner, name = destination.owner.name, destination.server
     is_own = owner == frame.principal.name
     whose = "Your server" if is_own else f"The server of {owner}"
-    common = {
+    common: dict[str, Any] = {
         "then": below(frame, destination),
         "start_url": where.page("spawn", owner, name),
         "progress_url": progress_url(frame.hub, owner, name),
@@ -84,7 +85,7 @@ def pending_page(frame: Frame, destination: Destination, server: Server | None, 
     title = f"{whose} is stopping" if stopping else f"{whose} {'did not start' if failure else 'is not running'}"
     return frame.show(
         "pending.html",
-        status=500 if failure and status == 200 else status,  # noqa: PLR2004  # contract i: a failed start is a 500
+        status=HTTPStatus.INTERNAL_SERVER_ERROR if failure and status == HTTPStatus.OK else status,
         title=title,
         waiting=False,
         message=failure or ("Wait a moment, then start it again." if stopping else "Start it and go on."),

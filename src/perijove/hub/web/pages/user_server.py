@@ -80,14 +80,9 @@ async def _visit(frame: Frame, destination: Destination, server: Server | None) 
     is_active = server is not None and server.is_active and server.pending != "stop"
     is_own = owner == frame.principal.name and may_start(frame.principal, owner, name)
     # A named server exists because its owner made it: a mistyped address makes none.
-    if is_active or (is_own and (not name or server is not None) and not _failed_just_now(server)):
+    if is_active or (is_own and (not name or server is not None)):
         return await go_in(frame, destination, patience=PATIENCE)
     return pending_page(frame, destination, server, status=424)
-
-
-def _failed_just_now(server: Server | None) -> bool:
-    """Whether the last start failed: then the visitor is told, and decides."""
-    return server is not None and not server.is_active and bool(server.failure) and server.started_at is None
 
 
 async def _owner(frame: Frame, name: str) -> User:

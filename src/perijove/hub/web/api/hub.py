@@ -1,0 +1,122 @@
+"""
+About the hub itself: version, whoami, the proxy's table, shutting down, health, metrics.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from perijove import __version__
+from perijove.hub.domain.errors import Invalid
+from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.principals import Kind
+from perijove.hub.web.access import CALLER, PUBLIC, SCRAPE, needs
+from perijove.hub.web.api.bodies import json_object, only
+from perijove.hub.web.api.caller import CallOf
+from perijove.hub.web.headers import JUPYTERHUB_VERSION
+from perijove.hub.web.parts import PartsOf
+
+router = APIRouter()
+#: also below the hub's prefix, outside `/api`
+metrics_router = APIRouter(include_in_schema=False)
+
+
+@router.get("", dependencies=[PUBLIC])
+@router.get("/", dependencies=[PUBLIC])
+async def get_version() -> Response:
+    """The version of JupyterHub whose contract this is, and our own."""
+    body = {"version": JUPYTERHUB_VERSION, "perijove": __version__}
+    return JSONResponse(body, headers={"Access-Control-Allow-Origin": "*"})
+
+
+@router.get("/openapi.json", dependencies=[PUBLIC], include_in_schema=False)
+async def get_openapi(request: Request) -> dict[str, Any]:
+    """What can be called."""
+    schema: dict[str, Any] = request.app.openapi()
+    return schema
+
+
+@router.get("/info", dependencies=[needs("read:hub")])
+async def get_info(parts: PartsOf) -> dict[str, Any]:
+    """What this hub is made of."""
+    about = parts.about
+    return {
+        "version": JUPYTERHUB_VERSION,
+        "perijove": __version__,
+        "python": sys.version,
+        "sys_executable": sys.executable,
+        "spawner": {"class": about.spawner_class, "version": about.spawner_version},
+        "authenticator": {"class": about.authenticator_class, "version": about.authenticator_version},
+    }
+
+
+@router.get("/user", dependencies=[CALLER])
+async def get_self(call: CallOf) -> dict[str, Any]:
+    """Who the caller is, and what they may."""
+    is_user = call.principal.kind is Kind.USER
+    known = await call.parts.get_user.known(call.principal.name) if is_user else None
+    return call.models.identity(known)
+
+
+@router.get("/proxy", dependencies=[needs("proxy")])
+async def get_proxy(call: CallOf) -> Any:
+    """The proxy's table, as it is now."""
+    table = await call.parts.proxy.routes()
+    window = call.window
+    named = [(path if path.endswith("/") else f"{path}/", body) for path, body in sorted(table.items())]
+    page = named[window.offset : window.offset + window.limit]
+    routes = {
+        spec: {
+            "routespec": spec,
+            "target": body.get("target"),
+            "data": {key: value for key, value in body.items() if key != "target"},
+        }
+        for spec, body in page
+    }
+    return {**window.wrap([], len(named), call.request), "items": routes} if window.in_pages else routes
+
+
+@router.post("/proxy", dependencies=[needs("proxy")])
+async def post_proxy(call: CallOf) -> Response:
+    """Make the proxy's table right, now."""
+    await call.parts.reconciler.once()
+    return Response()
+
+
+@router.post("/shutdown", dependencies=[needs("shutdown")])
+async def post_shutdown(call: CallOf) -> Response:
+    """End the hub; the proxy and the servers as the body says, or as configured."""
+    body = only(await json_object(call.request) or {}, "proxy", "servers")
+    for name, value in body.items():
+        if not isinstance(value, bool):
+            raise Invalid(f"{name} must be true or false, got {value!r}")
+    call.parts.shut_down(body.get("servers"), body.get("proxy"))
+    return JSONResponse({"message": "Shutting down Hub"}, status_code=202)
+
+
+@router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC])
+async def get_health() -> Response:
+    """Whether this process answers; asks nobody else."""
+    return Response(media_type="text/html")
+
+
+@router.get("/metrics", dependencies=[SCRAPE])
+@metrics_router.get("/metrics", dependencies=[SCRAPE])
+async def get_metrics(parts: PartsOf) -> Response:
+    """For Prometheus."""
+    async with parts.store.unit() as unit:
+        _, users = await unit.users.page(offset=0, limit=1)
+        ready = await unit.servers.in_states([State.READY])
+    parts.metrics.total_users.set(users)
+    parts.metrics.running_servers.set(len(ready))
+    return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.options("/{rest:path}", dependencies=[PUBLIC], include_in_schema=False)
+async def options(rest: str) -> Response:  # noqa: ARG001  # any address of the API
+    """Browsers ask before they ask; the headers are in `web/headers.py`."""
+    return Response()

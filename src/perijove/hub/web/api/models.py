@@ -1,0 +1,150 @@
+"""
+The JSON of contract d: what a user, a server, a token look like, and to whom which part of it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from perijove.hub.domain.principals import Kind, Principal
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.tokens import ApiToken
+from perijove.hub.domain.urls import server_url
+from perijove.hub.domain.users import User
+from perijove.hub.scopes.decision import ServerResource, UserResource, may
+from perijove.hub.scopes.fields import visible_fields
+from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.users import KnownUser
+
+#: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”).
+_ONESELF = frozenset({"kind", "name", "groups"})
+
+
+def timestamp(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC with microseconds and `Z`."""
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def progress_url(hub_prefix: str, user: str, server: str) -> str:
+    """Path of the event stream of a server's start."""
+    name = quote(user, safe="@~")
+    tail = f"servers/{quote(server, safe='')}/progress" if server else "server/progress"
+    return f"{hub_prefix}api/users/{name}/{tail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """Makes them for one asker."""
+
+    principal: Principal
+    roles: RoleBook
+    base_url: str
+    hub_prefix: str
+    public_url: str
+
+    def user(self, known: KnownUser, *, with_stopped: bool = False, is_self: bool = False) -> dict[str, Any]:
+        """A user, cut down to what the asker may see."""
+        user = known.user
+        default = next((row for row in known.servers if not row.name), None)
+        shown = visible_fields(self.principal.scopes, user.name) | (_ONESELF if is_self else frozenset())
+        servers = self._servers(known, with_stopped=with_stopped) if "servers" in shown else {}
+        full = {
+            "kind": "user",
+            "name": user.name,
+            "admin": user.admin,
+            "roles": list(self.roles.roles_of_user(user)),
+            "groups": [],
+            "server": server_url(self.base_url, user.name, "") if default and default.is_ready else None,
+            "pending": default.pending if default else None,
+            "created": timestamp(user.created),
+            "last_activity": timestamp(user.last_activity),
+            "servers": servers,
+            "user_info": None,
+            "auth_state": None,
+        }
+        return {key: value for key, value in full.items() if key in shown}
+
+    def identity(self, known: KnownUser | None) -> dict[str, Any]:
+        """Who the asker is; *known* is None for a service."""
+        principal = self.principal
+        model = self.user(known, is_self=True) if known is not None else self._service()
+        return model | {
+            "token_id": principal.token_id or None,
+            "session_id": principal.session_id or None,
+            "scopes": sorted(principal.scopes),
+        }
+
+    def server(self, server: Server) -> dict[str, Any]:
+        """A server."""
+        url = server_url(self.base_url, server.user_name, server.name)
+        progress = progress_url(self.hub_prefix, server.user_name, server.name)
+        model = {
+            "name": server.name,
+            "display_name": server.display_name,
+            "full_name": server.key,
+            "last_activity": timestamp(server.last_activity),
+            "started": timestamp(server.started_at),
+            "pending": server.pending,
+            "ready": server.is_ready,
+            "stopped": not server.is_active,
+            "url": url,
+            "user_options": dict(server.user_options),
+            "progress_url": progress,
+            "full_url": self._full(url),
+            "full_progress_url": self._full(progress),
+        }
+        if may(self.principal, "admin:server_state", ServerResource(server.user_name, server.name)):
+            model["state"] = dict(server.handle)
+        return model
+
+    def token(self, token: ApiToken, user: User, scopes: Iterable[str]) -> dict[str, Any]:
+        """A token, without its text."""
+        return {
+            "user": user.name,
+            "id": token.public_id,
+            "kind": "api_token",
+            "roles": [],
+            "scopes": sorted(scopes),
+            "created": timestamp(token.created),
+            "last_activity": timestamp(token.last_activity),
+            "expires_at": timestamp(token.expires_at),
+            "note": token.note,
+            "session_id": token.session_id or None,
+            "oauth_client": f"Server at {server_url(self.base_url, *_split(token.server))}"
+            if token.server
+            else "JupyterHub",
+        }
+
+    def _servers(self, known: KnownUser, *, with_stopped: bool) -> dict[str, Any]:
+        return {
+            row.name: self.server(row)
+            for row in known.servers
+            if (with_stopped or row.is_active)
+            and (
+                may(self.principal, "read:servers", UserResource(row.user_name))
+                or may(self.principal, "read:servers", ServerResource(row.user_name, row.name))
+            )
+        }
+
+    def _service(self) -> dict[str, Any]:
+        assert self.principal.kind is Kind.SERVICE
+        return {
+            "kind": "service",
+            "name": self.principal.name,
+            "admin": self.principal.admin,
+            "roles": list(self.roles.roles_of_service(self.principal.name)),
+        }
+
+    def _full(self, path: str) -> str | None:
+        if not self.public_url:
+            return None
+        return self.public_url.rstrip("/").removesuffix(self.base_url.rstrip("/")) + path
+
+
+def _split(key: str) -> tuple[str, str]:
+    owner, _, name = key.partition("/")
+    return owner, name

@@ -1,0 +1,65 @@
+"""
+Tokens of users: list, make, read, revoke (contract d17 to d20).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from perijove.hub.domain.errors import NoSuchUser, NotAllowed
+from perijove.hub.domain.tokens import ApiToken
+from perijove.hub.domain.users import User
+from perijove.hub.web.access import needs, the_user
+from perijove.hub.web.api.bodies import json_object, member, only, texts
+from perijove.hub.web.api.caller import Call, CallOf
+
+router = APIRouter(prefix="/users/{user_name}/tokens")
+
+
+@router.get("", dependencies=[needs("read:tokens", on=the_user)])
+async def list_tokens(call: CallOf, user_name: str) -> dict[str, Any]:
+    """All that have not ended, the most recently used first."""
+    user = await call.parts.get_user(user_name)
+    tokens = await call.parts.tokens.list(user)
+    return {"api_tokens": [_model(call, token, user) for token in tokens]}
+
+
+@router.post("", dependencies=[needs("tokens", on=the_user)])
+async def create_token(call: CallOf, user_name: str) -> Response:
+    """Make one; its text is in this answer only."""
+    body = only(await json_object(call.request) or {}, "note", "expires_in", "scopes", "roles")
+    try:
+        user = await call.parts.get_user(user_name)
+    except NoSuchUser:
+        # contract d18: 403, so that names cannot be found out here
+        raise NotAllowed from None
+    token, text = await call.parts.tokens.create(
+        user=user,
+        maker=call.principal,
+        note=member(body, "note", str) or "",
+        expires_in=member(body, "expires_in", int),
+        scopes=texts(body, "scopes"),
+        roles=texts(body, "roles"),
+    )
+    return JSONResponse(_model(call, token, user) | {"token": text}, status_code=201)
+
+
+@router.get("/{token_id}", dependencies=[needs("read:tokens", on=the_user)])
+async def get_token(call: CallOf, user_name: str, token_id: str) -> dict[str, Any]:
+    """One, without its text."""
+    user = await call.parts.get_user(user_name)
+    return _model(call, await call.parts.tokens.get(user, token_id), user)
+
+
+@router.delete("/{token_id}", dependencies=[needs("tokens", on=the_user)])
+async def delete_token(call: CallOf, user_name: str, token_id: str) -> Response:
+    """End it, and every visit that it opened."""
+    await call.parts.tokens.revoke(await call.parts.get_user(user_name), token_id)
+    return Response(status_code=204, media_type="text/plain")
+
+
+def _model(call: Call, token: ApiToken, user: User) -> dict[str, Any]:
+    return call.models.token(token, user, call.parts.tokens.expanded_scopes(token, user))

@@ -1,0 +1,107 @@
+"""
+Users: list, make, read, change, delete, and what servers report about their activity (contract d4 to d10).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from perijove.hub.domain.errors import Invalid
+from perijove.hub.domain.users import User
+from perijove.hub.ports import UserActivity, UserSort
+from perijove.hub.scopes.decision import reach
+from perijove.hub.scopes.fields import READ_SCOPES
+from perijove.hub.usecases.users import KnownUser
+from perijove.hub.web.access import needs, the_user
+from perijove.hub.web.api.bodies import json_object, member, only, texts
+from perijove.hub.web.api.caller import Call, CallOf
+from perijove.hub.web.errors import HiddenResource
+
+#: name in the query → sort
+_SORTS: Final = frozenset(get_args(UserSort))
+_STATES: Final = frozenset(get_args(UserActivity))
+
+router = APIRouter(prefix="/users")
+
+
+@router.get("", dependencies=[needs("list:users", partly=True)])
+async def list_users(call: CallOf, state: str | None = None, sort: str = "id", name_filter: str = "") -> Any:
+    """Those whom the caller may list, in pages if asked for."""
+    if state is not None and state not in _STATES:
+        raise Invalid(f"Unrecognized user state: {state!r}")
+    if sort not in _SORTS:
+        raise Invalid(f"sort must be one of {', '.join(sorted(_SORTS))}")
+    extent = reach(call.principal, "list:users")
+    window = call.window
+    people, total = await call.parts.list_users(
+        offset=window.offset,
+        limit=window.limit,
+        sort=sort,  # type: ignore[arg-type]  # checked above
+        name_filter=name_filter,
+        names=None if extent.everything else extent.users,
+        state=state,  # type: ignore[arg-type]  # checked above
+    )
+    models = call.models
+    return window.wrap([models.user(known, with_stopped=call.with_stopped) for known in people], total, call.request)
+
+
+@router.post("", dependencies=[needs("admin:users")])
+async def create_users(call: CallOf) -> Response:
+    """Make several; those who exist are left as they are."""
+    body = await json_object(call.request)
+    names = texts(body, "usernames") if body else None
+    if body is None or not names:
+        raise Invalid("Must specify at least one user to create")
+    admin = member(body, "admin", bool) or False
+    users = await call.parts.create_users(names, admin=admin, asker=call.principal)
+    return JSONResponse([_new(call, user) for user in users], status_code=201)
+
+
+@router.get("/{user_name}", dependencies=[needs(*READ_SCOPES, on=the_user)])
+async def get_user(call: CallOf, user_name: str) -> Any:
+    """One user, as far as the caller may see them."""
+    known = await call.parts.get_user.known(user_name)
+    model = call.models.user(known, with_stopped=call.with_stopped)
+    if not model:
+        raise HiddenResource
+    return model
+
+
+@router.post("/{user_name}", dependencies=[needs("admin:users", on=the_user)])
+async def create_user(call: CallOf, user_name: str) -> Response:
+    """Make one."""
+    body = await json_object(call.request) or {}
+    admin = member(body, "admin", bool) or False
+    user = await call.parts.create_users.one(user_name, admin=admin, asker=call.principal)
+    return JSONResponse(_new(call, user), status_code=201)
+
+
+@router.patch("/{user_name}", dependencies=[needs("admin:users", on=the_user)])
+async def patch_user(call: CallOf, user_name: str) -> Any:
+    """Another name, or more or less to say."""
+    body = only(await json_object(call.request) or {}, "name", "admin")
+    user = await call.parts.patch_user(
+        user_name, call.principal, new_name=member(body, "name", str), admin=member(body, "admin", bool)
+    )
+    return call.models.user(await call.parts.get_user.known(user.name))
+
+
+@router.delete("/{user_name}", dependencies=[needs("delete:users", on=the_user)])
+async def delete_user(call: CallOf, user_name: str) -> Response:
+    """Stop their servers and forget them; files stay."""
+    await call.parts.delete_user(user_name, call.principal)
+    return Response(status_code=204)
+
+
+@router.post("/{user_name}/activity", dependencies=[needs("users:activity", on=the_user)])
+async def post_activity(call: CallOf, user_name: str) -> Response:
+    """A server tells when it was last used."""
+    await call.parts.activity.report(user_name, await json_object(call.request) or {})
+    return Response()
+
+
+def _new(call: Call, user: User) -> dict[str, Any]:
+    return call.models.user(KnownUser(user=user))

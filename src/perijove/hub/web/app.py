@@ -1,0 +1,64 @@
+"""
+The web application as one expression: middleware, error handlers, routers.
+
+Called by the hub's composition root with the parts; started by its server. Holds no logic of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from perijove import __version__
+from perijove.hub.domain.errors import HubError
+from perijove.hub.web import door_api, problems
+from perijove.hub.web.api import hub, servers, tokens, users
+from perijove.hub.web.edge import Edge
+from perijove.hub.web.errors import SignInNeeded, WebError
+from perijove.hub.web.headers import DefaultHeaders
+from perijove.hub.web.lab import routes as lab
+from perijove.hub.web.limits import LimitBody
+from perijove.hub.web.metrics import MeasureRequests
+from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
+from perijove.hub.web.pages import tokens as tokens_page
+from perijove.hub.web.parts import Parts
+
+_PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """The hub's web application over *parts*."""
+    prefix = parts.settings.hub_prefix
+    app = FastAPI(
+        title="perijove",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(DefaultHeaders, api_prefix=f"{prefix}api"),
+            Middleware(MeasureRequests, metrics=parts.metrics),
+            Middleware(LimitBody),
+        ],
+        exception_handlers={
+            HubError: problems.on_hub_error,
+            WebError: problems.on_hub_error,
+            SignInNeeded: problems.on_sign_in_needed,
+            HTTPException: problems.on_http_error,
+            RequestValidationError: problems.on_invalid_request,
+            Exception: problems.on_surprise,
+        },
+    )
+    app.state.parts = parts
+    app.state.edge = Edge.of(parts)
+    for part in (users, servers, tokens, hub):
+        app.include_router(part.router, prefix=f"{prefix}api")
+    for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
+        app.include_router(router, prefix=prefix.rstrip("/"))
+    app.include_router(root.outside)
+    return app

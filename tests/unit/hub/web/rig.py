@@ -1,0 +1,284 @@
+"""
+A whole hub in memory behind its real web application, and browsers and programs that talk to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from traitlets.config import Config
+
+from perijove.authenticators.native import NativeAuthenticator
+from perijove.config.settings import HubSettings, Paths
+from perijove.hub.domain.accounts import Account, AccountState
+from perijove.hub.domain.attempts import AttemptLimiter
+from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
+from perijove.hub.store.memory import MemoryStore
+from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
+from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.door import Door
+from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.identify import Identify
+from perijove.hub.usecases.load_roles import load_roles
+from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.reconcile import Reconciler
+from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.server_effects import ServerEffects
+from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.sign_in import SessionMaker, SignIn
+from perijove.hub.usecases.sign_out import Revocations, SignOut
+from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.testing import (
+    FakeClock,
+    FakeEnvironment,
+    FakeHasher,
+    FakeProber,
+    FakeProxy,
+    FakeRandomness,
+    FakeSigner,
+    FakeSpawners,
+)
+from perijove.hub.usecases.tokens import Tokens
+from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
+from perijove.hub.web.app import make_app
+from perijove.hub.web.lab.assets import LabAssets
+from perijove.hub.web.metrics import Metrics
+from perijove.hub.web.parts import About, Parts
+from perijove.kit.tasks import TaskGroup
+
+CONTROL_TOKEN = "control"
+PASSWORD = "right horse battery"
+HOST = "http://hub.example"
+_FIELD = re.compile(r'name="_xsrf" value="([^"]+)"')
+
+
+def make_settings(**changes: Any) -> HubSettings:
+    nowhere = Paths(state=Path("/nowhere"), runtime=Path("/nowhere"))
+    settings = HubSettings(
+        api_url="http://127.0.0.1:8081/hub/api", db_url="memory", paths=nowhere, control_token=CONTROL_TOKEN
+    )
+    return replace(settings, **changes)
+
+
+class Rig:
+    """Everything in one place, with the fakes at hand."""
+
+    def __init__(self, *, tasks: TaskGroup, settings: HubSettings, lab_assets: LabAssets | None = None) -> None:
+        self.store = MemoryStore()
+        self.clock = FakeClock()
+        self.proxy = FakeProxy()
+        self.spawners = FakeSpawners()
+        self.prober = FakeProber()
+        self.hasher = FakeHasher()
+        self.shutdowns: list[tuple[bool | None, bool | None]] = []
+        self._tasks = tasks
+        self._settings = settings
+        self._randomness = FakeRandomness()
+        self.parts = self._parts(lab_assets)
+        self.app = make_app(self.parts)
+
+    def _parts(self, lab_assets: LabAssets | None) -> Parts:
+        settings, store, clock, randomness = self._settings, self.store, self.clock, self._randomness
+        policy = settings.servers
+        roles = load_roles(roles=settings.load_roles, services=settings.services)
+        activity = Activity(store=store, clock=clock)
+        identify = Identify(store=store, clock=clock, roles=roles, activity=activity)
+        revocations = Revocations(proxy=self.proxy, clock=clock)
+        limiter = AttemptLimiter(per_account=3, per_address=20, window_seconds=300)
+        sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=settings.sign_in)
+        signer = FakeSigner()
+        routes = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
+        line = StartLine(limit=policy.concurrent_spawn_limit)
+        progress = ProgressBook(base_url=settings.base_url)
+        effects = ServerEffects(
+            store=store,
+            spawners=self.spawners,
+            routes=routes,
+            prober=self.prober,
+            clock=clock,
+            randomness=randomness,
+            environment=FakeEnvironment(),
+            roles=roles,
+            line=line,
+            progress=progress,
+            policy=policy,
+            base_url=settings.base_url,
+            tasks=self._tasks,
+        )
+        driver = Driver(
+            store=store,
+            effects=effects,
+            spawners=self.spawners,
+            line=line,
+            progress=progress,
+            clock=clock,
+            policy=policy,
+            tasks=self._tasks,
+            holder="rig",
+        )
+        stop_server = StopServer(store=store, driver=driver)
+        book = StorePasswordBook(store=store, hasher=self.hasher)
+        authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
+        return Parts(
+            settings=settings,
+            clock=clock,
+            randomness=randomness,
+            cookie_secret=b"cookie secret",
+            store=store,
+            roles=roles,
+            identify=identify,
+            sign_in=SignIn(
+                store=store,
+                clock=clock,
+                method=AuthenticatorSignIn(authenticator=authenticator, store=store),
+                limiter=limiter,
+                sessions=sessions,
+            ),
+            sign_out=SignOut(store=store, revocations=revocations),
+            first_admin=FirstAdmin(store=store, clock=clock, randomness=randomness),
+            invitations=Invitations(
+                store=store, clock=clock, randomness=randomness, hasher=self.hasher, sessions=sessions
+            ),
+            sign_up=SignUp(
+                store=store, clock=clock, hasher=self.hasher, limiter=limiter, allowed=settings.sign_in.allow_signup
+            ),
+            change_password=ChangePassword(
+                store=store, clock=clock, hasher=self.hasher, limiter=limiter, revocations=revocations
+            ),
+            create_users=CreateUsers(store=store, clock=clock),
+            get_user=GetUser(store=store, activity=activity),
+            list_users=ListUsers(store=store, activity=activity),
+            delete_user=DeleteUser(
+                store=store, stop_server=stop_server, revocations=revocations, stop_timeout=policy.slow_stop_seconds
+            ),
+            patch_user=PatchUser(store=store, revocations=revocations),
+            tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
+            start_server=StartServer(store=store, clock=clock, driver=driver, policy=policy),
+            stop_server=stop_server,
+            get_server=GetServer(store=store, activity=activity),
+            create_server=CreateServer(store=store, clock=clock, policy=policy),
+            remove_server=RemoveServer(store=store),
+            driver=driver,
+            reconciler=Reconciler(
+                store=store,
+                proxy=self.proxy,
+                routes=routes,
+                revocations=revocations,
+                signer=signer,
+                activity=activity,
+                clock=clock,
+                hub_target="http+unix://hub",
+                base_url=settings.base_url,
+            ),
+            proxy=self.proxy,
+            door=Door(
+                store=store,
+                identify=identify,
+                roles=roles,
+                signer=signer,
+                clock=clock,
+                randomness=randomness,
+                base_url=settings.base_url,
+            ),
+            activity=activity,
+            about=About(
+                spawner_class="fake", spawner_version="0", authenticator_class="native", authenticator_version="0"
+            ),
+            metrics=Metrics(),
+            lab_assets=lab_assets,
+            shut_down=lambda servers, proxy: self.shutdowns.append((servers, proxy)),
+        )
+
+    async def add_user(self, name: str, *, admin: bool = False) -> None:
+        """Somebody with a local account and the password of everybody."""
+        async with self.store.unit() as unit:
+            await unit.users.add(name=name, admin=admin, created=self.clock.now())
+            password_hash = await self.hasher.hash(PASSWORD)
+            await unit.accounts.put(
+                Account(name=name, password_hash=password_hash, state=AccountState.ACTIVE, created=self.clock.now())
+            )
+
+    async def token(self, name: str, scopes: Sequence[str] | None = None) -> str:
+        """A new token of that user."""
+        user = await self.parts.get_user(name)
+        principal = await self._principal(name)
+        _, text = await self.parts.tokens.create(user=user, maker=principal, scopes=scopes)
+        return text
+
+    async def start(self, name: str, server: str = "") -> None:
+        """Start a server and wait until it is ready."""
+        user = await self.parts.get_user(name)
+        row = await self.parts.start_server(user, server)
+        settled = await self.parts.driver.settled(row.id, 5)
+        assert settled.is_ready
+
+    async def _principal(self, name: str) -> Any:
+        async with self.store.unit() as unit:
+            user = await unit.users.by_name(name)
+        assert user is not None
+        maker = SessionMaker(
+            store=self.store, clock=self.clock, randomness=self._randomness, policy=self._settings.sign_in
+        )
+        signed_in = await maker.open(user, "", "")
+        found = await self.parts.identify.by_session(signed_in.secret)
+        assert found is not None
+        return found[1]
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        """Something that speaks HTTP to the hub."""
+        # Errors of the application become answers, as behind a real server.
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False, client=("10.0.0.9", 4711))
+        return httpx.AsyncClient(transport=transport, base_url=HOST, headers=headers)
+
+    def program(self, token: str) -> httpx.AsyncClient:
+        """A program with a token."""
+        return self.client(Authorization=f"token {token}")
+
+    def browser(self) -> Browser:
+        """A browser that nobody is signed in to."""
+        return Browser(self.client(**NAVIGATION))
+
+    async def signed_in(self, name: str) -> Browser:
+        """A browser in which *name* has signed in; their server is not started by it."""
+        browser = self.browser()
+        await browser.get("/hub/login")
+        answer = await browser.post("/hub/login?next=/hub/home", username=name, password=PASSWORD)
+        assert answer.headers["location"] == "/hub/home", answer.text
+        return browser
+
+
+NAVIGATION = {
+    "Accept": "text/html,application/xhtml+xml,*/*;q=0.8",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Site": "same-origin",
+}
+SCRIPT = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"}
+
+
+class Browser:
+    """Keeps cookies, and fills the token of the page that it saw last into every form."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.xsrf = ""
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        answer = await self.client.get(path, headers=headers)
+        self._look(answer)
+        return answer
+
+    async def post(self, path: str, **fields: str) -> httpx.Response:
+        answer = await self.client.post(path, data={"_xsrf": self.xsrf, **fields})
+        self._look(answer)
+        return answer
+
+    def _look(self, answer: httpx.Response) -> None:
+        found = _FIELD.search(answer.text)
+        if found:
+            self.xsrf = found[1]

@@ -1,0 +1,156 @@
+"""
+Nobody gets past an undecided route: every route of the application has an access, and each kind of visitor
+gets the answer that it is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+from tests.unit.hub.web.rig import SCRIPT, Rig
+
+from perijove.hub.web.access import Access, OpenPage, Page, Public
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    path: str
+    methods: tuple[str, ...]
+    accesses: tuple[Access, ...]
+
+    def has(self, *kinds: type[Access]) -> bool:
+        return any(isinstance(access, kinds) for access in self.accesses)
+
+
+def routes_of(rig: Rig) -> Iterator[Guarded]:
+    for context in iter_route_contexts(rig.app.routes):
+        route = context.original_route
+        assert isinstance(route, APIRoute), f"{route} can have no decision"
+        assert context.path is not None
+        owners = (getattr(dependency.call, "__self__", None) for dependency in route.dependant.dependencies)
+        accesses = tuple(owner for owner in owners if isinstance(owner, Access))
+        yield Guarded(path=context.path, methods=tuple(sorted(route.methods or ())), accesses=accesses)
+
+
+def test_every_route_has_exactly_one_decision(rig: Rig) -> None:
+    """
+    Deny by default: a route somebody forgets to guard fails here, not in the field.
+    """
+    routes = list(routes_of(rig))
+    undecided = {route.path for route in routes if len(route.accesses) != 1}
+
+    assert len(routes) > 50
+    assert not undecided
+
+
+def test_only_these_are_public(rig: Rig) -> None:
+    public = {route.path for route in routes_of(rig) if route.has(Public)}
+
+    assert public == {
+        "/hub/api",
+        "/hub/api/",
+        "/hub/api/health",
+        "/hub/api/openapi.json",
+        "/hub/api/{rest:path}",
+        "/hub/error/{code}",
+        "/hub/health",
+        "/hub/lab-assets/{version}/_start.json",
+        "/hub/lab-assets/{version}/{name:path}",
+        "/hub/logo",
+        "/hub/static/{name}",
+        "/{rest:path}",
+    }
+
+
+def filled(path: str) -> str:
+    values = {"{user_name}": "bob", "{server_name}": "work", "{token_id}": "a1", "{rest:path}": "lab", "{code}": "503"}
+    for name, value in values.items():
+        path = path.replace(name, value)
+    return path
+
+
+async def test_a_stranger_gets_nothing_but_the_way_to_sign_in(rig: Rig) -> None:
+    answers = {}
+    async with rig.client() as client:
+        for route in routes_of(rig):
+            if route.has(Public, OpenPage):
+                continue
+            for method in route.methods:
+                answer = await client.request(method, filled(route.path))
+                answers[method, route.path] = (answer.status_code, answer.headers.get("location", ""))
+
+    assert len(answers) > 40
+    for (method, path), (status, location) in answers.items():
+        is_redirect = status == 302 and location.startswith("/hub/login?next=")
+        assert status == 403 or is_redirect, (method, path, status)
+
+
+async def test_an_ordinary_user_gets_nothing_of_another(rig: Rig) -> None:
+    """
+    403 or 404 for everything that is about bob, or that needs an administrator.
+    """
+    token = await rig.token("eve")
+    async with rig.program(token) as client:
+        for route in routes_of(rig):
+            if not route.path.startswith("/hub/api/users"):
+                continue
+            for method in route.methods:
+                answer = await client.request(method, filled(route.path), json={})
+                if (method, route.path) == ("GET", "/hub/api/users"):
+                    assert [user["name"] for user in answer.json()] == ["eve"] if answer.status_code == 200 else True
+                    continue
+                assert answer.status_code in {403, 404}, (method, route.path, answer.text)
+
+
+async def test_pages_of_another_are_refused(rig: Rig) -> None:
+    browser = await rig.signed_in("eve")
+    for route in routes_of(rig):
+        if not any(isinstance(access, Page) and access.scopes for access in route.accesses):
+            continue
+        path = filled(route.path)
+        answer = await (browser.get(path) if "GET" in route.methods else browser.post(path))
+
+        assert answer.status_code in {403, 404}, path
+
+
+@pytest.mark.parametrize("path", ["/hub/home", "/hub/token", "/hub/people", "/hub/login", "/hub/password"])
+async def test_script_of_a_users_server_cannot_read_a_page(rig: Rig, path: str) -> None:
+    """
+    Such script has the hub's origin: only Fetch-Metadata tells it from the person.
+    """
+    browser = await rig.signed_in("ada")
+
+    assert (await browser.client.get(path)).status_code in {200, 302}
+    answer = await browser.client.get(path, headers=SCRIPT)
+    assert answer.status_code == 403
+    assert "_xsrf" not in answer.text
+
+
+async def test_a_form_without_its_token_changes_nothing(rig: Rig) -> None:
+    browser = await rig.signed_in("ada")
+
+    answer = await browser.client.post("/hub/people/delete", data={"name": "bob"})
+
+    assert answer.status_code == 403
+    assert (await rig.parts.get_user("bob")).name == "bob"
+
+
+async def test_a_token_of_another_session_is_worthless(rig: Rig) -> None:
+    ada = await rig.signed_in("ada")
+    eve = await rig.signed_in("eve")
+    await eve.get("/hub/home")
+
+    ada.xsrf = eve.xsrf
+
+    assert (await ada.post("/hub/people/delete", name="bob")).status_code == 403
+
+
+async def test_another_site_changes_nothing_even_with_the_token(rig: Rig) -> None:
+    browser = await rig.signed_in("ada")
+    await browser.get("/hub/people")
+    browser.client.headers["Sec-Fetch-Site"] = "cross-site"
+
+    assert (await browser.post("/hub/people/delete", name="bob")).status_code == 403
