@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +38,7 @@ from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.secret_files import read_or_make
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
-from perijove.hub.store.errors import StoreError
+from perijove.hub.store.errors import StoreUnusable
 from perijove.hub.store.schema import upgrade
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
@@ -338,7 +338,7 @@ def run(inputs: HubInputs) -> int:
     """Run the hub until it is told to end; answers the exit status."""
     try:
         upgrade(inputs.settings.db_url)
-    except StoreError as exc:
+    except StoreUnusable as exc:
         log.error("hub.unusable_database", why=str(exc))  # noqa: TRY400  # a sentence for the operator, no trace
         return EXIT_UNUSABLE
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -354,7 +354,7 @@ async def _serve(inputs: HubInputs) -> int:
     control = _unix_origin(settings.paths.control_socket)
     backend_settings = BackendSettings(launcher_socket=settings.paths.launcher_socket, environment=dict(inputs.environ))
     async with contextlib.AsyncExitStack() as stack:
-        store = await stack.enter_async_context(SqlStore.open(settings.db_url))
+        store = await stack.enter_async_context(SqlStore(settings.db_url))
         proxy = await stack.enter_async_context(HttpProxyGateway(control, settings.control_token))
         backend = await stack.enter_async_context(inputs.spawner.open_backend(backend_settings))
         tasks = await stack.enter_async_context(TaskGroup("hub"))

@@ -69,9 +69,7 @@ class Spawner(Configurable):  # type: ignore[misc]  # untyped base
     pre_spawn_hook = AnyTrait(None, help="Called with the spawner before the start; may be a coroutine.").tag(
         config=True
     )
-    post_stop_hook = AnyTrait(None, help="Called with the spawner after the stop; may be a coroutine.").tag(
-        config=True
-    )
+    post_stop_hook = AnyTrait(None, help="Called with the spawner after the stop; may be a coroutine.").tag(config=True)
 
     def __init__(
         self,

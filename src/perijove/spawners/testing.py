@@ -147,6 +147,4 @@ class FakeSpawner(Spawner):
 
 
 def _running(server: FakeServer) -> Running:
-    return Running(
-        target=server.target, handle={"key": server.request.key, "generation": server.request.generation}
-    )
+    return Running(target=server.target, handle={"key": server.request.key, "generation": server.request.generation})
