@@ -1,0 +1,70 @@
+"""
+`perijove launcher`: arguments in, the launcher run. Decides nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from perijove.kit import logs
+from perijove.launcher.app import Settings, run
+from perijove.launcher.errors import LauncherError
+from perijove.wire.control import LISTEN_FDS_VARIABLE
+
+
+def inherited_socket(variable: str) -> int | None:
+    """The descriptor named `launcher` in `name=fd,name=fd`, if there is one."""
+    for pair in variable.split(","):
+        name, _, number = pair.partition("=")
+        if name == "launcher" and number.isdigit():
+            return int(number)
+    return None
+
+
+@click.command("launcher")
+@click.option("--socket", "socket_path", type=click.Path(path_type=Path), required=True, help="Where to listen.")
+@click.option("--hub-uid", type=int, default=os.getuid, show_default="own", help="The only uid that may ask.")
+@click.option("--socket-gid", type=int, default=os.getgid, show_default="own", help="Group of hub and proxy.")
+@click.option("--runtime-dir", type=click.Path(path_type=Path), required=True, help="Sockets and records.")
+@click.option("--state-dir", type=click.Path(path_type=Path), required=True, help="Logs, and homes without root.")
+@click.option("--system-user-prefix", default="", help="Refuse system users that do not begin with this.")
+@click.option("--stop-servers", is_flag=True, help="End the servers when the launcher is told to end.")
+@click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
+@click.option("--log-format", type=click.Choice(["console", "json"]), default="console", show_default=True)
+def main(
+    *,
+    socket_path: Path,
+    hub_uid: int,
+    socket_gid: int,
+    runtime_dir: Path,
+    state_dir: Path,
+    system_user_prefix: str,
+    stop_servers: bool,
+    log_level: str,
+    log_format: str,
+) -> None:
+    """Fork notebook servers on the hub's request."""
+    logs.configure(process="launcher", level=log_level, fmt="json" if log_format == "json" else "console")
+    settings = Settings(
+        socket=socket_path.absolute(),
+        hub_uid=hub_uid,
+        socket_gid=socket_gid,
+        runtime_dir=runtime_dir.absolute(),
+        state_dir=state_dir.absolute(),
+        system_user_prefix=system_user_prefix,
+        stop_servers=stop_servers,
+        listen_fd=inherited_socket(os.environ.get(LISTEN_FDS_VARIABLE, "")),
+    )
+    try:
+        asyncio.run(run(settings, os.environ))
+    except LauncherError as exc:
+        sys.exit(f"perijove launcher: {exc}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""
+Who a server runs as: a system user of its own when the launcher is root, else the launcher itself.
+
+System users are looked up, and made on demand with `useradd`. Never uid 0, never a system account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from perijove.launcher.errors import LaunchFailed, NoSuchUser
+from perijove.launcher.layout import Layout
+from perijove.launcher.names import system_name
+from perijove.launcher.reaper import Reaper
+from perijove.wire.launcher import LaunchRequest
+
+log = structlog.get_logger(__name__)
+
+#: Lowest uid that is a person's (login.defs(5), UID_MIN).
+FIRST_PERSON_UID: Final = 1000
+#: Seconds `useradd` may take: it waits for a lock on /etc/passwd.
+USERADD_TIMEOUT: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A uid and what goes with it."""
+
+    #: names the runtime directory: one per account
+    name: str
+    #: what USER and LOGNAME say
+    login: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+    shell: str
+
+
+class Accounts(Protocol):
+    """Finds the account of a launch."""
+
+    #: whether each person has a uid of their own
+    as_root: bool
+
+    async def account(self, request: LaunchRequest) -> Account:
+        """The account to run *request* as."""
+        ...
+
+
+class SystemAccounts:
+    """
+    As root: one system user per person.
+
+    Args:
+        reaper: runs `useradd`.
+        prefix: names that do not begin with it are refused: a hub may be held to its own accounts.
+    """
+
+    as_root = True
+
+    def __init__(self, *, reaper: Reaper, prefix: str = "") -> None:
+        self._reaper = reaper
+        self._prefix = prefix
+        self._making = asyncio.Lock()
+
+    async def account(self, request: LaunchRequest) -> Account:
+        """
+        Look the system user up, or make it.
+
+        Raises:
+            NoSuchUser: there is none and none may be made, or it is not a person's.
+        """
+        if not request.system_user:
+            raise NoSuchUser("the launcher is root and runs no server as root: name a system user")
+        name = system_name(request.system_user)
+        if not name.startswith(self._prefix):
+            raise NoSuchUser(f"this launcher only runs servers as system users that begin with {self._prefix!r}")
+        entry = _look_up(name)
+        if entry is None:
+            if not request.create_user:
+                raise NoSuchUser(f"there is no system user {name}")
+            async with self._making:
+                entry = _look_up(name) or await self._make(name)
+        if entry.pw_uid < FIRST_PERSON_UID:
+            raise NoSuchUser(f"{name} is a system account (uid {entry.pw_uid}); servers run as people only")
+        return Account(
+            name=name,
+            login=name,
+            uid=entry.pw_uid,
+            gid=entry.pw_gid,
+            groups=tuple(os.getgrouplist(name, entry.pw_gid)),
+            home=request.home or entry.pw_dir,
+            shell=entry.pw_shell or "/bin/sh",
+        )
+
+    async def _make(self, name: str) -> pwd.struct_passwd:
+        useradd = shutil.which("useradd", path="/usr/sbin:/usr/bin:/sbin:/bin")
+        if useradd is None:
+            raise NoSuchUser(f"there is no system user {name}, and no useradd to make it with")
+        argv = [useradd, "--create-home", "--shell", _login_shell(), "--", name]
+        try:
+            code, said = await self._reaper.run(argv, timeout=USERADD_TIMEOUT)
+        except TimeoutError as exc:
+            raise LaunchFailed(f"useradd {name} took longer than {USERADD_TIMEOUT:.0f} s") from exc
+        entry = _look_up(name)
+        if entry is None:
+            raise NoSuchUser(f"useradd could not make {name}: {said.strip() or code}")
+        log.info("account.made", account=name, uid=entry.pw_uid)
+        return entry
+
+
+class OwnAccount:
+    """
+    Without root: everybody is the launcher's own uid, with a directory each.
+    """
+
+    as_root = False
+
+    def __init__(self, *, layout: Layout) -> None:
+        self._layout = layout
+
+    async def account(self, request: LaunchRequest) -> Account:
+        """The launcher's own uid, at home in the user's directory; `system_user` is for launchers that are root."""
+        entry = pwd.getpwuid(os.getuid())
+        home = request.home or str(self._layout.make_private_home(request.user))
+        return Account(
+            name=system_name(request.user),
+            login=request.user,
+            uid=entry.pw_uid,
+            gid=entry.pw_gid,
+            groups=(),
+            home=home,
+            shell=entry.pw_shell or "/bin/sh",
+        )
+
+
+def _look_up(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def _login_shell() -> str:
+    return "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"

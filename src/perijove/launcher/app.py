@@ -1,0 +1,164 @@
+"""
+The launcher, put together: read from top to bottom it is the list of its parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from perijove.kit.clock import SystemClock, SystemRandomness
+from perijove.kit.tasks import TaskGroup
+from perijove.launcher import limits
+from perijove.launcher.accounts import Accounts, OwnAccount, SystemAccounts
+from perijove.launcher.errors import LaunchFailed
+from perijove.launcher.layout import Layout
+from perijove.launcher.protocol import Protocol
+from perijove.launcher.reaper import Reaper
+from perijove.launcher.records import Records
+from perijove.launcher.servers import Servers
+from perijove.launcher.templates import Template, clean_environment
+from perijove.wire.launcher import ExitReport
+
+log = structlog.get_logger(__name__)
+
+#: What the template imports and its children run. A name, because the programs meet only in `wire`.
+SERVER_APP: Final = "perijove.singleuser.app"
+#: Seconds that servers get to end by themselves with `--stop-servers`.
+STOP_GRACE: Final = 10.0
+
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be decided about a launcher."""
+
+    socket: Path
+    #: the hub's uid: nobody else may ask
+    hub_uid: int
+    #: group of the hub and the proxy
+    socket_gid: int
+    runtime_dir: Path
+    state_dir: Path
+    #: as root: refuse system users that do not begin with it
+    system_user_prefix: str = ""
+    #: end the servers too when the launcher is told to end
+    stop_servers: bool = False
+    #: a listening socket handed down by the supervisor; None: make our own at `socket`
+    listen_fd: int | None = None
+    app: str = SERVER_APP
+
+
+async def run(settings: Settings, environment: Mapping[str, str]) -> None:
+    """
+    Be the launcher until SIGTERM or SIGINT.
+
+    Raises:
+        LaunchFailed: a directory or the socket cannot be made.
+    """
+    as_root = os.geteuid() == 0
+    _adopt_orphans()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    layout = Layout(
+        runtime=settings.runtime_dir,
+        state=settings.state_dir,
+        socket_gid=settings.socket_gid if as_root else -1,
+    )
+    layout.prepare()
+    reaper = Reaper()
+    reaper.install()
+    accounts: Accounts = (
+        SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix) if as_root else OwnAccount(layout=layout)
+    )
+    template = Template(app=settings.app, reaper=reaper, environment=clean_environment(environment))
+    watchers: list[Protocol] = []
+
+    def tell(report: ExitReport) -> None:
+        for protocol in watchers:
+            protocol.tell(report)
+
+    async with TaskGroup("launcher") as tasks:
+        servers = Servers(
+            layout=layout,
+            accounts=accounts,
+            template=template,
+            records=Records(layout.runtime / "servers"),
+            reaper=reaper,
+            tasks=tasks,
+            clock=SystemClock(),
+            randomness=SystemRandomness(),
+            tell=tell,
+        )
+        protocol = Protocol(
+            servers=servers, describe=lambda: describe(as_root=as_root), hub_uid=settings.hub_uid, tasks=tasks
+        )
+        watchers.append(protocol)
+        servers.adopt()
+        tasks.start("template", template.keep())
+        async with _listening(settings, protocol):
+            log.info("launcher.ready", socket=str(settings.socket), **describe(as_root=as_root)["isolation"])
+            await stopping.wait()
+            log.info("launcher.stopping", servers=len(servers.list()), stop_servers=settings.stop_servers)
+        if settings.stop_servers:
+            await servers.stop_all(STOP_GRACE)
+
+
+def describe(*, as_root: bool) -> dict[str, Any]:
+    """What is isolated here and what is not: the `hello` answer, and a line of the log."""
+    warnings = ["memory and CPU limits cannot be enforced: this launcher drives no control groups"]
+    if not as_root:
+        warnings.append("not root: all servers run as one uid, and their users can read each other's files")
+    return {
+        "isolation": {"own_uid": as_root, "no_new_privs": True, "mount_namespace": False, "cgroup": False},
+        "limits": list(limits.enforceable(as_root=as_root)),
+        "warnings": warnings,
+    }
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of every process below us that loses its own (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@contextlib.asynccontextmanager
+async def _listening(settings: Settings, protocol: Protocol) -> AsyncIterator[None]:
+    listening = _socket(settings)
+    server = await asyncio.start_unix_server(protocol.serve, sock=listening)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def _socket(settings: Settings) -> socket.socket:
+    if settings.listen_fd is not None:
+        inherited = socket.socket(fileno=settings.listen_fd)
+        inherited.set_inheritable(False)
+        return inherited
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        settings.socket.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            settings.socket.unlink()
+        listening.bind(str(settings.socket))
+        settings.socket.chmod(0o660)
+        if os.geteuid() == 0:
+            os.chown(settings.socket, -1, settings.socket_gid)
+        listening.listen()
+    except OSError as exc:
+        listening.close()
+        raise LaunchFailed(f"cannot listen on {settings.socket}: {exc.strerror or exc}") from exc
+    return listening

@@ -1,0 +1,149 @@
+"""
+What a forked child does before it is a server, in order: session, limits, groups, gid, uid,
+no_new_privs, umask, environment, directory, fresh randomness, descriptors; then the application.
+
+Runs in the template's fork: no event loop, no thread, and nothing may return to the template.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import logging
+import os
+import random
+import signal
+import site
+import sys
+import tempfile
+import traceback
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NoReturn
+
+from perijove.launcher import limits
+from perijove.launcher.plan import LISTEN_FD, ChildPlan
+
+#: EX_CONFIG of sysexits(3): the child could not become a server.
+EXIT_SETUP_FAILED: Final = 78
+#: The launcher died before it had recorded this child.
+EXIT_NOT_RECORDED: Final = 75
+
+_PR_SET_NO_NEW_PRIVS: Final = 38
+#: Loaded in the template: after the change of user there may be nothing to load it from.
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def become_server(plan: ChildPlan, *, listening: int, log: int, gate: int) -> NoReturn:
+    """Turn this process into the server of *plan*, and end with it."""
+    code = EXIT_SETUP_FAILED
+    try:
+        os.setsid()
+        _take_descriptors(listening=listening, log=log, gate=gate)
+        _take_identity(plan)
+        _take_environment(plan)
+        _reseed()
+        # The launcher writes one byte when the record of this server is on disk; without a record a
+        # launcher that died just now could never find the server again, so then there must be none.
+        if os.read(LISTEN_FD + 1, 1) != b"1":
+            os._exit(EXIT_NOT_RECORDED)
+        os.close(LISTEN_FD + 1)
+        code = _run(plan)
+    except SystemExit as exc:
+        code = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+    except BaseException:  # noqa: BLE001  # process edge: the log is all that will be known
+        traceback.print_exc()
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
+def _take_descriptors(*, listening: int, log: int, gate: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    # First out of the way of 0 to 4, then into place: none may overwrite another.
+    moved = [_high_copy(fd) for fd in (nothing, log, log, listening, gate)]
+    for target, source in enumerate(moved):
+        os.dup2(source, target, inheritable=target != LISTEN_FD + 1)
+    _close_all_but(range(LISTEN_FD + 2))
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _high_copy(fd: int) -> int:
+    """A copy of *fd* above every number that `_take_descriptors` assigns."""
+    while fd <= LISTEN_FD + 1:
+        fd = os.dup(fd)
+    return fd
+
+
+def _close_all_but(kept: Iterable[int]) -> None:
+    keep = set(kept)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in keep:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue  # the listing's own descriptor, closed already
+
+
+def _take_identity(plan: ChildPlan) -> None:
+    limits.apply(processes=plan.processes, open_files=plan.open_files)
+    if plan.switch_user:
+        os.setgroups(plan.groups)
+        os.setresgid(plan.gid, plan.gid, plan.gid)
+        os.setresuid(plan.uid, plan.uid, plan.uid)
+        if os.getresuid() != (plan.uid,) * 3 or plan.uid == 0:
+            raise PermissionError("the change of user did not take")
+    if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "no_new_privs is not available")
+    os.umask(0o077)
+
+
+def _take_environment(plan: ChildPlan) -> None:
+    os.environ.clear()
+    os.environ.update(plan.environment)
+    try:
+        os.chdir(plan.home)
+    except OSError as exc:
+        sys.stderr.write(f"The home directory {plan.home} cannot be used: {exc.strerror}. Starting in /.\n")
+        os.chdir("/")
+    tempfile.tempdir = None
+    _use_user_site()
+
+
+def _use_user_site() -> None:
+    """The user's own packages, as an interpreter that started as that user would have them."""
+    site.USER_BASE = site.USER_SITE = None
+    if site.ENABLE_USER_SITE:
+        path = site.getusersitepackages()
+        if Path(path).is_dir():
+            site.addsitedir(path)
+
+
+def _reseed() -> None:
+    """Two servers of one template must not draw the same numbers."""
+    random.seed()
+    # typeshed does not know these two; both remember the template.
+    vars(uuid)["_last_timestamp"] = None
+    vars(uuid)["_node"] = None
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _run(plan: ChildPlan) -> int:
+    if plan.argv:
+        os.environ["LISTEN_PID"] = str(os.getpid())
+        os.environ["LISTEN_FDS"] = "1"
+        argv = [*plan.argv, *plan.args]
+        os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
+    os.set_inheritable(LISTEN_FD, False)
+    gc.enable()
+    module = importlib.import_module(plan.app)
+    code: int = module.run(listen_fd=LISTEN_FD, args=list(plan.args))
+    return code

@@ -1,0 +1,61 @@
+"""
+What the launcher tells the template to fork: everything a child needs, as one JSON message.
+
+Both ends run the same version of this file, so it needs no compatibility. Three descriptors
+travel with it (SCM_RIGHTS): the listening socket, the log, and the gate (see children.py).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+#: Length before every message between launcher and template.
+HEADER: Final = struct.Struct(">I")
+#: Descriptors that travel with a plan.
+DESCRIPTORS: Final = 3
+#: Where the child finds its listening socket: SD_LISTEN_FDS_START of sd_listen_fds(3).
+LISTEN_FD: Final = 3
+#: Environment variable that names a server in all its processes, so that none is left behind.
+MARKER: Final = "PERIJOVE_LAUNCH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildPlan:
+    """How one forked child becomes one server."""
+
+    key: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    #: whether to change uid and gid: the launcher is root
+    switch_user: bool
+    home: str
+    #: the whole environment of the server
+    environment: dict[str, str]
+    #: module with `run(listen_fd, args) -> int`, already imported by the template
+    app: str
+    #: empty: run `app`; else this program
+    argv: tuple[str, ...]
+    args: tuple[str, ...]
+    processes: int | None
+    open_files: int | None
+
+    def to_bytes(self) -> bytes:
+        """The message, without its length."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ChildPlan:
+        """Read what `to_bytes` wrote."""
+        fields: dict[str, Any] = json.loads(data)
+        for name in ("groups", "argv", "args"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+
+def framed(data: bytes) -> bytes:
+    """*data* with its length before it."""
+    return HEADER.pack(len(data)) + data

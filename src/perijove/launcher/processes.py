@@ -1,0 +1,99 @@
+"""
+What the kernel knows about processes: identity, ancestry, and a process's environment marker.
+
+A bare pid names nobody for long; pid and start time together do. Linux only (/proc, pidfd).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_PROC: Final = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStat:
+    """The fields of /proc/PID/stat that matter here."""
+
+    pid: int
+    parent: int
+    session: int
+    state: str
+    start_time: int
+
+
+def parse_stat(text: str) -> ProcessStat:
+    """Read /proc/PID/stat; the command name in parentheses may hold anything, parentheses too."""
+    head, _, tail = text.rpartition(")")
+    fields = tail.split()
+    return ProcessStat(
+        pid=int(head.split(" ", 1)[0]),
+        state=fields[0],
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        start_time=int(fields[19]),
+    )
+
+
+def stat(pid: int) -> ProcessStat | None:
+    """What is known of *pid*, or None if there is no such process."""
+    try:
+        return parse_stat((_PROC / str(pid) / "stat").read_text())
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def start_time(pid: int) -> int:
+    """Field 22 of /proc/PID/stat, or 0 if there is no such process."""
+    found = stat(pid)
+    return found.start_time if found else 0
+
+
+def is_alive(pid: int, started: int) -> bool:
+    """Whether that very process still runs (a zombie does not)."""
+    found = stat(pid)
+    return found is not None and found.start_time == started and found.state not in "ZX"
+
+
+def all_processes() -> Iterator[ProcessStat]:
+    """Every process that is there now."""
+    for entry in os.listdir(_PROC):
+        if entry.isdigit() and (found := stat(int(entry))) is not None:
+            yield found
+
+
+def family(root: int, processes: Iterable[ProcessStat]) -> frozenset[int]:
+    """*root*'s descendants, and whoever shares a session with one of them."""
+    everyone = list(processes)
+    found = {root}
+    grown = True
+    while grown:
+        sessions = {p.session for p in everyone if p.pid in found and p.session == p.pid}
+        more = {p.pid for p in everyone if p.parent in found or p.session in sessions} - found
+        found |= more
+        grown = bool(more)
+    return frozenset(found - {root})
+
+
+def marked(marker: bytes, processes: Iterable[ProcessStat]) -> frozenset[int]:
+    """Processes whose environment holds *marker* (`NAME=value`), as far as we may look."""
+    return frozenset(p.pid for p in processes if _has_marker(p.pid, marker))
+
+
+def kill(pid: int, number: signal.Signals) -> None:
+    """Send a signal; a process that is gone is no error."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _has_marker(pid: int, marker: bytes) -> bool:
+    try:
+        return marker in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False

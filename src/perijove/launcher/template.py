@@ -1,0 +1,119 @@
+"""
+The warm template: a process that has imported the application and waits to be forked.
+
+Started by `templates.py` as `python -m perijove.launcher.template FD APP`. It holds no credential, no
+user's file, no thread and no event loop; it dies with the launcher. Each child is forked twice, so that
+it becomes the launcher's (a subreaper's) child, which learns how it ended.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Final, NoReturn
+
+from perijove.launcher.children import become_server
+from perijove.launcher.plan import DESCRIPTORS, HEADER, ChildPlan, framed
+from perijove.launcher.processes import start_time
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def main() -> None:
+    """Import, report, then fork on request until the launcher goes away."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    _die_with(os.getppid())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    began = time.monotonic()
+    importlib.import_module(sys.argv[2]).preload()
+    gc.collect()
+    gc.freeze()
+    # A frozen heap must not be swept in the template: that would touch, and so copy, every page.
+    gc.disable()
+    threads = len(os.listdir("/proc/self/task"))
+    _answer(channel, {"warm": threads == 1, "threads": threads, "seconds": time.monotonic() - began})
+    while (request := _receive(channel)) is not None:
+        plan, descriptors = request
+        _answer(channel, _fork(channel, plan, descriptors))
+        for fd in descriptors:
+            os.close(fd)
+
+
+def _die_with(parent: int) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _receive(channel: socket.socket) -> tuple[ChildPlan, list[int]] | None:
+    descriptors = array.array("i")
+    data, ancillary, _, _ = channel.recvmsg(HEADER.size, socket.CMSG_LEN(DESCRIPTORS * descriptors.itemsize))
+    for level, kind, payload in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
+    if not data:
+        return None
+    (length,) = HEADER.unpack(data + _read_exactly(channel, HEADER.size - len(data)))
+    return ChildPlan.from_bytes(_read_exactly(channel, length)), descriptors.tolist()
+
+
+def _read_exactly(channel: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        chunk = channel.recv(count - len(data))
+        if not chunk:
+            sys.exit(0)
+        data += chunk
+    return bytes(data)
+
+
+def _answer(channel: socket.socket, message: dict[str, object]) -> None:
+    channel.sendall(framed(json.dumps(message).encode()))
+
+
+def _fork(channel: socket.socket, plan: ChildPlan, descriptors: list[int]) -> dict[str, object]:
+    listening, log, gate = descriptors
+    reading, writing = os.pipe()
+    try:
+        middle = os.fork()
+    except OSError as exc:
+        os.close(reading)
+        os.close(writing)
+        return {"error": f"cannot fork: {exc.strerror}"}
+    if middle == 0:
+        os.close(reading)
+        channel.close()
+        _fork_again(plan, writing, listening=listening, log=log, gate=gate)
+    os.close(writing)
+    told = os.read(reading, 64)
+    os.close(reading)
+    os.waitpid(middle, 0)
+    if not told:
+        return {"error": "cannot fork a second time"}
+    pid, started = told.split()
+    return {"pid": int(pid), "start_time": int(started)}
+
+
+def _fork_again(plan: ChildPlan, writing: int, *, listening: int, log: int, gate: int) -> NoReturn:
+    try:
+        pid = os.fork()
+    except OSError:
+        os._exit(1)
+    if pid == 0:
+        become_server(plan, listening=listening, log=log, gate=gate)
+    os.write(writing, f"{pid} {start_time(pid)}".encode())
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
