@@ -29,3 +29,10 @@ IDENTITY_KEYS: Final = "PERIJOVE_IDENTITY_KEYS"
 AUDIENCE: Final = "PERIJOVE_AUDIENCE"
 #: URL path below the host where JupyterLab's static files are served for everyone; empty: from here.
 LAB_ASSETS_URL: Final = "PERIJOVE_LAB_ASSETS_URL"
+#: The same for Notebook 7's pages (`/tree`); empty: from here.
+NOTEBOOK_ASSETS_URL: Final = "PERIJOVE_NOTEBOOK_ASSETS_URL"
+
+#: Value of `X-JupyterHub-Version`: the version whose contract we speak (contract section c).
+JUPYTERHUB_VERSION: Final = "6.1.1"
+#: Header that carries it, on every response of hub and servers.
+JUPYTERHUB_VERSION_HEADER: Final = "X-JupyterHub-Version"

@@ -1,0 +1,219 @@
+"""
+The server itself: Jupyter Server, set up for its place behind the door.
+
+`run` is what a forked child or `python -m perijove.singleuser` calls; `preload` is what a warm template
+calls first. What the settings mean is written next to each in `settings`.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import tempfile
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_bytes
+from socket import socket
+from typing import Any, Final
+from urllib.parse import quote
+
+import structlog
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import JupyterServerAuthWarning
+from tornado.httpserver import HTTPServer
+from traitlets import Instance, default
+from traitlets.config import Config
+
+from perijove.kit.tasks import TaskGroup
+from perijove.singleuser import environment, preload as preloading
+from perijove.singleuser.activity import ActivityReporter
+from perijove.singleuser.authorizer import ScopeAuthorizer
+from perijove.singleuser.environment import ServerConfig
+from perijove.singleuser.hubclient import poster
+from perijove.singleuser.identity import DoorIdentityProvider
+from perijove.singleuser.pages import page_config_hook
+from perijove.wire.door import ENTER_PATH
+from perijove.wire.environment import JUPYTERHUB_VERSION, JUPYTERHUB_VERSION_HEADER
+
+log = structlog.get_logger(__name__)
+
+#: Bytes that `kernel-<uuid>-ipc-<n>` and a slash add to the runtime directory's path.
+IPC_NAME_BYTES: Final = 58
+#: Longest path of a unix socket (unix(7)), less its closing zero.
+MAX_SOCKET_PATH: Final = 107
+
+
+class SingleUserServer(ServerApp):  # type: ignore[misc]  # untyped base
+    """Jupyter Server on a socket that exists already, in a place that the hub chose."""
+
+    server_config = Instance(ServerConfig)
+    listening = Instance(socket)
+    _tasks: TaskGroup
+
+    @property
+    def server_name(self) -> str:
+        """JupyterLab looks for this to know that the hub has named servers."""
+        return self.server_config.server_name
+
+    @default("log_level")
+    def _log_level_default(self) -> str:
+        return "DEBUG" if self.server_config.debug else "INFO"
+
+    def load_config_file(self, suppress_errors: bool = True) -> None:  # noqa: FBT001, FBT002  # the base's
+        """The administrator's and the user's files first; what the hub decided wins over them."""
+        super().load_config_file(suppress_errors=suppress_errors)
+        self.update_config(settings(self.server_config))
+
+    def init_webapp(self) -> None:
+        """Add what only a live server knows."""
+        self.tornado_settings.update(tornado_settings(self.server_config))
+        super().init_webapp()
+
+    def init_httpserver(self) -> None:
+        """Serve the inherited socket: the launcher bound it before this process existed."""
+        self._http_server = HTTPServer(
+            self.web_app,
+            xheaders=True,
+            max_body_size=self.max_body_size,
+            max_buffer_size=self.max_buffer_size,
+        )
+        self.listening.setblocking(False)
+        self.io_loop.add_callback(self._http_server.add_socket, self.listening)
+
+    def running_server_info(self, kernel_count: bool = True) -> str:  # noqa: FBT001, FBT002  # the base's
+        """One line for the log: there is no address to open but the hub's."""
+        kernels = f", {len(self.kernel_manager.list_kernel_ids())} kernels" if kernel_count else ""
+        return f"Serving {self.server_config.base_url} from {self.root_dir}{kernels}"
+
+    def write_browser_open_files(self) -> None:
+        """None: there is no browser on this side."""
+
+    def write_server_info_file(self) -> None:
+        """None: nobody may find this server but through the proxy."""
+
+    def remove_server_info_file(self) -> None:
+        """There is none."""
+
+    async def _post_start(self) -> None:
+        await super()._post_start()
+        self._tasks = TaskGroup("singleuser")
+        config = self.server_config
+        if config.activity_url:
+            reporter = ActivityReporter(
+                config=config,
+                last_activity=self.last_used,
+                post=poster(config.activity_url, config.api_token),
+            )
+            self._tasks.start("activity", reporter.keep_reporting())
+
+    async def _cleanup(self) -> None:
+        if hasattr(self, "_tasks"):
+            await self._tasks.close()
+        await super()._cleanup()
+
+    def last_used(self) -> datetime:
+        """When this server was last used: now, while a kernel computes."""
+        busy = any(kernel["execution_state"] == "busy" for kernel in self.kernel_manager.list_kernels())
+        latest: datetime = datetime.now(UTC) if busy else self.web_app.last_activity()
+        return latest
+
+
+def settings(config: ServerConfig) -> Config:
+    """The settings that make Jupyter Server a part of perijove."""
+    c = Config()
+    server = c.ServerApp
+    server.base_url = config.base_url
+    server.default_url = config.default_url
+    server.root_dir = str(_usable_root(config))
+    # The proxy is the only one who can reach the socket; it passes on who asks and for which host.
+    server.allow_remote_access = True
+    server.trust_xheaders = True
+    server.identity_provider_class = DoorIdentityProvider
+    server.authorizer_class = ScopeAuthorizer
+    # Deny by default: an extension's handler without a decorator needs a visitor too.
+    server.allow_unauthenticated_access = False
+    server.open_browser = False
+    server.quit_button = False
+    # Cookies of Jupyter Server only hold its XSRF token; a fresh secret leaves nothing on disk.
+    server.cookie_secret = token_bytes(32)
+    # The hub decides when a server is idle; kernels outlive the browser.
+    server.shutdown_no_activity_timeout = 0
+    c.MappingKernelManager.cull_idle_timeout = 0
+    # A user cannot install into an environment that everybody shares, and the manager that offers it
+    # costs a third of the start and 10 MB.
+    c.LabApp.extension_manager = "readonly"
+    c.LabApp.news_url = None
+    c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
+    if len(os.fsencode(config.runtime_dir)) + IPC_NAME_BYTES <= MAX_SOCKET_PATH:
+        # Kernels on TCP can be reached by every user of the machine; a private directory keeps them apart.
+        c.KernelManager.transport = "ipc"
+    else:
+        log.warning("kernels.on_tcp", reason="the runtime directory's path is too long for unix sockets")
+    return c
+
+
+def tornado_settings(config: ServerConfig) -> dict[str, Any]:
+    """What handlers and pages look up."""
+    hub = f"{config.hub_host}{config.hub_prefix}"
+    return {
+        "hub_prefix": config.hub_prefix,
+        "hub_host": config.hub_host,
+        "user": config.user,
+        # Only reached around the proxy, or when an identity has just expired: the hub lets one in again.
+        "login_url": f"{hub}{ENTER_PATH}?server={quote(config.audience, safe='')}",
+        "page_config_hook": page_config_hook(config),
+        "headers": {
+            JUPYTERHUB_VERSION_HEADER: JUPYTERHUB_VERSION,
+            "Content-Security-Policy": "frame-ancestors 'none'",
+        },
+    }
+
+
+def preload() -> None:
+    """Import what a server needs, in the template."""
+    preloading.preload()
+
+
+def run(*, listen_fd: int, args: list[str]) -> int:
+    """Be the server on the listening socket *listen_fd*, until told to end; answer the exit code."""
+    try:
+        config = environment.read(os.environ)
+    except environment.EnvironmentError_ as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 78
+    if config.disable_user_config:
+        _forget_user_config(config)
+    # Handlers of extensions that do not say who may call them are refused to strangers anyway
+    # (`allow_unauthenticated_access`); their authors' names are no news for a user's log.
+    warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)
+    listening = socket(fileno=listen_fd)
+    server = SingleUserServer.instance(server_config=config, listening=listening)
+    server.initialize(argv=args)
+    server.start()
+    return 0
+
+
+def _usable_root(config: ServerConfig) -> Path:
+    """The root directory, or the runtime directory when it cannot be used: the server starts all the same."""
+    if os.access(config.root_dir, os.R_OK | os.X_OK):
+        return config.root_dir
+    substitute = config.runtime_dir / "no-home"
+    substitute.mkdir(mode=0o700, exist_ok=True)
+    (substitute / "HOME IS MISSING.txt").write_text(
+        f"The directory {config.root_dir} is missing or cannot be read.\n"
+        "Nothing saved here is kept. Please tell the administrator of this server.\n"
+    )
+    log.error("home.missing", directory=str(config.root_dir))
+    return substitute
+
+
+def _forget_user_config(config: ServerConfig) -> None:
+    """Read no configuration and no package below the user's home."""
+    empty = tempfile.mkdtemp(prefix="no-config-", dir=config.runtime_dir)
+    os.environ["JUPYTER_CONFIG_DIR"] = empty
+    os.environ["JUPYTER_DATA_DIR"] = empty
+    if site.USER_SITE in sys.path:
+        sys.path.remove(site.USER_SITE)
+    site.ENABLE_USER_SITE = False

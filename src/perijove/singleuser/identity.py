@@ -1,0 +1,108 @@
+"""
+The inner side of the door: who sent a request, from the signed statement that the proxy passes on.
+
+No header, a wrong one or one for another server: nobody. There is no other way in, no token, no password.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from jupyter_server.auth import IdentityProvider
+from tornado.web import RequestHandler
+from traitlets import Instance, Unicode
+
+from perijove.kit.clock import Clock, SystemClock
+from perijove.kit.jws import SignatureError, Verifier
+from perijove.singleuser.authorizer import may_request
+from perijove.singleuser.logout import LogoutHandler
+from perijove.singleuser.visitor import Visitor, visitor
+from perijove.wire.identity import IDENTITY_HEADER, IdentityClaims
+
+#: Verdicts remembered: visitors with a live session in one server.
+MAX_VERDICTS: Final = 64
+
+
+class Door:
+    """
+    Verifies identity tokens for one audience, each once.
+    """
+
+    def __init__(self, *, verifier: Verifier, audience: str, clock: Clock) -> None:
+        self._verifier = verifier
+        self._audience = audience
+        self._clock = clock
+        self._verdicts: OrderedDict[str, tuple[float, Visitor]] = OrderedDict()
+
+    def admit(self, token: str) -> Visitor | None:
+        """The visitor that *token* speaks of, or None."""
+        now = self._clock.now()
+        remembered = self._verdicts.get(token)
+        if remembered is not None and now.timestamp() <= remembered[0]:
+            self._verdicts.move_to_end(token)
+            return remembered[1]
+        self._verdicts.pop(token, None)
+        claims = self._verify(token, now)
+        if claims is None:
+            return None
+        self._verdicts[token] = (claims.exp, visitor(claims))
+        if len(self._verdicts) > MAX_VERDICTS:
+            self._verdicts.popitem(last=False)
+        return self._verdicts[token][1]
+
+    def _verify(self, token: str, now: datetime) -> IdentityClaims | None:
+        try:
+            return IdentityClaims.from_claims(self._verifier.verify(token, audience=self._audience, now=now))
+        except (SignatureError, ValueError):
+            return None
+
+
+class DoorIdentityProvider(IdentityProvider):  # type: ignore[misc]  # untyped base
+    """Jupyter Server's question "who is this?", answered by the door."""
+
+    door = Instance(Door)
+    base_url = Unicode("/")
+    # Jupyter Server's own token is never accepted, and none is generated.
+    token = Unicode("")
+    login_available = False
+    logout_handler_class = LogoutHandler
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        config = self.parent.server_config
+        self.base_url = config.base_url
+        self.door = Door(
+            verifier=Verifier(config.identity_keys), audience=config.audience, clock=SystemClock()
+        )
+
+    async def _get_user(self, handler: RequestHandler) -> Visitor | None:
+        headers = handler.request.headers
+        statements = headers.get_list(IDENTITY_HEADER)
+        if len(statements) != 1:
+            return None
+        found = self.door.admit(statements[0])
+        if found is None:
+            return None
+        allowed = may_request(
+            found.scopes,
+            method=handler.request.method or "",
+            path=handler.request.path.removeprefix(self.base_url),
+            upgrade=headers.get("Upgrade", "").lower() == "websocket",
+        )
+        if not allowed:
+            return None
+        if found.by_token:
+            # A program's request carries its credential on purpose: no cross-site request can do that,
+            # so XSRF and origin checks do not apply. A browser's request stays subject to both.
+            handler._token_authenticated = True  # noqa: SLF001  # Jupyter Server's own flag for this
+        return found
+
+    def identity_model(self, user: Visitor) -> dict[str, Any]:
+        """What JupyterLab shows of *user*."""
+        model = asdict(user)
+        for ours in ("scopes", "by_token"):
+            model.pop(ours)
+        return model

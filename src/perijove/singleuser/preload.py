@@ -1,0 +1,75 @@
+"""
+What a warm template imports: all that a server would otherwise import after the fork.
+
+Found by comparing `sys.modules` before the fork with those of a server that has served a page;
+`bench/launcher.py --imports` prints what is still missing. None of these may start a thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import structlog
+from jupyter_core.paths import ENV_CONFIG_PATH, SYSTEM_CONFIG_PATH
+from jupyter_server.extension.config import ExtensionConfigManager
+
+log = structlog.get_logger(__name__)
+
+#: Imported lazily by Jupyter Server, JupyterLab or a library of theirs.
+LAZILY_IMPORTED: Final = (
+    "IPython.core.getipython",
+    "IPython.core.interactiveshell",
+    "IPython.display",
+    "asyncio.selector_events",
+    "asyncio.unix_events",
+    "codeop",
+    "getopt",
+    "h11",
+    "ipykernel.kernelspec",
+    "jinja2.ext",
+    "jupyter_client.asynchronous",
+    "jupyter_client.ioloop",
+    "jupyter_client.provisioning.local_provisioner",
+    "jupyter_server.kernelspecs.handlers",
+    "jupyter_server.nbconvert.handlers",
+    "jupyter_server.services.api.handlers",
+    "jupyter_server.services.config.handlers",
+    "jupyter_server.services.contents.handlers",
+    "jupyter_server.services.contents.largefilemanager",
+    "jupyter_server.services.events.handlers",
+    "jupyter_server.services.kernels.connection.channels",
+    "jupyter_server.services.kernels.handlers",
+    "jupyter_server.services.kernelspecs.handlers",
+    "jupyter_server.services.nbconvert.handlers",
+    "jupyter_server.services.security.handlers",
+    "jupyter_server.services.sessions.handlers",
+    "jupyter_server.services.shutdown",
+    "jupyter_server.auth.logout",
+    "jupyter_server.files.handlers",
+    "jupyter_server.view.handlers",
+    "jupyterlab.labapp",
+    "notebook.app",
+    "notebook_shim.nbserver",
+    "sqlite3",
+    "terminado.management",
+    "tornado.platform.asyncio",
+    "zmq.eventloop.zmqstream",
+)
+
+
+def preload() -> None:
+    """Import it all, and the server extensions that the administrator has enabled."""
+    for name in (*LAZILY_IMPORTED, *enabled_extensions()):
+        try:
+            importlib.import_module(name)
+        except ImportError as exc:
+            # A server without it starts all the same, and says so in its own log.
+            log.info("preload.skipped", module=name, error=str(exc))
+
+
+def enabled_extensions() -> list[str]:
+    """Server extensions enabled for everybody: a user's own are imported in the user's server."""
+    manager = ExtensionConfigManager(read_config_path=[*ENV_CONFIG_PATH, *SYSTEM_CONFIG_PATH])
+    enabled: dict[str, bool] = manager.get_jpserver_extensions()
+    return sorted(name for name, is_on in enabled.items() if is_on)

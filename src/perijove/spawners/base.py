@@ -1,0 +1,174 @@
+"""
+The public contract of spawners: what the hub calls, and what an administrator configures.
+
+One object per server, made anew whenever the hub needs one: it keeps nothing in memory that it cannot
+find again from the handle. The traits have the names and meanings of JupyterHub's; there is none that
+does nothing. `testing.SpawnerContract` is the suite that every implementation passes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Protocol
+
+from traitlets import Any as AnyTrait, Bool, Dict, Float, Integer, List, Unicode
+from traitlets.config import Configurable
+
+from perijove.spawners.traits import ByteSpecification
+from perijove.spawners.values import BackendSettings, Handle, Progress, Running, SpawnerUser, SpawnRequest
+from perijove.wire import environment as names
+from perijove.wire.launcher import ExitReport
+
+
+class Backend(Protocol):
+    """What all spawners of one class share: a connection, a client, a pool."""
+
+    #: the hub's own environment
+    environment: Mapping[str, str]
+
+    def watch(self) -> AsyncIterator[ExitReport]:
+        """Servers that ended, as they end, for as long as somebody iterates; may never yield."""
+        ...
+
+
+class Spawner(Configurable):  # type: ignore[misc]  # untyped base
+    """
+    Starts, finds, watches and stops one server of one user.
+
+    Args:
+        user: whose server it is.
+        server_name: empty for the default server.
+        backend: what `open_backend` gave.
+        user_options: what the user chose on the start page.
+    """
+
+    cmd = List(
+        Unicode(),
+        help="Command that starts the server; empty: the warm template is forked, which takes a tenth of a second.",
+    ).tag(config=True)
+    args = List(Unicode(), help="Arguments after the command.").tag(config=True)
+    environment = Dict(
+        help="Variables for the server, over all others; a value may be a callable that is given the spawner."
+    ).tag(config=True)
+    env_keep = List(
+        Unicode(), default_value=["LANG", "LC_ALL", "TZ"], help="Variables of the hub that servers inherit."
+    ).tag(config=True)
+    default_url = Unicode(help="Page to open, for instance /tree; {username} is replaced.").tag(config=True)
+    notebook_dir = Unicode(help="Directory the file browser begins at; ~ and {username} are replaced.").tag(config=True)
+    disable_user_config = Bool(False, help="Ignore configuration below the user's home.").tag(config=True)
+    debug = Bool(False, help="Log at debug level in the server.").tag(config=True)
+    start_timeout = Integer(60, help="Seconds until start() must have returned.").tag(config=True)
+    http_timeout = Integer(30, help="Seconds after that until the server must answer.").tag(config=True)
+    poll_interval = Float(30.0, help="Seconds between two looks at a running server.").tag(config=True)
+    mem_limit = ByteSpecification(None, allow_none=True, help="Most memory of a server, for instance '2G'.").tag(
+        config=True
+    )
+    cpu_limit = Float(None, allow_none=True, help="Most cores of a server.").tag(config=True)
+    pre_spawn_hook = AnyTrait(None, help="Called with the spawner before the start; may be a coroutine.").tag(
+        config=True
+    )
+    post_stop_hook = AnyTrait(None, help="Called with the spawner after the stop; may be a coroutine.").tag(
+        config=True
+    )
+
+    def __init__(
+        self,
+        *,
+        user: SpawnerUser,
+        server_name: str = "",
+        backend: Backend,
+        user_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.user = user
+        self.server_name = server_name
+        self.backend = backend
+        self.user_options = dict(user_options or {})
+
+    @classmethod
+    def open_backend(cls, settings: BackendSettings) -> contextlib.AbstractAsyncContextManager[Backend]:
+        """What all spawners of this class share, open while the hub runs."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """Name of the server, as JupyterHub's hooks know it."""
+        return self.server_name
+
+    async def start(self, request: SpawnRequest) -> Running:
+        """
+        Start the server, or find the one that this generation has already.
+
+        Raises:
+            SpawnRefused: it cannot be started so.
+            SpawnFailed: it did not start.
+            BackendUnreachable: nothing is known; `find` will tell.
+        """
+        raise NotImplementedError
+
+    async def find(self, request: SpawnRequest) -> Running | None:
+        """The server of this very generation, if it has been started and runs."""
+        raise NotImplementedError
+
+    async def poll(self, handle: Handle) -> ExitReport | None:
+        """None while the server runs; else how it ended."""
+        raise NotImplementedError
+
+    async def stop(self, handle: Handle, *, now: bool = False) -> None:
+        """
+        End the server and everything it started; return when it is gone. Stopping what is gone is no error.
+
+        Args:
+            handle: of the server.
+            now: do not wait for it to end by itself.
+
+        Raises:
+            StopTimedOut: it is still there.
+        """
+        raise NotImplementedError
+
+    async def progress(self) -> AsyncIterator[Progress]:
+        """Steps of the start under way."""
+        yield Progress(percent=50, message="Starting your server…")
+
+    async def run_pre_spawn_hook(self) -> None:
+        """Call the administrator's hook before a start."""
+        await _call(self.pre_spawn_hook, self)
+
+    async def run_post_stop_hook(self) -> None:
+        """Call the administrator's hook after a stop."""
+        await _call(self.post_stop_hook, self)
+
+    def server_environment(self, request: SpawnRequest) -> dict[str, str]:
+        """The server's variables: kept ones, the hub's, those of our traits, the administrator's (contract a)."""
+        kept = {name: self.backend.environment[name] for name in self.env_keep if name in self.backend.environment}
+        return {**kept, **request.environment, **self._trait_variables(), **self._configured_variables()}
+
+    def _trait_variables(self) -> dict[str, str]:
+        variables = {
+            names.DEFAULT_URL: self._filled(self.default_url),
+            names.ROOT_DIR: self._filled(self.notebook_dir),
+            names.DEBUG: "1" if self.debug else "",
+            names.DISABLE_USER_CONFIG: "1" if self.disable_user_config else "",
+            "MEM_LIMIT": "" if self.mem_limit is None else str(self.mem_limit),
+            "CPU_LIMIT": "" if self.cpu_limit is None else str(self.cpu_limit),
+        }
+        return {name: value for name, value in variables.items() if value}
+
+    def _configured_variables(self) -> dict[str, str]:
+        values = {name: value(self) if callable(value) else value for name, value in self.environment.items()}
+        return {str(name): str(value) for name, value in values.items() if value is not None}
+
+    def _filled(self, template: str) -> str:
+        return template.replace("{username}", self.user.name).replace("{servername}", self.server_name)
+
+
+async def _call(hook: Callable[[Spawner], Any] | None, spawner: Spawner) -> None:
+    if hook is None:
+        return
+    answer = hook(spawner)
+    if inspect.isawaitable(answer):
+        await answer

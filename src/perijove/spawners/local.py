@@ -1,0 +1,143 @@
+"""
+Servers on this machine, forked or executed by the launcher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from traitlets import Bool, Integer, Unicode
+
+from perijove.spawners.base import Backend, Spawner
+from perijove.spawners.errors import StopTimedOut
+from perijove.spawners.launcher_client import LauncherClient
+from perijove.spawners.values import BackendSettings, Handle, Running, SpawnerUser, SpawnRequest
+from perijove.wire.launcher import ExitReport, Launched, LaunchRequest, Limits
+
+#: Seconds between two looks at a server that is about to end: doubled from the first to the last.
+FIRST_LOOK, LAST_LOOK = 0.02, 0.5
+#: Format of the handle, for readers of a later version.
+_HANDLE_VERSION: Final = 1
+
+
+class LocalSpawner(Spawner):
+    """Forks the warm template (0.1 s), or runs `cmd`, as the user's own system user where the launcher is root."""
+
+    system_user_prefix = Unicode(
+        help="Put before a user's name to make the name of the system user, for instance 'jupyter-'."
+    ).tag(config=True)
+    create_system_users = Bool(True, help="Make missing system users, with a home directory.").tag(config=True)
+    home_dir = Unicode(help="Home directory; {username} is replaced. Empty: the system user's own.").tag(config=True)
+    open_files_limit = Integer(None, allow_none=True, help="Most open files of one process.").tag(config=True)
+    processes_limit = Integer(
+        None, allow_none=True, help="Most processes of the system user; needs a launcher that is root."
+    ).tag(config=True)
+    term_timeout = Integer(30, help="Seconds a server gets to end by itself before it is killed.").tag(config=True)
+    kill_timeout = Integer(5, help="Seconds after that until stopping is given up.").tag(config=True)
+
+    def __init__(
+        self,
+        *,
+        user: SpawnerUser,
+        server_name: str = "",
+        backend: LauncherClient,
+        user_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(user=user, server_name=server_name, backend=backend, user_options=user_options, **kwargs)
+        self._launcher = backend
+
+    @classmethod
+    def open_backend(cls, settings: BackendSettings) -> contextlib.AbstractAsyncContextManager[Backend]:
+        """A client of the launcher."""
+        return LauncherClient(settings.launcher_socket, environment=settings.environment)
+
+    async def start(self, request: SpawnRequest) -> Running:
+        """Ask the launcher; it answers as soon as the server's socket listens."""
+        return _running(await self._launcher.launch(self.launch_request(request), timeout=self.start_timeout))
+
+    async def find(self, request: SpawnRequest) -> Running | None:
+        """Look for a server of this generation."""
+        running, _ = await self._launcher.inspect(request.key)
+        if running is None or running.generation != request.generation:
+            return None
+        return _running(running)
+
+    async def poll(self, handle: Handle) -> ExitReport | None:
+        """Look whether this very server runs."""
+        key, generation = str(handle["key"]), int(handle["generation"])
+        running, exited = await self._launcher.inspect(key)
+        if running is not None and running.generation == generation:
+            return None
+        if exited is not None and exited.generation == generation:
+            return exited
+        return ExitReport(
+            key=key,
+            generation=generation,
+            reason="unknown",
+            status=-1,
+            message="It is gone, and nobody saw how it ended.",
+            asked=False,
+        )
+
+    async def stop(self, handle: Handle, *, now: bool = False) -> None:
+        """SIGTERM, then SIGKILL to all its processes."""
+        grace = 0.0 if now else float(self.term_timeout)
+        if await self.poll(handle) is not None:
+            return
+        await self._launcher.terminate(str(handle["key"]), int(handle["generation"]), grace=grace)
+        try:
+            async with asyncio.timeout(grace + self.kill_timeout):
+                await self._wait_until_gone(handle)
+        except TimeoutError as exc:
+            raise StopTimedOut from exc
+
+    async def progress(self) -> AsyncIterator[Any]:
+        """One step: it is over before there is anything to say."""
+        async for step in super().progress():
+            yield step
+
+    def launch_request(self, request: SpawnRequest) -> LaunchRequest:
+        """What the launcher is asked for."""
+        return LaunchRequest(
+            key=request.key,
+            generation=request.generation,
+            user=self.user.name,
+            server_name=self.server_name,
+            system_user=f"{self.system_user_prefix}{self.user.name}",
+            create_user=self.create_system_users,
+            home=self._filled(self.home_dir),
+            environment=self.server_environment(request),
+            argv=tuple(self.cmd),
+            args=tuple(self.args),
+            limits=Limits(
+                memory=self.mem_limit,
+                cpu=self.cpu_limit,
+                processes=self.processes_limit,
+                open_files=self.open_files_limit,
+            ),
+        )
+
+    async def _wait_until_gone(self, handle: Handle) -> None:
+        pause = FIRST_LOOK
+        while await self.poll(handle) is None:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_LOOK)
+
+
+def _running(launched: Launched) -> Running:
+    return Running(
+        target=f"http+unix://{quote(launched.socket, safe='')}",
+        handle={
+            "version": _HANDLE_VERSION,
+            "key": launched.key,
+            "generation": launched.generation,
+            "pid": launched.pid,
+            "start_time": launched.start_time,
+            "socket": launched.socket,
+        },
+    )
