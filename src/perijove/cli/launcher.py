@@ -27,11 +27,15 @@ def inherited_socket(variable: str) -> int | None:
 
 
 @click.command("launcher")
-@click.option("--socket", "socket_path", type=click.Path(path_type=Path), required=True, help="Where to listen.")
+@click.option(
+    "--socket", "socket_path", type=click.Path(path_type=Path), required=True, help="Where to listen."
+)
 @click.option("--hub-uid", type=int, default=os.getuid, show_default="own", help="The only uid that may ask.")
 @click.option("--socket-gid", type=int, default=os.getgid, show_default="own", help="Group of hub and proxy.")
 @click.option("--runtime-dir", type=click.Path(path_type=Path), required=True, help="Sockets and records.")
-@click.option("--state-dir", type=click.Path(path_type=Path), required=True, help="Logs, and homes without root.")
+@click.option(
+    "--state-dir", type=click.Path(path_type=Path), required=True, help="Logs, and homes without root."
+)
 @click.option("--system-user-prefix", default="", help="Refuse system users that do not begin with this.")
 @click.option("--stop-servers", is_flag=True, help="End the servers when the launcher is told to end.")
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")

@@ -83,7 +83,9 @@ class SystemAccounts:
             raise NoSuchUser("the launcher is root and runs no server as root: name a system user")
         name = system_name(request.system_user)
         if not name.startswith(self._prefix):
-            raise NoSuchUser(f"this launcher only runs servers as system users that begin with {self._prefix!r}")
+            raise NoSuchUser(
+                f"this launcher only runs servers as system users that begin with {self._prefix!r}"
+            )
         entry = _look_up(name)
         if entry is None:
             if not request.create_user:
@@ -129,7 +131,7 @@ class OwnAccount:
         self._layout = layout
 
     async def account(self, request: LaunchRequest) -> Account:
-        """The launcher's own uid, at home in the user's directory; `system_user` is for launchers that are root."""
+        """The launcher's own uid, at home in the user's directory; a `system_user` is for root only."""
         entry = pwd.getpwuid(os.getuid())
         home = request.home or str(self._layout.make_private_home(request.user))
         return Account(

@@ -81,7 +81,9 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> None:
     reaper = Reaper()
     reaper.install()
     accounts: Accounts = (
-        SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix) if as_root else OwnAccount(layout=layout)
+        SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix)
+        if as_root
+        else OwnAccount(layout=layout)
     )
     template = Template(app=settings.app, reaper=reaper, environment=clean_environment(environment))
     watchers: list[Protocol] = []
@@ -111,7 +113,7 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> None:
         async with _listening(settings, protocol):
             log.info("launcher.ready", socket=str(settings.socket), **describe(as_root=as_root)["isolation"])
             await stopping.wait()
-            log.info("launcher.stopping", servers=len(servers.list()), stop_servers=settings.stop_servers)
+            log.info("launcher.stopping", servers=len(servers.running()), stop_servers=settings.stop_servers)
         if settings.stop_servers:
             await servers.stop_all(STOP_GRACE)
 

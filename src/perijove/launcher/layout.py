@@ -65,6 +65,10 @@ class Layout:
             raise LaunchFailed(f"the runtime directory {self.runtime} has too long a path for unix sockets")
         return path
 
+    def remove_socket(self, key: str) -> None:
+        """Nobody listens there any more."""
+        self.socket(key).unlink(missing_ok=True)
+
     def make_user_runtime(self, account_name: str, *, uid: int, gid: int) -> Path:
         """JUPYTER_RUNTIME_DIR of one account: usable even when the home is read-only or full."""
         path = self.runtime / "users" / short_name(account_name)

@@ -13,7 +13,8 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
-from traitlets import Any as AnyTrait, Bool, Dict, Float, Integer, List, Unicode
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Dict, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
 from perijove.spawners.traits import ByteSpecification
@@ -33,7 +34,7 @@ class Backend(Protocol):
         ...
 
 
-class Spawner(Configurable):  # type: ignore[misc]  # untyped base
+class Spawner(Configurable):
     """
     Starts, finds, watches and stops one server of one user.
 
@@ -46,7 +47,7 @@ class Spawner(Configurable):  # type: ignore[misc]  # untyped base
 
     cmd = List(
         Unicode(),
-        help="Command that starts the server; empty: the warm template is forked, which takes a tenth of a second.",
+        help="Command that starts the server; empty: fork the warm template, in a tenth of a second.",
     ).tag(config=True)
     args = List(Unicode(), help="Arguments after the command.").tag(config=True)
     environment = Dict(
@@ -56,15 +57,17 @@ class Spawner(Configurable):  # type: ignore[misc]  # untyped base
         Unicode(), default_value=["LANG", "LC_ALL", "TZ"], help="Variables of the hub that servers inherit."
     ).tag(config=True)
     default_url = Unicode(help="Page to open, for instance /tree; {username} is replaced.").tag(config=True)
-    notebook_dir = Unicode(help="Directory the file browser begins at; ~ and {username} are replaced.").tag(config=True)
+    notebook_dir = Unicode(help="Directory the file browser begins at; ~ and {username} are replaced.").tag(
+        config=True
+    )
     disable_user_config = Bool(False, help="Ignore configuration below the user's home.").tag(config=True)
     debug = Bool(False, help="Log at debug level in the server.").tag(config=True)
     start_timeout = Integer(60, help="Seconds until start() must have returned.").tag(config=True)
     http_timeout = Integer(30, help="Seconds after that until the server must answer.").tag(config=True)
     poll_interval = Float(30.0, help="Seconds between two looks at a running server.").tag(config=True)
-    mem_limit = ByteSpecification(None, allow_none=True, help="Most memory of a server, for instance '2G'.").tag(
-        config=True
-    )
+    mem_limit = ByteSpecification(
+        None, allow_none=True, help="Most memory of a server, for instance '2G'."
+    ).tag(config=True)
     cpu_limit = Float(None, allow_none=True, help="Most cores of a server.").tag(config=True)
     pre_spawn_hook = AnyTrait(None, help="Called with the spawner before the start; may be a coroutine.").tag(
         config=True
@@ -143,8 +146,10 @@ class Spawner(Configurable):  # type: ignore[misc]  # untyped base
         await _call(self.post_stop_hook, self)
 
     def server_environment(self, request: SpawnRequest) -> dict[str, str]:
-        """The server's variables: kept ones, the hub's, those of our traits, the administrator's (contract a)."""
-        kept = {name: self.backend.environment[name] for name in self.env_keep if name in self.backend.environment}
+        """The server's variables: kept ones, the hub's, our traits', the administrator's (contract a)."""
+        kept = {
+            name: self.backend.environment[name] for name in self.env_keep if name in self.backend.environment
+        }
         return {**kept, **request.environment, **self._trait_variables(), **self._configured_variables()}
 
     def _trait_variables(self) -> dict[str, str]:

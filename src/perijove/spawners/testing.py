@@ -51,7 +51,9 @@ class FakeMachine:
     starts: int = 0
     _watchers: list[asyncio.Queue[ExitReport]] = field(default_factory=list)
 
-    def end(self, key: str, *, reason: str = "exit", status: int = 1, message: str = "", asked: bool = False) -> None:
+    def end(
+        self, key: str, *, reason: str = "exit", status: int = 1, message: str = "", asked: bool = False
+    ) -> None:
         """Let the server of *key* die."""
         server = self.servers[key]
         if server.ended is not None:
@@ -90,7 +92,9 @@ class FakeSpawner(Spawner):
         user_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(user=user, server_name=server_name, backend=backend, user_options=user_options, **kwargs)
+        super().__init__(
+            user=user, server_name=server_name, backend=backend, user_options=user_options, **kwargs
+        )
         self.machine = backend
 
     @classmethod
@@ -104,7 +108,9 @@ class FakeSpawner(Spawner):
         if found is not None:
             return found
         present = self.machine.servers.get(request.key)
-        if present is not None and (present.ended is None or request.generation <= present.request.generation):
+        if present is not None and (
+            present.ended is None or request.generation <= present.request.generation
+        ):
             raise SpawnRefused("another generation of this server has been started")
         if self.machine.gate is not None:
             await self.machine.gate.wait()
