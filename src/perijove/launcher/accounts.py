@@ -83,9 +83,7 @@ class SystemAccounts:
             raise NoSuchUser("the launcher is root and runs no server as root: name a system user")
         name = system_name(request.system_user)
         if not name.startswith(self._prefix):
-            raise NoSuchUser(
-                f"this launcher only runs servers as system users that begin with {self._prefix!r}"
-            )
+            raise NoSuchUser(f"this launcher only runs servers as system users that begin with {self._prefix!r}")
         entry = _look_up(name)
         if entry is None:
             if not request.create_user:

@@ -34,8 +34,11 @@ class Layout:
             LaunchFailed: one cannot be made; the message says which.
         """
         # Others pass through to reach `users/<own>`, but cannot list; below `servers` the group decides.
+        # The two roots may be somebody else's: they stay as they are.
+        for root in (self.runtime, self.state):
+            if not root.exists():
+                _make(root, 0o711)
         for path, mode in (
-            (self.runtime, 0o755),
             (self.runtime / "servers", 0o711),
             (self.runtime / "users", 0o711),
             (self.state / "logs", 0o700),

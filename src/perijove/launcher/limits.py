@@ -26,18 +26,12 @@ def check(limits: Limits, *, as_root: bool) -> None:
         Unenforceable: with a sentence for the administrator.
     """
     if limits.memory is not None:
-        raise Unenforceable(
-            "a memory limit was asked for, but this launcher has no control groups to hold it with"
-        )
+        raise Unenforceable("a memory limit was asked for, but this launcher has no control groups to hold it with")
     if limits.cpu is not None:
-        raise Unenforceable(
-            "a CPU limit was asked for, but this launcher has no control groups to hold it with"
-        )
+        raise Unenforceable("a CPU limit was asked for, but this launcher has no control groups to hold it with")
     if limits.processes is not None and not as_root:
         # RLIMIT_NPROC counts all processes of a uid, and here all users share one.
-        raise Unenforceable(
-            "a limit on processes needs a system user per person, so a launcher that runs as root"
-        )
+        raise Unenforceable("a limit on processes needs a system user per person, so a launcher that runs as root")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limits.open_files is not None and hard != resource.RLIM_INFINITY and limits.open_files > hard:
         raise Unenforceable(f"{limits.open_files} open files were asked for; the machine allows {hard}")

@@ -79,9 +79,7 @@ class Protocol:
             self._watchers.discard(connection)
             connection.close()
 
-    async def _read_frames(
-        self, reader: asyncio.StreamReader, connection: Connection, *, allowed: bool
-    ) -> None:
+    async def _read_frames(self, reader: asyncio.StreamReader, connection: Connection, *, allowed: bool) -> None:
         turns = asyncio.Semaphore(MAX_CONCURRENT)
         while (frame := await _read_frame(reader)) is not None:
             await turns.acquire()
@@ -190,9 +188,7 @@ def launch_request(frame: dict[str, Any]) -> LaunchRequest:
         raise BadRequest("not a launch request: a name is missing or no text")
     if type(frame.get("generation")) is not int:
         raise BadRequest("not a launch request: the generation is no number")
-    if any("\0" in part for pair in environment.items() for part in pair) or any(
-        "=" in name for name in environment
-    ):
+    if any("\0" in part for pair in environment.items() for part in pair) or any("=" in name for name in environment):
         raise BadRequest("not a launch request: a variable cannot be passed on")
     return request
 

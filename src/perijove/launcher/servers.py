@@ -242,9 +242,7 @@ class Servers:
             self._records.write_exit(self._layout.server_directory(launched.key), report)
         except OSError as exc:
             log.error("exit.not_recorded", key=launched.key, error=str(exc))  # noqa: TRY400
-        log.info(
-            "server.exited", key=launched.key, reason=report.reason, status=report.status, asked=report.asked
-        )
+        log.info("server.exited", key=launched.key, reason=report.reason, status=report.status, asked=report.asked)
         self._tell(report)
 
     async def _kill_after(self, server: Server, grace: float) -> None:

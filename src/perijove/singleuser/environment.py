@@ -66,9 +66,7 @@ def read(environment: Mapping[str, str]) -> ServerConfig:
         runtime_dir = Path(environment["JUPYTER_RUNTIME_DIR"])
         interval = float(environment.get(names.ACTIVITY_INTERVAL) or DEFAULT_ACTIVITY_INTERVAL)
     except KeyError as exc:
-        raise BadEnvironment(
-            f"perijove starts this program with the variable {exc}, which is missing"
-        ) from exc
+        raise BadEnvironment(f"perijove starts this program with the variable {exc}, which is missing") from exc
     except ValueError as exc:
         raise BadEnvironment(f"a variable that perijove sets is damaged: {exc}") from exc
     server_name = environment.get(names.SERVER_NAME, "")

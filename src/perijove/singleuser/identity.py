@@ -75,9 +75,7 @@ class DoorIdentityProvider(IdentityProvider):
         super().__init__(**kwargs)
         config: ServerConfig = kwargs["parent"].server_config
         self.base_url = config.base_url
-        self.door = Door(
-            verifier=Verifier(config.identity_keys), audience=config.audience, clock=SystemClock()
-        )
+        self.door = Door(verifier=Verifier(config.identity_keys), audience=config.audience, clock=SystemClock())
 
     async def _get_user(self, handler: RequestHandler) -> Visitor | None:
         headers = handler.request.headers

@@ -57,24 +57,20 @@ class Spawner(Configurable):
         Unicode(), default_value=["LANG", "LC_ALL", "TZ"], help="Variables of the hub that servers inherit."
     ).tag(config=True)
     default_url = Unicode(help="Page to open, for instance /tree; {username} is replaced.").tag(config=True)
-    notebook_dir = Unicode(help="Directory the file browser begins at; ~ and {username} are replaced.").tag(
-        config=True
-    )
+    notebook_dir = Unicode(help="Directory the file browser begins at; ~ and {username} are replaced.").tag(config=True)
     disable_user_config = Bool(False, help="Ignore configuration below the user's home.").tag(config=True)
     debug = Bool(False, help="Log at debug level in the server.").tag(config=True)
     start_timeout = Integer(60, help="Seconds until start() must have returned.").tag(config=True)
     http_timeout = Integer(30, help="Seconds after that until the server must answer.").tag(config=True)
     poll_interval = Float(30.0, help="Seconds between two looks at a running server.").tag(config=True)
-    mem_limit = ByteSpecification(
-        None, allow_none=True, help="Most memory of a server, for instance '2G'."
-    ).tag(config=True)
+    mem_limit = ByteSpecification(None, allow_none=True, help="Most memory of a server, for instance '2G'.").tag(
+        config=True
+    )
     cpu_limit = Float(None, allow_none=True, help="Most cores of a server.").tag(config=True)
     pre_spawn_hook = AnyTrait(None, help="Called with the spawner before the start; may be a coroutine.").tag(
         config=True
     )
-    post_stop_hook = AnyTrait(None, help="Called with the spawner after the stop; may be a coroutine.").tag(
-        config=True
-    )
+    post_stop_hook = AnyTrait(None, help="Called with the spawner after the stop; may be a coroutine.").tag(config=True)
 
     def __init__(
         self,
@@ -147,9 +143,7 @@ class Spawner(Configurable):
 
     def server_environment(self, request: SpawnRequest) -> dict[str, str]:
         """The server's variables: kept ones, the hub's, our traits', the administrator's (contract a)."""
-        kept = {
-            name: self.backend.environment[name] for name in self.env_keep if name in self.backend.environment
-        }
+        kept = {name: self.backend.environment[name] for name in self.env_keep if name in self.backend.environment}
         return {**kept, **request.environment, **self._trait_variables(), **self._configured_variables()}
 
     def _trait_variables(self) -> dict[str, str]:

@@ -30,19 +30,13 @@ class LocalSpawner(Spawner):
     system_user_prefix = Unicode(
         help="Put before a user's name to make the name of the system user, for instance 'jupyter-'."
     ).tag(config=True)
-    create_system_users = Bool(True, help="Make missing system users, with a home directory.").tag(
-        config=True
-    )
-    home_dir = Unicode(help="Home directory; {username} is replaced. Empty: the system user's own.").tag(
-        config=True
-    )
+    create_system_users = Bool(True, help="Make missing system users, with a home directory.").tag(config=True)
+    home_dir = Unicode(help="Home directory; {username} is replaced. Empty: the system user's own.").tag(config=True)
     open_files_limit = Integer(None, allow_none=True, help="Most open files of one process.").tag(config=True)
     processes_limit = Integer(
         None, allow_none=True, help="Most processes of the system user; needs a launcher that is root."
     ).tag(config=True)
-    term_timeout = Integer(30, help="Seconds a server gets to end by itself before it is killed.").tag(
-        config=True
-    )
+    term_timeout = Integer(30, help="Seconds a server gets to end by itself before it is killed.").tag(config=True)
     kill_timeout = Integer(5, help="Seconds after that until stopping is given up.").tag(config=True)
 
     def __init__(
@@ -54,9 +48,7 @@ class LocalSpawner(Spawner):
         user_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            user=user, server_name=server_name, backend=backend, user_options=user_options, **kwargs
-        )
+        super().__init__(user=user, server_name=server_name, backend=backend, user_options=user_options, **kwargs)
         self._launcher = backend
 
     @classmethod

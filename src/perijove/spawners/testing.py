@@ -51,9 +51,7 @@ class FakeMachine:
     starts: int = 0
     _watchers: list[asyncio.Queue[ExitReport]] = field(default_factory=list)
 
-    def end(
-        self, key: str, *, reason: str = "exit", status: int = 1, message: str = "", asked: bool = False
-    ) -> None:
+    def end(self, key: str, *, reason: str = "exit", status: int = 1, message: str = "", asked: bool = False) -> None:
         """Let the server of *key* die."""
         server = self.servers[key]
         if server.ended is not None:
@@ -92,9 +90,7 @@ class FakeSpawner(Spawner):
         user_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            user=user, server_name=server_name, backend=backend, user_options=user_options, **kwargs
-        )
+        super().__init__(user=user, server_name=server_name, backend=backend, user_options=user_options, **kwargs)
         self.machine = backend
 
     @classmethod
@@ -108,9 +104,7 @@ class FakeSpawner(Spawner):
         if found is not None:
             return found
         present = self.machine.servers.get(request.key)
-        if present is not None and (
-            present.ended is None or request.generation <= present.request.generation
-        ):
+        if present is not None and (present.ended is None or request.generation <= present.request.generation):
             raise SpawnRefused("another generation of this server has been started")
         if self.machine.gate is not None:
             await self.machine.gate.wait()
@@ -153,6 +147,4 @@ class FakeSpawner(Spawner):
 
 
 def _running(server: FakeServer) -> Running:
-    return Running(
-        target=server.target, handle={"key": server.request.key, "generation": server.request.generation}
-    )
+    return Running(target=server.target, handle={"key": server.request.key, "generation": server.request.generation})

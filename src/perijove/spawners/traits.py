@@ -24,9 +24,7 @@ def parse_bytes(text: str) -> int:
     """
     match = _SPECIFICATION.fullmatch(text.strip())
     if match is None:
-        raise ValueError(
-            f"{text!r} is no amount of memory: write a number of bytes, or for instance '512M' or '2G'"
-        )
+        raise ValueError(f"{text!r} is no amount of memory: write a number of bytes, or for instance '512M' or '2G'")
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
@@ -42,11 +40,6 @@ class ByteSpecification(Float[int | None, int | float | str | None]):
                 return parse_bytes(value)
             except ValueError as exc:
                 raise TraitError(f"{self.name}: {exc}") from exc
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-            or value < 0
-        ):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
             self.error(obj, value)
         return int(value)
