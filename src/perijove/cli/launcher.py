@@ -11,19 +11,10 @@ from pathlib import Path
 
 import click
 
-from perijove.kit import logs
+from perijove.kit import logs, process
 from perijove.launcher.app import Settings, run
 from perijove.launcher.errors import LauncherError
-from perijove.wire.control import LISTEN_FDS_VARIABLE
-
-
-def inherited_socket(variable: str) -> int | None:
-    """The descriptor named `launcher` in `name=fd,name=fd`, if there is one."""
-    for pair in variable.split(","):
-        name, _, number = pair.partition("=")
-        if name == "launcher" and number.isdigit():
-            return int(number)
-    return None
+from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
 
 @click.command("launcher")
@@ -36,7 +27,7 @@ def inherited_socket(variable: str) -> int | None:
 @click.option("--stop-servers", is_flag=True, help="End the servers when the launcher is told to end.")
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
 @click.option("--log-format", type=click.Choice(["console", "json"]), default="console", show_default=True)
-def main(
+def launcher(
     *,
     socket_path: Path,
     hub_uid: int,
@@ -58,13 +49,18 @@ def main(
         state_dir=state_dir.absolute(),
         system_user_prefix=system_user_prefix,
         stop_servers=stop_servers,
-        listen_fd=inherited_socket(os.environ.get(LISTEN_FDS_VARIABLE, "")),
+        inherited=process.inherited_sockets(os.environ, LISTEN_FDS_VARIABLE).get(LAUNCHER),
     )
     try:
-        asyncio.run(run(settings, os.environ))
+        asyncio.run(run(settings, os.environ, ready=_say_ready))
     except LauncherError as exc:
-        sys.exit(f"perijove launcher: {exc}")
+        click.echo(f"perijove launcher: {exc}", err=True)
+        sys.exit(EXIT_UNUSABLE)
+
+
+def _say_ready() -> None:
+    process.notify_parent(os.environ, NOTIFY_FD_VARIABLE, '{"ready": true}')
 
 
 if __name__ == "__main__":
-    main()
+    launcher()

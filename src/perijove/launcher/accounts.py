@@ -129,7 +129,7 @@ class OwnAccount:
         self._layout = layout
 
     async def account(self, request: LaunchRequest) -> Account:
-        """The launcher's own uid, at home in the user's directory; `system_user` is for launchers that are root."""
+        """The launcher's own uid, at home in the user's directory; a `system_user` is for root only."""
         entry = pwd.getpwuid(os.getuid())
         home = request.home or str(self._layout.make_private_home(request.user))
         return Account(

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from perijove.kit.clock import SystemClock, SystemRandomness
+from perijove.kit.process import become_subreaper
 from perijove.kit.tasks import TaskGroup
 from perijove.launcher import limits
 from perijove.launcher.accounts import Accounts, OwnAccount, SystemAccounts
@@ -37,7 +37,8 @@ SERVER_APP: Final = "perijove.singleuser.app"
 #: Seconds that servers get to end by themselves with `--stop-servers`.
 STOP_GRACE: Final = 10.0
 
-_PR_SET_CHILD_SUBREAPER: Final = 36
+
+Listener: TypeAlias = socket.socket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,19 +57,25 @@ class Settings:
     #: end the servers too when the launcher is told to end
     stop_servers: bool = False
     #: a listening socket handed down by the supervisor; None: make our own at `socket`
-    listen_fd: int | None = None
+    inherited: Listener | None = None
     app: str = SERVER_APP
 
 
-async def run(settings: Settings, environment: Mapping[str, str]) -> None:
+async def run(settings: Settings, environment: Mapping[str, str], *, ready: Callable[[], None]) -> None:
     """
     Be the launcher until SIGTERM or SIGINT.
+
+    Args:
+        settings: all that can be decided.
+        environment: of this process; a template gets next to nothing of it.
+        ready: called once, when requests are answered.
 
     Raises:
         LaunchFailed: a directory or the socket cannot be made.
     """
     as_root = os.geteuid() == 0
-    _adopt_orphans()
+    # Processes below us that lose their parent become our children: nothing of a server can hide.
+    become_subreaper()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -110,8 +117,9 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> None:
         tasks.start("template", template.keep())
         async with _listening(settings, protocol):
             log.info("launcher.ready", socket=str(settings.socket), **describe(as_root=as_root)["isolation"])
+            ready()
             await stopping.wait()
-            log.info("launcher.stopping", servers=len(servers.list()), stop_servers=settings.stop_servers)
+            log.info("launcher.stopping", servers=len(servers.running()), stop_servers=settings.stop_servers)
         if settings.stop_servers:
             await servers.stop_all(STOP_GRACE)
 
@@ -128,31 +136,26 @@ def describe(*, as_root: bool) -> dict[str, Any]:
     }
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of every process below us that loses its own (prctl(2))."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 @contextlib.asynccontextmanager
 async def _listening(settings: Settings, protocol: Protocol) -> AsyncIterator[None]:
     listening = _socket(settings)
-    server = await asyncio.start_unix_server(protocol.serve, sock=listening)
+    # Not start_unix_server: from Python 3.13 on it would remove the path on close, and with an inherited
+    # socket that path must outlive us.
+    server = await asyncio.start_server(protocol.serve, sock=listening)
     try:
         yield
     finally:
         server.close()
 
 
-def _socket(settings: Settings) -> socket.socket:
-    if settings.listen_fd is not None:
-        inherited = socket.socket(fileno=settings.listen_fd)
-        inherited.set_inheritable(False)
-        return inherited
+def _socket(settings: Settings) -> Listener:
+    if settings.inherited is not None:
+        return settings.inherited
     listening = socket.socket(socket.AF_UNIX)
     try:
         settings.socket.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            settings.socket.unlink()
+        _refuse_if_served(settings.socket)
+        settings.socket.unlink(missing_ok=True)
         listening.bind(str(settings.socket))
         settings.socket.chmod(0o660)
         if os.geteuid() == 0:
@@ -162,3 +165,13 @@ def _socket(settings: Settings) -> socket.socket:
         listening.close()
         raise LaunchFailed(f"cannot listen on {settings.socket}: {exc.strerror or exc}") from exc
     return listening
+
+
+def _refuse_if_served(path: Path) -> None:
+    """Two launchers over one directory would both adopt the same servers."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise LaunchFailed(f"another launcher listens on {path}")

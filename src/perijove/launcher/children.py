@@ -7,6 +7,7 @@ Runs in the template's fork: no event loop, no thread, and nothing may return to
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -83,12 +84,11 @@ def _high_copy(fd: int) -> int:
 
 def _close_all_but(kept: Iterable[int]) -> None:
     keep = set(kept)
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in keep:
-            try:
-                os.close(int(name))
-            except OSError:
-                continue  # the listing's own descriptor, closed already
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        if int(entry.name) not in keep:
+            # The listing's own descriptor is closed already.
+            with contextlib.suppress(OSError):
+                os.close(int(entry.name))
 
 
 def _take_identity(plan: ChildPlan) -> None:

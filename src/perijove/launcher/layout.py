@@ -34,8 +34,11 @@ class Layout:
             LaunchFailed: one cannot be made; the message says which.
         """
         # Others pass through to reach `users/<own>`, but cannot list; below `servers` the group decides.
+        # The two roots may be somebody else's: they stay as they are.
+        for root in (self.runtime, self.state):
+            if not root.exists():
+                _make(root, 0o711)
         for path, mode in (
-            (self.runtime, 0o755),
             (self.runtime / "servers", 0o711),
             (self.runtime / "users", 0o711),
             (self.state / "logs", 0o700),
@@ -64,6 +67,10 @@ class Layout:
         if len(os.fsencode(path)) > MAX_SOCKET_PATH:
             raise LaunchFailed(f"the runtime directory {self.runtime} has too long a path for unix sockets")
         return path
+
+    def remove_socket(self, key: str) -> None:
+        """Nobody listens there any more."""
+        self.socket(key).unlink(missing_ok=True)
 
     def make_user_runtime(self, account_name: str, *, uid: int, gid: int) -> Path:
         """JUPYTER_RUNTIME_DIR of one account: usable even when the home is read-only or full."""

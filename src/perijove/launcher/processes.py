@@ -63,8 +63,8 @@ def is_alive(pid: int, started: int) -> bool:
 
 def all_processes() -> Iterator[ProcessStat]:
     """Every process that is there now."""
-    for entry in os.listdir(_PROC):
-        if entry.isdigit() and (found := stat(int(entry))) is not None:
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and (found := stat(int(entry.name))) is not None:
             yield found
 
 

@@ -89,9 +89,7 @@ class Protocol:
     async def _answer(self, frame: dict[str, Any], connection: Connection, *, allowed: bool) -> None:
         answer: dict[str, Any] = {"v": VERSION, "id": frame.get("id")}
         try:
-            if not allowed:
-                raise Forbidden
-            answer["ok"] = await self._perform(frame, connection)
+            answer["ok"] = await self._perform(frame if allowed else {"op": None}, connection)
         except LauncherError as exc:
             answer["error"] = {"kind": exc.kind, "message": str(exc)}
         except Exception:
@@ -100,7 +98,9 @@ class Protocol:
             answer["error"] = {"kind": LauncherError.kind, "message": "the launcher failed; its log says why"}
         connection.send(answer)
 
-    async def _perform(self, frame: dict[str, Any], connection: Connection) -> dict[str, Any]:
+    async def _perform(  # noqa: PLR0911  # one line per operation of the table in wire/launcher.py
+        self, frame: dict[str, Any], connection: Connection
+    ) -> dict[str, Any]:
         match frame.get("op"):
             case "hello":
                 return {"version": __version__, "pid": os.getpid(), **self._describe()}
@@ -108,7 +108,7 @@ class Protocol:
                 launched = await self._servers.launch(launch_request(frame))
                 return launched.to_json()
             case "list":
-                return {"servers": [launched.to_json() for launched in self._servers.list()]}
+                return {"servers": [launched.to_json() for launched in self._servers.running()]}
             case "inspect":
                 running, exited = self._servers.inspect(_text(frame, "key"))
                 return {
@@ -125,6 +125,8 @@ class Protocol:
             case "log_tail":
                 lines = min(max(int(_number(frame, "lines")), 0), MAX_TAIL_LINES)
                 return {"lines": list(self._servers.log_tail(_text(frame, "key"), lines))}
+            case None:
+                raise Forbidden
             case unknown:
                 raise BadRequest(f"there is no operation {unknown!r}")
 
@@ -176,14 +178,15 @@ def launch_request(frame: dict[str, Any]) -> LaunchRequest:
     try:
         limits = Limits(**values.pop("limits", {}))
         environment = {str(name): str(value) for name, value in dict(values.pop("environment")).items()}
-        lists = {name: tuple(str(part) for part in values.pop(name, ())) for name in ("argv", "args")}
-        request = LaunchRequest(**values, **lists, environment=environment, limits=limits)
+        for name in ("argv", "args"):
+            values[name] = tuple(str(part) for part in values.get(name, ()))
+        request = LaunchRequest(**values, environment=environment, limits=limits)
     except (TypeError, ValueError, KeyError) as exc:
         raise BadRequest(f"not a launch request: {exc}") from exc
-    texts = (request.key, request.user, request.server_name, request.system_user, request.home)
+    texts = [frame.get(name) for name in ("key", "user", "server_name", "system_user", "home")]
     if not all(isinstance(text, str) and "\0" not in text for text in texts) or not request.key:
         raise BadRequest("not a launch request: a name is missing or no text")
-    if not isinstance(request.generation, int):
+    if type(frame.get("generation")) is not int:
         raise BadRequest("not a launch request: the generation is no number")
     if any("\0" in part for pair in environment.items() for part in pair) or any("=" in name for name in environment):
         raise BadRequest("not a launch request: a variable cannot be passed on")

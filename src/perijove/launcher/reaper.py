@@ -64,7 +64,7 @@ class Reaper:
         self._waiting[pid] = future
         return future
 
-    async def run(self, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:  # noqa: ASYNC109
+    async def run(self, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
         """
         Run a short program to its end and answer its exit code and what it said.
 

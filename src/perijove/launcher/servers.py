@@ -110,7 +110,7 @@ class Servers:
                 gone.set_result(0)
                 self._watch(Server(record=record, ended=gone, adopted=True))
 
-    def list(self) -> list[Launched]:
+    def running(self) -> list[Launched]:
         """What runs now."""
         return [server.launched for server in self._running.values()]
 
@@ -234,14 +234,12 @@ class Servers:
         launched = server.launched
         await self._sweep(server)
         report = _report(server, code, logfiles.tail(Path(launched.log), REPORTED_LINES))
-        directory = self._layout.server_directory(launched.key)
-        with contextlib.suppress(FileNotFoundError):
-            Path(launched.socket).unlink()
         self._exits[launched.key] = report
         # From here on the key is free: the next generation may start.
         del self._running[launched.key]
         try:
-            self._records.write_exit(directory, report)
+            self._layout.remove_socket(launched.key)
+            self._records.write_exit(self._layout.server_directory(launched.key), report)
         except OSError as exc:
             log.error("exit.not_recorded", key=launched.key, error=str(exc))  # noqa: TRY400
         log.info("server.exited", key=launched.key, reason=report.reason, status=report.status, asked=report.asked)
@@ -320,7 +318,11 @@ def _end_of(pid: int) -> asyncio.Future[int]:
 def _report(server: Server, code: int, log_tail: tuple[str, ...]) -> ExitReport:
     reason, status, message = "exit", code, f"It ended with exit code {code}."
     if server.adopted:
-        reason, status, message = "unknown", -1, "It ended while no launcher watched it, or was not its child."
+        reason, status, message = (
+            "unknown",
+            -1,
+            "It ended while no launcher watched it, or was not its child.",
+        )
     elif code < 0:
         name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
         reason, status, message = "signal", -code, f"It was ended by signal {name}."

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Final, NoReturn
 
 from perijove.launcher.children import become_server
@@ -40,7 +41,7 @@ def main() -> None:
     gc.freeze()
     # A frozen heap must not be swept in the template: that would touch, and so copy, every page.
     gc.disable()
-    threads = len(os.listdir("/proc/self/task"))
+    threads = len(list(Path("/proc/self/task").iterdir()))
     _answer(channel, {"warm": threads == 1, "threads": threads, "seconds": time.monotonic() - began})
     while (request := _receive(channel)) is not None:
         plan, descriptors = request

@@ -7,6 +7,7 @@ calls first. What the settings mean is written next to each in `settings`.
 
 from __future__ import annotations
 
+import logging
 import os
 import site
 import sys
@@ -27,7 +28,8 @@ from traitlets import Instance, default
 from traitlets.config import Config
 
 from perijove.kit.tasks import TaskGroup
-from perijove.singleuser import environment, preload as preloading
+from perijove.singleuser import environment
+from perijove.singleuser import preload as preloading
 from perijove.singleuser.activity import ActivityReporter
 from perijove.singleuser.authorizer import ScopeAuthorizer
 from perijove.singleuser.environment import ServerConfig
@@ -45,7 +47,7 @@ IPC_NAME_BYTES: Final = 58
 MAX_SOCKET_PATH: Final = 107
 
 
-class SingleUserServer(ServerApp):  # type: ignore[misc]  # untyped base
+class SingleUserServer(ServerApp):
     """Jupyter Server on a socket that exists already, in a place that the hub chose."""
 
     server_config = Instance(ServerConfig)
@@ -58,10 +60,13 @@ class SingleUserServer(ServerApp):  # type: ignore[misc]  # untyped base
         return self.server_config.server_name
 
     @default("log_level")
-    def _log_level_default(self) -> str:
-        return "DEBUG" if self.server_config.debug else "INFO"
+    def _log_level_default(self) -> int:
+        return logging.DEBUG if self.server_config.debug else logging.INFO
 
-    def load_config_file(self, suppress_errors: bool = True) -> None:  # noqa: FBT001, FBT002  # the base's
+    def load_config_file(  # type: ignore[override]  # as JupyterApp's
+        self,
+        suppress_errors: bool = True,  # noqa: FBT001, FBT002  # the base's
+    ) -> None:
         """The administrator's and the user's files first; what the hub decided wins over them."""
         super().load_config_file(suppress_errors=suppress_errors)
         self.update_config(settings(self.server_config))
@@ -97,7 +102,7 @@ class SingleUserServer(ServerApp):  # type: ignore[misc]  # untyped base
         """There is none."""
 
     async def _post_start(self) -> None:
-        await super()._post_start()
+        await super()._post_start()  # type: ignore[no-untyped-call]
         self._tasks = TaskGroup("singleuser")
         config = self.server_config
         if config.activity_url:
@@ -115,8 +120,11 @@ class SingleUserServer(ServerApp):  # type: ignore[misc]  # untyped base
 
     def last_used(self) -> datetime:
         """When this server was last used: now, while a kernel computes."""
-        busy = any(kernel["execution_state"] == "busy" for kernel in self.kernel_manager.list_kernels())
-        latest: datetime = datetime.now(UTC) if busy else self.web_app.last_activity()
+        kernels = self.kernel_manager.list_kernels()  # type: ignore[no-untyped-call]
+        busy = any(kernel["execution_state"] == "busy" for kernel in kernels)
+        if busy:
+            return datetime.now(UTC)
+        latest: datetime = self.web_app.last_activity()  # type: ignore[no-untyped-call]
         return latest
 
 
@@ -158,6 +166,7 @@ def tornado_settings(config: ServerConfig) -> dict[str, Any]:
     """What handlers and pages look up."""
     hub = f"{config.hub_host}{config.hub_prefix}"
     return {
+        "perijove": config,
         "hub_prefix": config.hub_prefix,
         "hub_host": config.hub_host,
         "user": config.user,
@@ -180,7 +189,7 @@ def run(*, listen_fd: int, args: list[str]) -> int:
     """Be the server on the listening socket *listen_fd*, until told to end; answer the exit code."""
     try:
         config = environment.read(os.environ)
-    except environment.EnvironmentError_ as exc:
+    except environment.BadEnvironment as exc:
         sys.stderr.write(f"{exc}\n")
         return 78
     if config.disable_user_config:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from jupyter_server.auth import Authorizer
+from jupyter_server.auth import Authorizer, User
 from jupyter_server.base.handlers import JupyterHandler
 
 from perijove.singleuser.visitor import Visitor
@@ -54,9 +54,9 @@ def may_request(scopes: tuple[str, ...], *, method: str, path: str, upgrade: boo
     return WRITE in scopes and _WRITABLE.match(path) is not None
 
 
-class ScopeAuthorizer(Authorizer):  # type: ignore[misc]  # untyped base
+class ScopeAuthorizer(Authorizer):
     """Answers Jupyter Server by the scopes of the visitor."""
 
-    def is_authorized(self, handler: JupyterHandler, user: Visitor, action: str, resource: str) -> bool:  # noqa: ARG002
+    def is_authorized(self, handler: JupyterHandler, user: User, action: str, resource: str) -> bool:  # noqa: ARG002
         """Whether *user* may do *action* on *resource*."""
-        return may_act(user.scopes, action, resource)
+        return isinstance(user, Visitor) and may_act(user.scopes, action, resource)

@@ -16,7 +16,7 @@ from perijove.wire import environment as names
 DEFAULT_ACTIVITY_INTERVAL: Final = 300.0
 
 
-class EnvironmentError_(Exception):  # noqa: N801  # the builtin has the plain name
+class BadEnvironment(Exception):
     """This program is started by perijove: a variable that the hub sets is missing or damaged."""
 
 
@@ -57,7 +57,7 @@ def read(environment: Mapping[str, str]) -> ServerConfig:
     The configuration in *environment*.
 
     Raises:
-        EnvironmentError_: something is missing.
+        BadEnvironment: something is missing.
     """
     try:
         keys = json.loads(environment.get(names.IDENTITY_KEYS, "[]"))
@@ -66,9 +66,9 @@ def read(environment: Mapping[str, str]) -> ServerConfig:
         runtime_dir = Path(environment["JUPYTER_RUNTIME_DIR"])
         interval = float(environment.get(names.ACTIVITY_INTERVAL) or DEFAULT_ACTIVITY_INTERVAL)
     except KeyError as exc:
-        raise EnvironmentError_(f"perijove starts this program with the variable {exc}, which is missing") from exc
+        raise BadEnvironment(f"perijove starts this program with the variable {exc}, which is missing") from exc
     except ValueError as exc:
-        raise EnvironmentError_(f"a variable that perijove sets is damaged: {exc}") from exc
+        raise BadEnvironment(f"a variable that perijove sets is damaged: {exc}") from exc
     server_name = environment.get(names.SERVER_NAME, "")
     home = Path(environment.get("HOME", "/"))
     return ServerConfig(

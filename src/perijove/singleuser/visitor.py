@@ -12,7 +12,7 @@ from perijove.wire.identity import IdentityClaims
 
 
 @dataclass
-class Visitor(User):  # type: ignore[misc]  # untyped base
+class Visitor(User):
     """A Jupyter Server user with the scopes of their identity token."""
 
     scopes: tuple[str, ...] = ()

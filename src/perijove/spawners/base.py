@@ -13,7 +13,8 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
-from traitlets import Any as AnyTrait, Bool, Dict, Float, Integer, List, Unicode
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Dict, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
 from perijove.spawners.traits import ByteSpecification
@@ -33,7 +34,7 @@ class Backend(Protocol):
         ...
 
 
-class Spawner(Configurable):  # type: ignore[misc]  # untyped base
+class Spawner(Configurable):
     """
     Starts, finds, watches and stops one server of one user.
 
@@ -46,7 +47,7 @@ class Spawner(Configurable):  # type: ignore[misc]  # untyped base
 
     cmd = List(
         Unicode(),
-        help="Command that starts the server; empty: the warm template is forked, which takes a tenth of a second.",
+        help="Command that starts the server; empty: fork the warm template, in a tenth of a second.",
     ).tag(config=True)
     args = List(Unicode(), help="Arguments after the command.").tag(config=True)
     environment = Dict(
@@ -141,7 +142,7 @@ class Spawner(Configurable):  # type: ignore[misc]  # untyped base
         await _call(self.post_stop_hook, self)
 
     def server_environment(self, request: SpawnRequest) -> dict[str, str]:
-        """The server's variables: kept ones, the hub's, those of our traits, the administrator's (contract a)."""
+        """The server's variables: kept ones, the hub's, our traits', the administrator's (contract a)."""
         kept = {name: self.backend.environment[name] for name in self.env_keep if name in self.backend.environment}
         return {**kept, **request.environment, **self._trait_variables(), **self._configured_variables()}
 

@@ -14,12 +14,18 @@ import struct
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import structlog
 
 from perijove.kit.tasks import TaskGroup
-from perijove.spawners.errors import BackendUnreachable, LimitUnenforceable, SpawnerError, SpawnFailed, SpawnRefused
+from perijove.spawners.errors import (
+    BackendUnreachable,
+    LimitUnenforceable,
+    SpawnerError,
+    SpawnFailed,
+    SpawnRefused,
+)
 from perijove.wire.launcher import (
     ALREADY_RUNNING,
     BAD_REQUEST,
@@ -82,7 +88,7 @@ class LauncherClient:
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
-    async def __aenter__(self) -> LauncherClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -93,7 +99,7 @@ class LauncherClient:
         """What the launcher says of itself."""
         return await self._ask("hello")
 
-    async def launch(self, request: LaunchRequest, *, timeout: float) -> Launched:  # noqa: ASYNC109
+    async def launch(self, request: LaunchRequest, *, timeout: float) -> Launched:
         """
         Launch, or find what this generation has launched already; repeated once if the launcher is lost.
 
@@ -107,7 +113,7 @@ class LauncherClient:
             answer = await self._ask("launch", within=timeout, **request.to_json())
         return Launched(**_known(Launched, answer))
 
-    async def list(self) -> list[Launched]:
+    async def list_servers(self) -> list[Launched]:
         """All that run."""
         answer = await self._ask("list")
         return [Launched(**_known(Launched, entry)) for entry in answer["servers"]]
@@ -156,7 +162,7 @@ class LauncherClient:
 
     async def _list_or_nothing(self) -> list[Launched]:
         try:
-            return await self.list()
+            return await self.list_servers()
         except SpawnerError:
             return []
 

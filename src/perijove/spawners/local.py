@@ -25,7 +25,7 @@ _HANDLE_VERSION: Final = 1
 
 
 class LocalSpawner(Spawner):
-    """Forks the warm template (0.1 s), or runs `cmd`, as the user's own system user where the launcher is root."""
+    """Forks the warm template (0.1 s) or runs `cmd`, as a system user per person if the launcher is root."""
 
     system_user_prefix = Unicode(
         help="Put before a user's name to make the name of the system user, for instance 'jupyter-'."

@@ -28,7 +28,7 @@ def parse_bytes(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
-class ByteSpecification(Float):  # type: ignore[misc]  # untyped base
+class ByteSpecification(Float[int | None, int | float | str | None]):
     """Bytes, as a number or as text with a suffix; None is unlimited."""
 
     def validate(self, obj: Configurable, value: Any) -> int | None:

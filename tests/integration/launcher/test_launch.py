@@ -1,0 +1,216 @@
+"""
+Starting and ending servers through the launcher's socket, as root and as one ordinary user.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from perijove.spawners.errors import LimitUnenforceable, SpawnRefused
+from perijove.spawners.launcher_client import LauncherClient
+from perijove.wire.launcher import Limits
+from tests.support.launcher import (
+    NOBODY,
+    LauncherProcess,
+    browser,
+    end,
+    eventually,
+    exit_of,
+    launch_request,
+    launched,
+    needs_root,
+    shell,
+)
+
+#: One key may run each generation once, and the launcher is shared by the tests.
+_generations = itertools.count(1)
+
+
+def fresh() -> int:
+    return next(_generations)
+
+
+async def test_a_launched_server_answers(client: LauncherClient) -> None:
+    server = await launched(client, launch_request(generation=fresh()))
+
+    async with browser(server) as visitor:
+        answer = await visitor.get("/user/ada/api")
+
+    assert answer.status_code == 200
+
+
+async def test_a_server_runs_as_its_user_and_can_gain_no_privilege(
+    launcher: LauncherProcess, client: LauncherClient
+) -> None:
+    server = await launched(client, launch_request(generation=fresh()))
+    status = dict(
+        line.split(":\t", 1) for line in Path(f"/proc/{server.pid}/status").read_text().splitlines() if ":\t" in line
+    )
+    uids = {int(uid) for uid in status["Uid"].split()}
+
+    assert status["NoNewPrivs"] == "1"
+    assert int(status["CapEff"], 16) == 0
+    assert 0 not in uids
+    assert len(uids) == 1
+    if launcher.own_uid and os.getuid() == 0:
+        assert uids == {NOBODY}
+
+
+async def test_a_program_gets_its_environment_and_nothing_of_the_launchers(client: LauncherClient) -> None:
+    request = shell("env; umask; pwd; ls /proc/self/fd | tr '\\n' ' '; echo end", generation=fresh())
+    report = await exit_of(client, await launched(client, request))
+    seen = "\n".join(report.log_tail)
+
+    assert "SECRET_OF_THE_LAUNCHER" not in seen
+    assert "PYTHONPATH" not in seen
+    assert "JUPYTERHUB_API_TOKEN=secret-of-the-server" in seen
+    assert "JUPYTERHUB_SERVICE_URL=http+unix://" in seen
+    assert "LISTEN_FDS=1" in seen
+    assert "0077" in report.log_tail
+    # The fifth is `ls` reading the directory.
+    assert "0 1 2 3 4 end" in report.log_tail
+    home = next(line for line in report.log_tail if line.startswith("HOME=")).removeprefix("HOME=")
+    assert home in report.log_tail
+
+
+@pytest.mark.parametrize(
+    ("script", "reason", "status"), [("exit 3", "exit", 3), ("kill -9 $$", "signal", 9), ("exit 0", "exit", 0)]
+)
+async def test_the_report_says_how_a_server_ended(
+    client: LauncherClient, script: str, reason: str, status: int
+) -> None:
+    server = await launched(client, shell(f"echo last words; {script}", generation=fresh()))
+
+    report = await exit_of(client, server)
+
+    assert (report.reason, report.status, report.asked) == (reason, status, False)
+    assert report.log_tail == ("last words",)
+
+
+async def test_a_generation_is_launched_once(client: LauncherClient) -> None:
+    """
+    A hub that died between asking and recording asks again, and must get the same server.
+    """
+    request = shell("sleep 100", generation=fresh())
+
+    first = await launched(client, request)
+    again = await launched(client, request)
+
+    assert again == first
+
+
+async def test_a_running_server_refuses_another_generation(client: LauncherClient) -> None:
+    generation = fresh()
+    await launched(client, shell("sleep 100", generation=generation))
+
+    with pytest.raises(SpawnRefused, match="still runs"):
+        await launched(client, shell("sleep 100", generation=fresh()))
+    with pytest.raises(SpawnRefused, match="too late"):
+        await launched(client, shell("sleep 100", generation=generation - 1))
+
+
+async def test_a_generation_that_has_ended_does_not_come_back(client: LauncherClient) -> None:
+    request = shell("exit 0", generation=fresh())
+    await exit_of(client, await launched(client, request))
+
+    with pytest.raises(SpawnRefused, match="has ended"):
+        await launched(client, request)
+
+
+async def test_no_process_survives_its_server(client: LauncherClient) -> None:
+    """
+    Kernels run in sessions of their own; so do things that users start and forget.
+    """
+    script = "setsid sleep 301 & (setsid sh -c 'trap \"\" TERM; sleep 302; sleep 303' &) ; trap '' TERM; while :; do sleep 1; done"
+    server = await launched(client, shell(script, generation=fresh()))
+
+    async def sleepers() -> list[psutil.Process]:
+        found = [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-1:] in (["301"], ["302"])]
+        return found if len(found) == 2 else []
+
+    left = await eventually(sleepers)
+    report = await end(client, server, grace=0.1)
+
+    assert report.asked
+    assert report.reason == "signal"
+    assert not any(process.is_running() for process in left)
+
+
+async def test_a_crashed_server_leaves_no_process_either(client: LauncherClient) -> None:
+    server = await launched(client, shell("setsid sleep 304 & sleep 0.1; kill -9 $$", generation=fresh()))
+
+    await exit_of(client, server)
+
+    assert not [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-1:] == ["304"]]
+
+
+async def test_limits_that_cannot_be_held_are_refused(client: LauncherClient) -> None:
+    for limits in (Limits(memory=2**30), Limits(cpu=0.5), Limits(open_files=10**9)):
+        with pytest.raises(LimitUnenforceable):
+            await launched(client, shell("true", generation=fresh(), limits=limits))
+
+
+async def test_the_limit_on_open_files_holds(client: LauncherClient) -> None:
+    request = shell("ulimit -n; ulimit -Hn", generation=fresh(), limits=Limits(open_files=123))
+
+    report = await exit_of(client, await launched(client, request))
+
+    assert report.log_tail == ("123", "123")
+
+
+async def test_the_log_of_the_run_before_is_kept(client: LauncherClient) -> None:
+    first = await launched(client, shell("echo one", generation=fresh()))
+    await exit_of(client, first)
+    second = await launched(client, shell("echo two; sleep 100", generation=fresh()))
+
+    async def tail() -> list[str]:
+        return await client.log_tail(second.key, 10)
+
+    assert await eventually(tail) == ["two"]
+    assert Path(second.log + ".1").read_text() == "one\n"
+
+
+async def test_a_missing_home_stops_no_server(client: LauncherClient) -> None:
+    server = await launched(client, launch_request(generation=fresh(), home="/nonexistent/home"))
+
+    async with browser(server) as visitor:
+        answer = await visitor.get("/user/ada/api")
+    log = "\n".join(await client.log_tail(server.key, 100))
+
+    assert answer.status_code == 200
+    assert "home directory /nonexistent/home cannot be used" in log
+
+
+@pytest.mark.parametrize("user", ["../../etc", "Ada Lovelace", "ädä", "a" * 300, "-rf", "a/b", "0"])
+async def test_any_name_gets_a_home_of_its_own(client: LauncherClient, user: str) -> None:
+    report = await exit_of(client, await launched(client, shell("pwd", user=user, generation=fresh())))
+
+    assert Path(report.log_tail[0]).name not in {"etc", ".", ".."}
+    assert report.log_tail[0] != "/"
+
+
+async def test_a_program_that_does_not_exist_says_so(client: LauncherClient) -> None:
+    request = launch_request(generation=fresh(), argv=("/nonexistent/program",))
+
+    report = await exit_of(client, await launched(client, request))
+
+    assert report.status != 0
+    assert "/nonexistent/program" in "\n".join(report.log_tail)
+
+
+@pytest.mark.parametrize("launcher", [pytest.param("root", marks=needs_root)], indirect=True)
+@pytest.mark.parametrize("account", ["root", "daemon"])
+async def test_no_server_runs_as_a_system_account(client: LauncherClient, account: str) -> None:
+    with pytest.raises(SpawnRefused, match="system account"):
+        await launched(client, shell("true", generation=fresh(), system_user=account))
+
+
+@pytest.mark.parametrize("launcher", [pytest.param("root", marks=needs_root)], indirect=True)
+async def test_a_missing_user_is_only_made_when_asked(client: LauncherClient) -> None:
+    with pytest.raises(SpawnRefused, match="no system user"):
+        await launched(client, shell("true", generation=fresh(), system_user="pjtest-absent", create_user=False))

@@ -1,0 +1,159 @@
+"""
+What a launcher's death does to servers: nothing; and what the next launcher knows: everything.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from perijove.spawners.errors import SpawnRefused
+from tests.support.launcher import (
+    LauncherProcess,
+    browser,
+    end,
+    eventually,
+    exit_of,
+    launch_request,
+    launched,
+    launcher_process,
+    needs_root,
+    shell,
+)
+
+
+@pytest.fixture
+def launcher() -> Iterator[LauncherProcess]:
+    with launcher_process(own_uid=True) as process:
+        yield process
+
+
+async def test_servers_outlive_a_killed_launcher_and_are_adopted(launcher: LauncherProcess) -> None:
+    async with launcher.client() as client:
+        server = await launched(client, launch_request())
+        launcher.kill()
+        async with browser(server) as visitor:
+            alone = await visitor.get("/user/ada/api")
+        launcher.start()
+        adopted, _ = await client.inspect(server.key)
+        again = await launched(client, launch_request())
+        with pytest.raises(SpawnRefused):
+            await launched(client, launch_request(generation=2))
+        report = await end(client, server)
+
+    assert alone.status_code == 200
+    assert adopted == again == server
+    assert report.asked
+    assert not psutil.pid_exists(server.pid)
+
+
+async def test_a_server_that_ended_unwatched_is_reported(launcher: LauncherProcess) -> None:
+    """
+    The hub's watch goes on across the restart, and learns what it missed.
+    """
+    async with launcher.client() as client:
+        watch = client.watch()
+        lived = await launched(client, shell("sleep 100", user="bob"))
+        await launched(client, shell("exit 7", user="eve"))
+        first = await anext(watch)
+        launcher.kill()
+        os.kill(lived.pid, signal.SIGKILL)
+        launcher.start()
+        second = await anext(watch)
+        await watch.aclose()
+        known = await exit_of(client, lived)
+
+    assert (first.key, first.status) == ("eve/", 7)
+    assert (second.key, second.reason) == ("bob/", "unknown")
+    assert known == second
+
+
+async def test_the_template_dies_with_its_launcher(launcher: LauncherProcess) -> None:
+    async with launcher.client() as client:
+        await end(client, await launched(client, shell("sleep 100")), grace=0)
+        (template,) = psutil.Process(launcher.pid).children()
+        launcher.kill()
+
+    async def is_gone() -> bool:
+        return not template.is_running() or template.status() == psutil.STATUS_ZOMBIE
+
+    assert await eventually(is_gone)
+
+
+async def test_a_killed_template_is_replaced(launcher: LauncherProcess) -> None:
+    async with launcher.client() as client:
+        await end(client, await launched(client, shell("sleep 100")), grace=0)
+        (template,) = psutil.Process(launcher.pid).children()
+        template.kill()
+        server = await launched(client, launch_request(generation=2))
+        async with browser(server) as visitor:
+            answer = await visitor.get("/user/ada/api")
+
+    assert answer.status_code == 200
+
+
+async def test_a_launcher_told_to_end_leaves_servers_alone(launcher: LauncherProcess) -> None:
+    async with launcher.client() as client:
+        server = await launched(client, shell("sleep 100"))
+
+    code = launcher.kill(signal.SIGTERM)
+
+    assert code == 0
+    assert psutil.pid_exists(server.pid)
+
+
+async def test_with_stop_servers_it_takes_them_along(launcher: LauncherProcess) -> None:
+    launcher.kill()
+    launcher.start("--stop-servers")
+    async with launcher.client() as client:
+        server = await launched(client, shell("sleep 100"))
+
+    launcher.kill(signal.SIGTERM)
+
+    assert not psutil.pid_exists(server.pid)
+
+
+async def test_garbage_ends_one_connection_and_no_other(launcher: LauncherProcess) -> None:
+    async with launcher.client() as client:
+        await client.hello()
+        with socket.socket(socket.AF_UNIX) as garbage:
+            garbage.settimeout(10)
+            garbage.connect(str(launcher.socket))
+            garbage.sendall(struct.pack(">I", 2**31))
+            answer = garbage.recv(1)
+        hello = await client.hello()
+
+    assert answer == b""
+    assert hello["pid"] == launcher.pid
+
+
+@pytest.mark.parametrize("_root", [pytest.param("", marks=needs_root)])
+def test_strangers_are_refused(launcher: LauncherProcess, _root: str) -> None:
+    """
+    Even somebody who can reach the socket: file modes are the first lock, peer credentials the second.
+    """
+    script = (
+        "import socket, struct, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+        'b = b\'{"v": 1, "id": 1, "op": "list"}\'; s.sendall(struct.pack(\'>I\', len(b)) + b); print(s.recv(999)[4:])'
+    )
+    while not launcher.socket.exists() or launcher.log().count("launcher.ready") == 0:
+        assert psutil.pid_exists(launcher.pid)
+    launcher.socket.chmod(0o666)
+
+    answer = subprocess.run(
+        ["setpriv", "--reuid=1", "--regid=1", "--clear-groups", sys.executable, "-c", script, str(launcher.socket)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+
+    assert '"forbidden"' in answer.stdout
