@@ -17,7 +17,7 @@ UPGRADED: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 #: Seconds after which a page about a hub that is down looks again.
 RETRY_SECONDS: Final = 2
 
-_EXPLANATIONS: Final = {
+_EXPLANATIONS: Final[dict[int, str]] = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.BAD_GATEWAY: "The server behind this address gave an answer that makes no sense.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The server behind this address is not running, or still starting.",
@@ -73,7 +73,7 @@ def plain_page(status: int, *, is_hub: bool) -> Answer:
     """The error page when the hub has none: self-contained; it looks again by itself if the hub is down."""
     retries = is_hub and status == HTTPStatus.SERVICE_UNAVAILABLE
     title = html.escape(f"{status} {phrase(status)}")
-    text = _HUB_DOWN if retries else _EXPLANATIONS.get(HTTPStatus(status), "This did not work.")
+    text = _HUB_DOWN if retries else _EXPLANATIONS.get(status, "This did not work.")
     refresh = f'<meta http-equiv="refresh" content="{RETRY_SECONDS}">' if retries else ""
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}<title>{title}</title>'

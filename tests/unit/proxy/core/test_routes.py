@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.routes import Entry, RouteTable
+
+
+def body(port: int = 1, **more: Any) -> dict[str, Any]:
+    return {"target": f"http://127.0.0.1:{port}", **more}
+
+
+def table_of(*paths: str) -> RouteTable:
+    table = RouteTable()
+    for path in paths:
+        table.put(path, body(), now=1.0)
+    return table
+
+
+def found(table: RouteTable, path: str) -> str | None:
+    entry = table.find(path)
+    return entry.path if entry else None
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/", "/"),
+        ("/hub/home", "/"),
+        ("/user", "/"),
+        ("/user/ada", "/user/ada"),
+        ("/user/ada/", "/user/ada"),
+        ("/user/ada/api/contents", "/user/ada"),
+        ("/user/adam", "/"),
+        ("/user/ada/lab2", "/user/ada/lab2"),
+        ("/user/ada/lab2/tree", "/user/ada/lab2"),
+        ("/user/ada/lab22", "/user/ada"),
+        ("/user/eve/x/y/z/a/b/c/d", "/"),
+    ],
+)
+def test_the_longest_prefix_of_whole_segments_wins(path: str, route: str) -> None:
+    table = table_of("/", "/user/ada", "/user/ada/lab2")
+
+    assert found(table, path) == route
+
+
+def test_without_a_default_an_unknown_path_has_no_route() -> None:
+    assert found(table_of("/user/ada"), "/user/eve") is None
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_the_default_route_has_two_names(path: str) -> None:
+    assert found(table_of(path), "/anything") == "/"
+
+
+def test_an_encoded_slash_never_matches_a_deeper_route() -> None:
+    """
+    A decoded segment with a slash in it looks like two; only what lies below a match may differ.
+    """
+    table = table_of("/", "/user/ada")
+
+    assert found(table, "/user/ada/a/b") == "/user/ada"
+
+
+def test_replacing_a_route_by_an_equal_one_keeps_what_is_open_on_it() -> None:
+    """
+    A hub that posts its routes again must not cut anybody's WebSocket.
+    """
+    table = table_of("/user/ada")
+    entry = table.get("/user/ada")
+
+    retired = table.put("/user/ada/", body(user="ada"), now=2.0)
+
+    assert retired == []
+    assert table.get("/user/ada") is entry
+    assert entry is not None
+    assert entry.live
+    assert entry.body["user"] == "ada"
+    assert entry.last_activity == 2.0
+
+
+@pytest.mark.parametrize(
+    "change", [body(2), body(access="open"), body(audience="ada/"), {"target": "http+unix://%2Fx"}]
+)
+def test_a_change_of_where_or_who_retires_the_entry(change: dict[str, Any]) -> None:
+    table = table_of("/user/ada")
+    old = table.get("/user/ada")
+
+    retired = table.put("/user/ada", change, now=2.0)
+
+    assert retired == [old]
+    assert old is not None
+    assert not old.live
+
+
+def test_removing_answers_what_was_retired() -> None:
+    table = table_of("/user/ada")
+
+    assert [entry.path for entry in table.remove("user/ada/")] == ["/user/ada"]
+    assert table.remove("/user/ada") == []
+    assert len(table) == 0
+
+
+def test_replacing_the_table_leaves_exactly_what_was_given() -> None:
+    table = table_of("/", "/user/ada", "/user/eve")
+    kept = table.get("/user/ada")
+
+    retired = table.replace({"/user/ada": body(), "/user/bob": body(3)}, now=2.0)
+
+    assert {entry.path for entry in table} == {"/user/ada", "/user/bob"}
+    assert {entry.path for entry in retired} == {"/", "/user/eve"}
+    assert table.get("/user/ada") is kept
+
+
+def test_a_bad_route_in_a_new_table_changes_nothing() -> None:
+    table = table_of("/user/ada")
+
+    with pytest.raises(BadControlCall):
+        table.replace({"/user/bob": body(), "/user/eve": {}}, now=2.0)
+
+    assert {entry.path for entry in table} == {"/user/ada"}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{}, {"target": 1}, {"target": "ftp://x"}, body(access="public"), body(audience=3), body(access=None)],
+)
+def test_a_body_that_is_no_route_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(BadControlCall):
+        RouteTable().put("/x", bad, now=1.0)
+
+
+def test_unstated_access_is_gated() -> None:
+    assert Entry(path="/x", body=body(), last_activity=0.0).access == "gated"
+
+
+def test_the_prefix_is_the_route_as_it_stands_in_urls() -> None:
+    entry = Entry(path="/user/a b", body=body(), last_activity=0.0)
+
+    assert (entry.prefix, entry.depth) == ("/user/a%20b", 2)
+
+
+def test_with_host_routing_the_host_is_no_part_of_the_prefix() -> None:
+    table = RouteTable(host_routing=True)
+    table.put("/hub.example.org/user/ada", body(), now=1.0)
+    entry = table.find("/hub.example.org/user/ada/lab")
+
+    assert entry is not None
+    assert (entry.prefix, entry.depth) == ("/user/ada", 2)

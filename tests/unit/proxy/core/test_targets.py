@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from perijove.proxy.core.errors import BadTarget
+from perijove.proxy.core.targets import Target, parse_target
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://127.0.0.1:8081", Target(key="127.0.0.1|8081", host="127.0.0.1", port=8081)),
+        ("http://[::1]:9/", Target(key="::1|9", host="::1", port=9)),
+        ("http://host/base/", Target(key="host|80", host="host", port=80, base="/base")),
+        ("http+unix://%2Frun%2Fhub.sock/hub/", Target(key="unix:/run/hub.sock", socket="/run/hub.sock", base="/hub")),
+        ("unix+http://%2Fx", Target(key="unix:/x", socket="/x")),
+    ],
+)  # fmt: skip
+def test_targets_are_tcp_or_unix_with_an_optional_path(url: str, target: Target) -> None:
+    assert parse_target(url) == target
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "/x", "https://host", "http://", "http://u@host", "http://host:port", "http://host:99999",
+        "http+unix://relative", "http+unix://", "http://host/?q", "http://host/#f", "http://host/a b",
+        "http://host/a\r\nX: y", "http://host/é", "http+unix://%2Fa%00b",
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused(url: str) -> None:
+    with pytest.raises(BadTarget, match="http://host:port"):
+        parse_target(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "authority"),
+    [("http://[::1]:9", "[::1]:9"), ("http://h:9", "h:9"), ("http+unix://%2Fx", "localhost")],
+)
+def test_the_authority_is_what_a_host_header_says(url: str, authority: str) -> None:
+    assert parse_target(url).authority == authority
