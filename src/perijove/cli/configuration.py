@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from traitlets.config import Config, Configurable
 
 from perijove.authenticators.base import Authenticator
 from perijove.authenticators.errors import AuthenticatorError
+from perijove.authenticators.native import NativeAuthenticator, Verdict
 from perijove.authenticators.registry import BUILT_IN as AUTHENTICATORS
 from perijove.authenticators.registry import find as find_authenticator
 from perijove.config.check import Known, build, check_names
@@ -37,6 +39,8 @@ from perijove.spawners.base import Spawner
 from perijove.spawners.errors import SpawnerError
 from perijove.spawners.registry import BUILT_IN as SPAWNERS
 from perijove.spawners.registry import spawner_class as find_spawner
+from perijove.spawners.values import SpawnerUser
+from perijove.wire.launcher import ExitReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +83,34 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         file=file,
         words=(*(("-f", str(file)) if file else ()), *flags),
         perijove=perijove,
-        authenticator=build(authenticator_class, config, file=file),
-        spawner=build(spawner_class, config, file=file),
+        authenticator=_trial_authenticator(authenticator_class, config, file),
+        spawner=build(spawner_class, config, file=file, user=SpawnerUser(name="somebody"), backend=_NoBackend()),
         paths=_paths(perijove),
     )
+
+
+class _NoBackend:
+    """Stands in for a spawner's backend while only its traits are of interest."""
+
+    environment: Mapping[str, str] = MappingProxyType({})
+
+    async def watch(self) -> AsyncIterator[ExitReport]:
+        """Nothing ever runs here."""
+        for report in ():
+            yield report
+
+
+class _NoAccounts:
+    """Stands in for the hub's local accounts while only an authenticator's traits are of interest."""
+
+    async def judge(self, name: str, password: str) -> Verdict:  # noqa: ARG002  # the protocol's signature
+        """Nobody has an account here."""
+        return Verdict.WRONG
+
+
+def _trial_authenticator(cls: type[Authenticator], config: Config, file: Path | None) -> Authenticator:
+    extra: dict[str, Any] = {"book": _NoAccounts()} if issubclass(cls, NativeAuthenticator) else {}
+    return build(cls, config, file=file, **extra)
 
 
 def _only(config: Config, section: str) -> Config:

@@ -35,7 +35,8 @@ def hub(*, file: Path | None, traits: Sequence[str]) -> None:
     except ConfigError as exc:
         click.echo(f"perijove hub: {exc}", err=True)
         sys.exit(EXIT_UNUSABLE)
-    logs.configure(process="hub", level=configuration.perijove.log_level, fmt=configuration.perijove.log_format)
+    p = configuration.perijove
+    logs.configure(process="hub", level=p.log_level, fmt="json" if p.log_format == "json" else "console")
     token = environ.get(AUTH_TOKEN_VARIABLE, "")
     if not token:
         click.echo(f"perijove hub: {AUTH_TOKEN_VARIABLE} is not set; the proxy has the same.", err=True)

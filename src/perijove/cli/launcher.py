@@ -17,7 +17,7 @@ from perijove.launcher.errors import LauncherError
 from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
 
-@click.command("launcher")
+@click.command("launcher", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--socket", "socket_path", type=click.Path(path_type=Path), required=True, help="Where to listen.")
 @click.option("--hub-uid", type=int, default=os.getuid, show_default="own", help="The only uid that may ask.")
 @click.option("--socket-gid", type=int, default=os.getgid, show_default="own", help="Group of hub and proxy.")

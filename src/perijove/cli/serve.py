@@ -87,7 +87,7 @@ def _shown(configuration: Configuration, form: Any) -> str:
 
 def _run(configuration: Configuration) -> int:
     p, bind = configuration.perijove, configuration.bind
-    logs.configure(process="perijove", level=p.log_level, fmt=p.log_format)
+    logs.configure(process="perijove", level=p.log_level, fmt="json" if p.log_format == "json" else "console")
     settings = SupervisorSettings(
         paths=configuration.paths,
         ip=bind.ip,

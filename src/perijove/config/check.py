@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from traitlets import TraitError
 from traitlets.config import Config, Configurable
@@ -68,15 +68,15 @@ def _place(file: Path | None, section: str, name: str) -> str:
     return f"{file}: "
 
 
-def build(cls: type[T], config: Config, *, file: Path | None) -> T:
+def build(cls: type[T], config: Config, *, file: Path | None, **parts: Any) -> T:
     """
-    *cls* with its traits from *config*.
+    *cls* with its traits from *config*; *parts* are its other arguments.
 
     Raises:
         WrongValue: a value has the wrong type or is out of bounds; names file, line and trait.
     """
     try:
-        return cls(config=config)
+        return cls(config=config, **parts)
     except TraitError as exc:
         match = re.search(r"'?(\w+)'? trait", str(exc))
         name = match.group(1) if match else ""

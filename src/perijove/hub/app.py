@@ -284,6 +284,7 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
         remove_server=RemoveServer(store=store),
         driver=machinery.driver,
         reconciler=machinery.reconciler,
+        proxy=ground.proxy,
         door=Door(
             store=store,
             identify=ground.identify,

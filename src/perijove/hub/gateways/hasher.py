@@ -40,6 +40,7 @@ class Argon2Hasher:
 
     def _verify(self, password_hash: str, password: str) -> bool:
         try:
-            return self._argon2.verify(password_hash, password) and password_hash != self._nobody
+            self._argon2.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
+        return password_hash != self._nobody

@@ -61,7 +61,7 @@ class HttpProxyGateway:
         try:
             answer = await self._client.request(method, path, json=json)
         except httpx.HTTPError as exc:
-            raise ProxyAway(f"The proxy does not answer: {exc or type(exc).__name__}") from exc
+            raise ProxyAway(f"The proxy does not answer: {type(exc).__name__}: {exc}") from exc
         if answer.is_success or (missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND):
             return answer
         raise ProxyAway(f"The proxy answered {answer.status_code} to {method} {path}: {answer.text[:200]}")
