@@ -65,5 +65,6 @@ def test_from_the_printed_link_to_a_saved_notebook_and_back_to_the_same_kernel(b
     ada.wait_for_lab()
     ada.cell(0).wait_for()
 
-    ada.output_of(2, "print('still', kept)", "still 42")
+    ada.insert_cell_below(0)
+    ada.output_of(1, "print('still', kept)", "still 42")
     ada.close()

@@ -86,6 +86,12 @@ class Person:
                 self.page.keyboard.press("Shift+Enter")
         expect(output.first).to_be_visible(timeout=PATIENCE)
 
+    def insert_cell_below(self, index: int) -> None:
+        """A new cell after the one at *index*. JupyterLab attaches cells far below only when they are scrolled to."""
+        self.cell(index).locator(".cm-content").click()
+        self.page.keyboard.press("Escape")
+        self.page.keyboard.press("b")
+
     def save(self) -> None:
         """Control+S; a new notebook keeps the name it has."""
         self.page.keyboard.press("Escape")
