@@ -95,10 +95,13 @@ async def test_what_ends_well_is_kept(store: Store) -> None:
 
 
 async def test_what_ends_badly_never_happened(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def fail() -> None:
         async with store.unit() as unit:
             await add_user(unit)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
 
     async with store.unit() as unit:
         assert await unit.users.by_name("ada") is None
