@@ -1,0 +1,150 @@
+"""
+Rows of servers, in SQL. The name of the owner comes from the join, so that it is kept once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
+from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.servers import Server
+from perijove.hub.store.tables import servers, users
+
+#: columns that a swap may change
+SWAPPED: Final = (
+    "name",
+    "state",
+    "generation",
+    "display_name",
+    "handle",
+    "target",
+    "started_at",
+    "last_activity",
+    "user_options",
+    "failure",
+    "failure_log",
+    "lease_holder",
+    "lease_until",
+)
+_ROWS: Final = select(servers, users.c.name.label("user_name")).join_from(servers, users)
+
+
+def _server_of(row: Row[Any]) -> Server:
+    columns = dict(row._mapping)  # noqa: SLF001  # public, despite its name
+    columns["state"] = State(columns["state"])
+    columns["failure_log"] = tuple(columns["failure_log"])
+    return Server(**columns)
+
+
+def _stored(column: str, server: Server) -> Any:
+    value = getattr(server, column)
+    if isinstance(value, State):
+        return value.value
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+class SqlServers:
+    """Rows of servers."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, user_id: int, name: str) -> Server | None:
+        """A user's server of that name."""
+        return await self._one(servers.c.user_id == user_id, servers.c.name == name)
+
+    async def by_id(self, server_id: int) -> Server | None:
+        """The server of that id."""
+        return await self._one(servers.c.id == server_id)
+
+    async def by_key(self, user_name: str, name: str) -> Server | None:
+        """The server of the named user."""
+        return await self._one(users.c.name == user_name, servers.c.name == name)
+
+    async def of_users(self, user_ids: Iterable[int]) -> Sequence[Server]:
+        """All servers of these users."""
+        return await self._all(servers.c.user_id.in_(list(user_ids)))
+
+    async def in_states(self, states: Iterable[State]) -> Sequence[Server]:
+        """All servers in any of these states."""
+        return await self._all(servers.c.state.in_([state.value for state in states]))
+
+    async def count_active(self) -> int:
+        """How many are in any state but STOPPED."""
+        count = select(func.count()).select_from(servers).where(servers.c.state != State.STOPPED.value)
+        return (await self._connection.execute(count)).scalar_one()
+
+    async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
+        """A STOPPED server of generation 0. Raises AlreadyExists."""
+        owner = (await self._connection.execute(select(users.c.name).where(users.c.id == user_id))).scalar_one_or_none()
+        if owner is None:
+            raise NoSuchUser
+        server = Server(
+            id=0,
+            user_id=user_id,
+            user_name=owner,
+            name=name,
+            state=State.STOPPED,
+            generation=0,
+            created=created,
+            display_name=display_name,
+        )
+        values = {column: _stored(column, server) for column in ("user_id", "created", *SWAPPED)}
+        try:
+            done = await self._connection.execute(insert(servers).values(values).returning(servers.c.id))
+        except IntegrityError as exc:
+            raise AlreadyExists(f"There is a server {name!r} already.") from exc
+        return replace(server, id=done.scalar_one())
+
+    async def swap(self, old: Server, new: Server) -> Server:
+        """Compare and swap. Raises StaleGeneration."""
+        changes = {name: _stored(name, new) for name in SWAPPED if getattr(new, name) != getattr(old, name)}
+        fence = (
+            servers.c.id == old.id,
+            servers.c.state == old.state.value,
+            servers.c.generation == old.generation,
+            servers.c.lease_holder == old.lease_holder,
+        )
+        # Without changes the fence is looked at all the same.
+        done = await self._connection.execute(
+            update(servers).where(*fence).values(changes or {"state": old.state.value})
+        )
+        if done.rowcount != 1:
+            raise StaleGeneration
+        return new
+
+    async def renew_leases(self, holder: str, until: datetime) -> None:
+        """Move the end of every lease that *holder* has."""
+        await self._connection.execute(
+            update(servers).where(servers.c.lease_holder == holder).values(lease_until=until)
+        )
+
+    async def delete(self, server_id: int) -> None:
+        """Forget a server."""
+        await self._connection.execute(delete(servers).where(servers.c.id == server_id))
+
+    async def touch(self, seen: Mapping[int, datetime]) -> None:
+        """Raise `last_activity` by server id."""
+        if not seen:
+            return
+        older = or_(servers.c.last_activity.is_(None), servers.c.last_activity < bindparam("at"))
+        change = update(servers).where(servers.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
+        await self._connection.execute(change, [{"which": server_id, "at": at} for server_id, at in seen.items()])
+
+    async def _one(self, *conditions: ColumnElement[bool]) -> Server | None:
+        row = (await self._connection.execute(_ROWS.where(*conditions))).one_or_none()
+        return None if row is None else _server_of(row)
+
+    async def _all(self, condition: ColumnElement[bool]) -> Sequence[Server]:
+        ordered = _ROWS.where(condition).order_by(servers.c.user_id, servers.c.name)
+        return [_server_of(row) for row in await self._connection.execute(ordered)]

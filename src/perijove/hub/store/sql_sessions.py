@@ -1,0 +1,74 @@
+"""
+Rows of browser sessions, in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perijove.hub.domain.sessions import Session
+from perijove.hub.domain.users import User
+from perijove.hub.store.sql_users import AS_OWNER, OWNER, user_of
+from perijove.hub.store.tables import sessions, tokens, users
+
+_WITH_OWNER: Final = select(sessions, *AS_OWNER).join_from(sessions, users)
+
+
+def _session_of(row: Row[Any]) -> Session:
+    columns = row._mapping  # noqa: SLF001  # public, despite its name
+    return Session(**{column.name: columns[column.name] for column in sessions.columns})
+
+
+class SqlSessions:
+    """Rows of browser sessions."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def by_secret_hash(self, secret_hash: str) -> tuple[Session, User] | None:
+        """The session with that secret, and whose it is."""
+        return await self._one(sessions.c.secret_hash == secret_hash)
+
+    async def by_id(self, session_id: str) -> tuple[Session, User] | None:
+        """The session of that id, and whose it is."""
+        return await self._one(sessions.c.id == session_id)
+
+    async def of_user(self, user_id: int) -> Sequence[Session]:
+        """All sessions of a user, oldest first."""
+        mine = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.created, sessions.c.id)
+        return [_session_of(row) for row in await self._connection.execute(mine)]
+
+    async def add(self, session: Session) -> None:
+        """Keep a session."""
+        await self._connection.execute(insert(sessions).values(asdict(session)))
+
+    async def touch(self, seen: Mapping[str, datetime]) -> None:
+        """Raise `last_seen` by session id."""
+        if not seen:
+            return
+        fence = (sessions.c.id == bindparam("which"), sessions.c.last_seen < bindparam("at"))
+        change = update(sessions).where(*fence).values(last_seen=bindparam("at"))
+        await self._connection.execute(change, [{"which": session_id, "at": at} for session_id, at in seen.items()])
+
+    async def delete(self, session_id: str) -> None:
+        """And the tokens bound to it."""
+        await self._connection.execute(delete(tokens).where(tokens.c.session_id == session_id))
+        await self._connection.execute(delete(sessions).where(sessions.c.id == session_id))
+
+    async def delete_expired(self, now: datetime) -> int:
+        """Forget sessions that have ended, and the tokens bound to them."""
+        ended = sessions.c.expires_at <= now
+        await self._connection.execute(
+            delete(tokens).where(tokens.c.session_id.in_(select(sessions.c.id).where(ended)))
+        )
+        return (await self._connection.execute(delete(sessions).where(ended))).rowcount
+
+    async def _one(self, condition: ColumnElement[bool]) -> tuple[Session, User] | None:
+        row = (await self._connection.execute(_WITH_OWNER.where(condition))).one_or_none()
+        return None if row is None else (_session_of(row), user_of(row, OWNER))

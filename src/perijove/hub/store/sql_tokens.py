@@ -1,0 +1,95 @@
+"""
+Rows of API tokens, in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from perijove.hub.domain.tokens import ApiToken
+from perijove.hub.domain.users import User
+from perijove.hub.store.sql_users import AS_OWNER, OWNER, user_of
+from perijove.hub.store.tables import tokens, users
+
+_WITH_OWNER: Final = select(tokens, *AS_OWNER).join_from(tokens, users)
+
+
+def _token_of(row: Row[Any]) -> ApiToken:
+    columns = row._mapping  # noqa: SLF001  # public, despite its name
+    values = {column.name: columns[column.name] for column in tokens.columns}
+    return ApiToken(**{**values, "scopes": tuple(values["scopes"])})
+
+
+class SqlTokens:
+    """Rows of API tokens."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def by_prefix(self, prefix: str) -> Sequence[tuple[ApiToken, User]]:
+        """Tokens that begin so, and whose they are."""
+        rows = await self._connection.execute(_WITH_OWNER.where(tokens.c.prefix == prefix))
+        return [(_token_of(row), user_of(row, OWNER)) for row in rows]
+
+    async def get(self, token_id: int) -> ApiToken | None:
+        """The token of that id."""
+        row = (await self._connection.execute(select(tokens).where(tokens.c.id == token_id))).one_or_none()
+        return None if row is None else _token_of(row)
+
+    async def of_user(self, user_id: int) -> Sequence[ApiToken]:
+        """All tokens of a user, oldest first."""
+        mine = select(tokens).where(tokens.c.user_id == user_id).order_by(tokens.c.id)
+        return [_token_of(row) for row in await self._connection.execute(mine)]
+
+    async def add(
+        self,
+        *,
+        user_id: int,
+        prefix: str,
+        token_hash: str,
+        scopes: Sequence[str],
+        note: str,
+        created: datetime,
+        expires_at: datetime | None = None,
+        session_id: str = "",
+        server: str = "",
+    ) -> ApiToken:
+        """Keep a token."""
+        values: dict[str, Any] = {
+            "user_id": user_id,
+            "prefix": prefix,
+            "token_hash": token_hash,
+            "scopes": list(scopes),
+            "note": note,
+            "created": created,
+            "expires_at": expires_at,
+            "session_id": session_id,
+            "server": server,
+        }
+        done = await self._connection.execute(insert(tokens).values(values).returning(tokens.c.id))
+        return ApiToken(**{**values, "id": done.scalar_one(), "scopes": tuple(scopes)})
+
+    async def delete(self, token_id: int) -> None:
+        """Forget a token."""
+        await self._connection.execute(delete(tokens).where(tokens.c.id == token_id))
+
+    async def delete_of_server(self, server_key: str) -> None:
+        """Forget the tokens that a server was given."""
+        await self._connection.execute(delete(tokens).where(tokens.c.server == server_key))
+
+    async def touch(self, seen: Mapping[int, datetime]) -> None:
+        """Raise `last_activity` by token id."""
+        if not seen:
+            return
+        older = or_(tokens.c.last_activity.is_(None), tokens.c.last_activity < bindparam("at"))
+        change = update(tokens).where(tokens.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
+        await self._connection.execute(change, [{"which": token_id, "at": at} for token_id, at in seen.items()])
+
+    async def delete_expired(self, now: datetime) -> int:
+        """Forget tokens that have ended."""
+        return (await self._connection.execute(delete(tokens).where(tokens.c.expires_at <= now))).rowcount

@@ -1,0 +1,156 @@
+"""
+The tables, as SQLAlchemy Core knows them. The database is made by `migrations/`; a test compares the two.
+
+Law: columns are only added, with a default that the last release can live with; renaming and removing take
+two releases (a `pre` and a `post` migration), so that an old and a new hub can share a database for a while.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time. SQLite has no time zones, so it gets UTC without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database."""
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # their signature
+        """From the database."""
+        if not isinstance(value, datetime):
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# `sqlite_autoincrement`: an id that was given once is never given again. Ids of tokens are shown and revoked by.
+
+users: Final = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("admin", Boolean, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("last_activity", UtcDateTime),
+    Column("display_name", Text, nullable=False),
+    UniqueConstraint("name"),
+    sqlite_autoincrement=True,
+)
+
+servers: Final = Table(
+    "servers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("handle", JSON, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("last_activity", UtcDateTime),
+    Column("user_options", JSON, nullable=False),
+    Column("failure", Text, nullable=False),
+    Column("failure_log", JSON, nullable=False),
+    Column("lease_holder", String(255), nullable=False),
+    Column("lease_until", UtcDateTime),
+    UniqueConstraint("user_id", "name"),
+    Index(None, "state"),
+    sqlite_autoincrement=True,
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    UniqueConstraint("secret_hash"),
+    Index(None, "user_id"),
+)
+
+tokens: Final = Table(
+    "tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("prefix", String(16), nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("last_activity", UtcDateTime),
+    Column("session_id", String(64), nullable=False),
+    Column("server", String(511), nullable=False),
+    Index(None, "user_id"),
+    Index(None, "prefix"),
+    Index(None, "session_id"),
+    Index(None, "server"),
+    sqlite_autoincrement=True,
+)
+
+accounts: Final = Table(
+    "accounts",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+invitations: Final = Table(
+    "invitations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("code_hash", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    UniqueConstraint("code_hash"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,246 @@
+"""
+An imaginary deployment for tests: processes, a proxy and a store that outlive the hubs that drive them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from perijove.config.settings import ServerPolicy
+from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.users import User
+from perijove.hub.ports import Store, Unit
+from perijove.hub.store.memory import MemoryStore
+from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.load_roles import RoleBook, load_roles
+from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.reconcile import Reconciler
+from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.server_effects import ServerEffects
+from perijove.hub.usecases.servers import StartServer, StopServer
+from perijove.hub.usecases.sign_out import Revocations
+from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.testing import (
+    START,
+    FakeEnvironment,
+    FakeProber,
+    FakeProxy,
+    FakeRandomness,
+    FakeSigner,
+    FakeSpawners,
+)
+from perijove.hub.usecases.testing_time import LoopClock
+from perijove.kit.tasks import TaskGroup
+
+
+class Crash(BaseException):
+    """The hub's process is gone, as after kill -9."""
+
+
+class Fuse:
+    """Blows at the n-th thing that the hub does to the world, and lets nothing pass from then on."""
+
+    def __init__(self, blows_at: int = 0) -> None:
+        self.burnt = 0
+        self._blows_at = blows_at
+
+    def burn(self) -> None:
+        """One step further."""
+        self.burnt += 1
+        if self._blows_at and self.burnt >= self._blows_at:
+            raise Crash
+
+    @property
+    def is_blown(self) -> bool:
+        """Whether the hub is dead."""
+        return bool(self._blows_at) and self.burnt >= self._blows_at
+
+
+class Fused:
+    """Anything with async methods, with a step of the fuse before and after each."""
+
+    def __init__(self, inner: object, fuse: Fuse) -> None:
+        self._inner = inner
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Any:
+        inner = getattr(self._inner, name)
+        if not asyncio.iscoroutinefunction(inner):
+            return inner
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self._fuse.burn()
+            answer = await inner(*args, **kwargs)
+            self._fuse.burn()
+            return answer
+
+        return call
+
+
+class FusedStore:
+    """A store whose user may die before any statement, before a commit and after it."""
+
+    def __init__(self, inner: Store, fuse: Fuse) -> None:
+        self._inner = inner
+        self._fuse = fuse
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[Unit]:
+        """A transaction."""
+        async with self._inner.unit() as unit:
+            yield cast("Unit", FusedUnit(unit, self._fuse))
+            self._fuse.burn()
+        self._fuse.burn()
+
+    async def ping(self) -> None:
+        """As it is."""
+        await self._inner.ping()
+
+
+class FusedUnit:
+    """One transaction of it."""
+
+    def __init__(self, unit: Unit, fuse: Fuse) -> None:
+        self.users = Fused(unit.users, fuse)
+        self.servers = Fused(unit.servers, fuse)
+        self.sessions = Fused(unit.sessions, fuse)
+        self.tokens = Fused(unit.tokens, fuse)
+        self.accounts = Fused(unit.accounts, fuse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """One hub process."""
+
+    store: Store
+    driver: Driver
+    start: StartServer
+    stop: StopServer
+    reconciler: Reconciler
+    revocations: Revocations
+    line: StartLine
+    tasks: TaskGroup
+    activity: Activity
+    roles: RoleBook
+
+
+class World:
+    """What outlives a hub."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store or MemoryStore()
+        self.proxy = FakeProxy()
+        self.spawners = FakeSpawners()
+        self.prober = FakeProber()
+        self.randomness = FakeRandomness()
+        self.signer = FakeSigner()
+        self.clock = LoopClock()
+
+    @asynccontextmanager
+    async def hub(
+        self,
+        *,
+        policy: ServerPolicy | None = None,
+        fuse: Fuse | None = None,
+        watching: bool = False,
+        holder: str = "hub",
+    ) -> AsyncIterator[Hub]:
+        """A running hub; *watching*: with the loops that the composition root starts."""
+        fuse = fuse or Fuse()
+        async with TaskGroup("hub") as tasks:
+            hub = self._assemble(policy or ServerPolicy(), fuse, tasks, holder)
+            if watching:
+                tasks.start("driver", hub.driver.run())
+                tasks.start("reconciler", hub.reconciler.run())
+            yield hub
+
+    async def add_user(self, name: str = "ada") -> User:
+        """Somebody who may have servers."""
+        async with self.store.unit() as unit:
+            return await unit.users.add(name=name, admin=False, created=START)
+
+    async def server(self, user: User, name: str = "") -> Server:
+        """A server's row as it is now."""
+        async with self.store.unit() as unit:
+            row = await unit.servers.get(user.id, name)
+        assert row is not None
+        return row
+
+    async def check(self) -> None:
+        """What must be true whenever nothing is under way."""
+        async with self.store.unit() as unit:
+            rows = await unit.servers.in_states(State)
+            tokens = [
+                token for row in rows for token in await unit.tokens.of_user(row.user_id) if token.server == row.key
+            ]
+        ready = {row.key for row in rows if row.state is State.READY}
+        assert all(row.state in (State.READY, State.STOPPED) for row in rows), rows
+        assert set(self.spawners.running()) == ready, "a server is lost, or runs unknown to the hub"
+        assert {body["audience"] for body in self.proxy.table.values() if body["audience"]} == ready
+        assert len(set(self.spawners.launches)) == len(self.spawners.launches), "one start made two processes"
+        assert {token.server for token in tokens} == ready, "tokens live exactly as long as their servers"
+
+    def _assemble(self, policy: ServerPolicy, fuse: Fuse, tasks: TaskGroup, holder: str) -> Hub:
+        store = cast("Store", FusedStore(self.store, fuse))
+        proxy = cast("Any", Fused(self.proxy, fuse))
+        spawners = cast("Any", Fused(self.spawners, fuse))
+        roles = load_roles(roles=(), services=())
+        routes = RouteTable(proxy=proxy, tasks=tasks, base_url="/")
+        line = StartLine(limit=policy.concurrent_spawn_limit)
+        progress = ProgressBook(base_url="/")
+        activity = Activity(store=store, clock=self.clock)
+        revocations = Revocations(proxy=proxy, clock=self.clock)
+        effects = ServerEffects(
+            store=store,
+            spawners=spawners,
+            routes=routes,
+            prober=cast("Any", Fused(self.prober, fuse)),
+            clock=self.clock,
+            randomness=self.randomness,
+            environment=FakeEnvironment(),
+            roles=roles,
+            line=line,
+            progress=progress,
+            policy=policy,
+            base_url="/",
+            tasks=tasks,
+        )
+        driver = Driver(
+            store=store,
+            effects=effects,
+            spawners=spawners,
+            line=line,
+            progress=progress,
+            clock=self.clock,
+            policy=policy,
+            tasks=tasks,
+            holder=holder,
+        )
+        return Hub(
+            store=store,
+            driver=driver,
+            start=StartServer(store=store, clock=self.clock, driver=driver, policy=policy),
+            stop=StopServer(store=store, driver=driver),
+            reconciler=Reconciler(
+                store=store,
+                proxy=proxy,
+                routes=routes,
+                revocations=revocations,
+                signer=self.signer,
+                activity=activity,
+                clock=self.clock,
+                hub_target="http+unix://hub",
+                base_url="/",
+            ),
+            revocations=revocations,
+            line=line,
+            tasks=tasks,
+            activity=activity,
+            roles=roles,
+        )
