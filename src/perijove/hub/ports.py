@@ -302,7 +302,9 @@ class PasswordHasher(Protocol):
     """Slow on purpose; runs outside the event loop."""
 
     async def hash(self, password: str) -> str: ...
-    async def verify(self, password_hash: str, password: str) -> bool: ...
+    async def verify(self, password_hash: str, password: str) -> bool:
+        """An empty hash fits no password, and finding that out takes as long as a wrong password."""
+        ...
 
 
 class IdentitySigner(Protocol):

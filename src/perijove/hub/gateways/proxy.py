@@ -1,79 +1,117 @@
 """
-The proxy's control API (wire/control.py) as the use cases see it: `hub.ports.ProxyGateway`.
+The proxy's control API, called over HTTP (`wire/control.py`).
+
+Every failure of any kind is `ProxyAway`: the callers know what to do without a proxy, and a proxy that answers
+nonsense is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
 from perijove.hub.domain.errors import ProxyAway
-from perijove.hub.gateways.http_origin import client_of
 from perijove.wire.control import DOOR_PATH, KEYS_PATH, REVOCATIONS_PATH, ROUTES_PATH, Revocation
 from perijove.wire.routes import Route
 
-#: seconds that one call may take; the proxy answers from memory
-_TIMEOUT: Final = 5.0
+_UNIX: Final = "http+unix"
+#: what stays as it is in a route's path (contract h)
+_SAFE: Final = "/@~"
 
 
 class HttpProxyGateway:
-    """Speaks to one proxy; use as `async with`."""
+    """`hub.ports.ProxyGateway` over a TCP address or a unix socket."""
 
-    def __init__(self, origin: str, token: str) -> None:
-        self._client = client_of(origin, timeout=_TIMEOUT, headers={"Authorization": f"token {token}"})
+    def __init__(self, base: str, token: str, *, timeout: float = 5.0) -> None:
+        """
+        Prepare calls; nothing is opened yet.
 
-    async def routes(self) -> Mapping[str, Mapping[str, Any]]:
-        """The whole table, by path."""
-        answer = await self._call("GET", ROUTES_PATH)
-        table: dict[str, dict[str, Any]] = answer.json()
-        return table
-
-    async def add(self, route: Route) -> None:
-        """Add or replace one route; it counts when this answers."""
-        await self._call("POST", _route_path(route.path), json=route.to_body())
-
-    async def remove(self, path: str) -> None:
-        """Remove one route; one that is not there is no error."""
-        await self._call("DELETE", _route_path(path), missing_is_fine=True)
-
-    async def replace_all(self, routes: Sequence[Route]) -> None:
-        """The table is exactly this, in one step."""
-        await self._call("PUT", ROUTES_PATH, json={route.path: route.to_body() for route in routes})
-
-    async def keys(self) -> Sequence[str]:
-        """`kid`s of the public keys that the door knows."""
-        answer = await self._call("GET", DOOR_PATH)
-        return [str(kid) for kid in answer.json().get("keys", [])]
-
-    async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
-        """Replace the public keys of the door."""
-        await self._call("PUT", KEYS_PATH, json={"keys": [dict(jwk) for jwk in jwks]})
-
-    async def revoke(self, revocation: Revocation) -> None:
-        """Close the door to a session or a user."""
-        await self._call("POST", REVOCATIONS_PATH, json=revocation.to_body())
-
-    async def _call(self, method: str, path: str, *, json: Any = None, missing_is_fine: bool = False) -> httpx.Response:
-        try:
-            answer = await self._client.request(method, path, json=json)
-        except httpx.HTTPError as exc:
-            raise ProxyAway(f"The proxy does not answer: {type(exc).__name__}: {exc}") from exc
-        if answer.is_success or (missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND):
-            return answer
-        raise ProxyAway(f"The proxy answered {answer.status_code} to {method} {path}: {answer.text[:200]}")
+        Args:
+            base: `http://host:port` or `http+unix://<percent-encoded path>`.
+            token: shared secret of the control API.
+            timeout: seconds that a call may take.
+        """
+        url = urlsplit(base)
+        socket = unquote(url.netloc) if url.scheme == _UNIX else None
+        self._client = httpx.AsyncClient(
+            base_url="http://proxy" if socket else base,
+            transport=httpx.AsyncHTTPTransport(uds=socket, verify=False, retries=1),
+            headers={"Authorization": f"token {token}"},
+            timeout=timeout,
+        )
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
         await self._client.aclose()
+
+    async def routes(self) -> Mapping[str, Mapping[str, Any]]:
+        """The whole table."""
+        return _object(await self._call("GET", ROUTES_PATH))
+
+    async def add(self, route: Route) -> None:
+        """Add or replace a route; it works once this has answered."""
+        await self._call("POST", _route_path(route.path), route.to_body())
+
+    async def remove(self, path: str) -> None:
+        """Remove a route, if it is there."""
+        await self._call("DELETE", _route_path(path), may_be_missing=True)
+
+    async def replace_all(self, routes: Sequence[Route]) -> None:
+        """The table is exactly this, in one step."""
+        await self._call("PUT", ROUTES_PATH, {route.path: route.to_body() for route in routes})
+
+    async def keys(self) -> Sequence[str]:
+        """`kid`s of the door's public keys."""
+        listed = _object(await self._call("GET", DOOR_PATH)).get("keys", [])
+        return [str(kid) for kid in listed] if isinstance(listed, list) else []
+
+    async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the door's public keys."""
+        await self._call("PUT", KEYS_PATH, {"keys": [dict(jwk) for jwk in jwks]})
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """Refuse identity tokens."""
+        await self._call("POST", REVOCATIONS_PATH, revocation.to_body())
+
+    async def _call(self, method: str, path: str, body: Any = None, *, may_be_missing: bool = False) -> httpx.Response:
+        try:
+            response = await self._send(method, path, body)
+        except httpx.HTTPError as exc:
+            raise ProxyAway(f"The proxy does not answer right now ({type(exc).__name__}).") from exc
+        if response.is_success or (may_be_missing and response.status_code == httpx.codes.NOT_FOUND):
+            return response
+        if response.status_code == httpx.codes.FORBIDDEN:
+            raise ProxyAway("The proxy refuses the hub's token: both must be given the same CONFIGPROXY_AUTH_TOKEN.")
+        raise ProxyAway(f"The proxy answered {response.status_code} to {method} {path}.")
+
+    async def _send(self, method: str, path: str, body: Any) -> httpx.Response:
+        try:
+            return await self._client.request(method, path, json=body)
+        except httpx.TimeoutException:
+            raise
+        except httpx.TransportError:
+            # A connection kept from before the proxy restarted. Every call may be made twice: they all state what is.
+            return await self._client.request(method, path, json=body)
 
 
 def _route_path(path: str) -> str:
-    return ROUTES_PATH + quote(path)
+    return f"{ROUTES_PATH}/{quote(path.lstrip('/'), safe=_SAFE)}"
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except ValueError as exc:
+        raise ProxyAway("The proxy's answer is not JSON.") from exc
+    if not isinstance(answer, dict):
+        raise ProxyAway("The proxy's answer is not an object.")
+    return answer

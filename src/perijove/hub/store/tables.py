@@ -57,8 +57,7 @@ metadata: Final = MetaData(
     }
 )
 
-#: an id that was given once is never given again: tokens' ids are shown and named in revocations
-_NO_REUSE: Final = {"sqlite_autoincrement": True}
+# `sqlite_autoincrement`: an id that was given once is never given again. Ids of tokens are shown and revoked by.
 
 users: Final = Table(
     "users",
@@ -70,7 +69,7 @@ users: Final = Table(
     Column("last_activity", UtcDateTime),
     Column("display_name", Text, nullable=False),
     UniqueConstraint("name"),
-    **_NO_REUSE,
+    sqlite_autoincrement=True,
 )
 
 servers: Final = Table(
@@ -94,7 +93,7 @@ servers: Final = Table(
     Column("lease_until", UtcDateTime),
     UniqueConstraint("user_id", "name"),
     Index(None, "state"),
-    **_NO_REUSE,
+    sqlite_autoincrement=True,
 )
 
 sessions: Final = Table(
@@ -130,7 +129,7 @@ tokens: Final = Table(
     Index(None, "prefix"),
     Index(None, "session_id"),
     Index(None, "server"),
-    **_NO_REUSE,
+    sqlite_autoincrement=True,
 )
 
 accounts: Final = Table(
@@ -153,5 +152,5 @@ invitations: Final = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("created_by", Text, nullable=False),
     UniqueConstraint("code_hash"),
-    **_NO_REUSE,
+    sqlite_autoincrement=True,
 )

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from perijove.hub.domain import errors as domain
 from perijove.hub.web import errors as web
 from perijove.hub.web.edge import edge_of
+from perijove.hub.web.headers import API_HEADERS, PAGE_HEADERS
 from perijove.hub.web.pages.frame import frame_of
 
 log = structlog.get_logger(__name__)
@@ -115,7 +116,9 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
 async def on_surprise(request: Request, error: Exception) -> Response:
     """Nobody expected this: the process goes on, the log has it, the visitor learns no details."""
     log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
-    return answer(request, 500, "Internal Server Error" if _is_api(request) else None)
+    # This handler answers outside of the middleware, which would add these.
+    headers = API_HEADERS if _is_api(request) else PAGE_HEADERS
+    return answer(request, 500, "Internal Server Error" if _is_api(request) else None, headers=headers)
 
 
 def answer(request: Request, status: int, message: str | None, headers: Mapping[str, str] | None = None) -> Response:

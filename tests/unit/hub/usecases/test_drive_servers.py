@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
+from tests.unit.hub.usecases.world import Crash, Fuse, Hub, World
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import AlreadyRunning, InvalidRequest, NoSuchServer
@@ -13,7 +14,6 @@ from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Exit
 from perijove.wire.routes import MINE
-from tests.unit.hub.usecases.world import Crash, Fuse, Hub, World
 
 
 async def told(hub: Hub, server_id: int) -> list[ProgressEvent]:
@@ -504,7 +504,7 @@ async def play(world: World, scenario: Scenario, fuse: Fuse, user: User) -> None
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_a_hub_killed_anywhere_leads_to_the_same_end(scenario: Scenario) -> None:
     """
-    kill -9 between any two things that the hub does: the next hub goes on from what is recorded.
+    Kill -9 between any two things that the hub does: the next hub goes on from what is recorded.
     No server is lost, none runs twice, no route leads nowhere, no token outlives its server.
     """
     whole = Fuse()

@@ -144,7 +144,12 @@ class World:
 
     @asynccontextmanager
     async def hub(
-        self, *, policy: ServerPolicy | None = None, fuse: Fuse | None = None, watching: bool = False, holder: str = "hub"
+        self,
+        *,
+        policy: ServerPolicy | None = None,
+        fuse: Fuse | None = None,
+        watching: bool = False,
+        holder: str = "hub",
     ) -> AsyncIterator[Hub]:
         """A running hub; *watching*: with the loops that the composition root starts."""
         fuse = fuse or Fuse()
@@ -171,7 +176,9 @@ class World:
         """What must be true whenever nothing is under way."""
         async with self.store.unit() as unit:
             rows = await unit.servers.in_states(State)
-            tokens = [token for row in rows for token in await unit.tokens.of_user(row.user_id) if token.server == row.key]
+            tokens = [
+                token for row in rows for token in await unit.tokens.of_user(row.user_id) if token.server == row.key
+            ]
         ready = {row.key for row in rows if row.state is State.READY}
         assert all(row.state in (State.READY, State.STOPPED) for row in rows), rows
         assert set(self.spawners.running()) == ready, "a server is lost, or runs unknown to the hub"

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from perijove.hub.web.lab import compress
 from perijove.hub.web.lab.start_list import StartList
 from perijove.hub.web.lab.tree import LabTree
 
@@ -37,8 +38,9 @@ class LabAssets:
             return
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "perijove.hub.web.lab.compress",
+            # Isolated: the hub may be root, and this needs nothing from the environment or the working directory.
+            "-I",
+            compress.__file__,
             str(self.tree.source),
             str(self.tree.variants),
             stdin=asyncio.subprocess.DEVNULL,

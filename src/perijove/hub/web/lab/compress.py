@@ -1,5 +1,5 @@
 """
-Makes brotli and gzip variants of a directory of static files: `python -m perijove.hub.web.lab.compress SOURCE TARGET`.
+Makes brotli and gzip variants of a directory of static files: `python compress.py SOURCE TARGET`.
 
 A process of its own at the lowest priority, because it takes seconds of a core and much memory, once per
 version of JupyterLab. TARGET appears whole or not at all.
