@@ -22,7 +22,7 @@ class Timeouts:
     #: for the server's next byte; 0: for ever (`--proxy-timeout`)
     server: float = 0.0
     #: for a server's answer, from when the client has closed its half of the connection
-    half_closed: float = 60.0
+    half_closed: float = 30.0
     #: reading on after the last answer
     linger: float = 2.0
     #: for the client to take what has been written
