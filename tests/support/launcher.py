@@ -165,7 +165,7 @@ async def exit_of(client: LauncherClient, server: Launched) -> ExitReport:
 
     async def look() -> ExitReport | None:
         _, report = await client.inspect(server.key)
-        return report if report is not None and report.generation == server.generation else None
+        return report if report is not None and report.generation >= server.generation else None
 
     return await eventually(look)
 
