@@ -61,18 +61,19 @@ class LauncherProcess:
 
     def start(self, *words: str) -> None:
         drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        self._process = subprocess.Popen(
-            [
-                *(drop if self.own_uid and os.getuid() == 0 else []),
-                *(sys.executable, "-P", "-m", "perijove", "launcher", "--socket", str(self.socket)),
-                *("--hub-uid", str(os.getuid()), "--socket-gid", str(os.getgid())),
-                *("--runtime-dir", str(self.folder / "r"), "--state-dir", str(self.folder / "s")),
-                *words,
-            ],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "SECRET_OF_THE_LAUNCHER": "x"},
-            cwd="/",
-            stderr=(self.folder / "launcher.log").open("ab"),
-        )
+        with (self.folder / "launcher.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(drop if self.own_uid and os.getuid() == 0 else []),
+                    *(sys.executable, "-P", "-m", "perijove", "launcher", "--socket", str(self.socket)),
+                    *("--hub-uid", str(os.getuid()), "--socket-gid", str(os.getgid())),
+                    *("--runtime-dir", str(self.folder / "r"), "--state-dir", str(self.folder / "s")),
+                    *words,
+                ],
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "SECRET_OF_THE_LAUNCHER": "x"},
+                cwd="/",
+                stderr=log,
+            )
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         """End it and answer its exit code."""
@@ -164,7 +165,7 @@ async def exit_of(client: LauncherClient, server: Launched) -> ExitReport:
 
     async def look() -> ExitReport | None:
         _, report = await client.inspect(server.key)
-        return report if report is not None and report.generation == server.generation else None
+        return report if report is not None and report.generation >= server.generation else None
 
     return await eventually(look)
 

@@ -8,6 +8,7 @@ What can go wrong when the launcher is asked for something.
     ├── Stale
     ├── NoSuchUser
     ├── LaunchFailed
+    │   └── TemplateLost
     └── Unenforceable
 
 `kind` is the word that crosses the socket (wire/launcher.py).
@@ -63,6 +64,10 @@ class LaunchFailed(LauncherError):
     """The server could not be launched."""
 
     kind = wire.LAUNCH_FAILED
+
+
+class TemplateLost(LaunchFailed):
+    """The warm template died during the fork; ask again."""
 
 
 class Unenforceable(LauncherError):

@@ -24,7 +24,7 @@ from perijove.kit.tasks import TaskGroup
 from perijove.launcher import limits, logfiles, processes
 from perijove.launcher.accounts import Account, Accounts
 from perijove.launcher.environment import server_environment
-from perijove.launcher.errors import AlreadyRunning, LaunchFailed, Stale
+from perijove.launcher.errors import AlreadyRunning, LaunchFailed, Stale, TemplateLost
 from perijove.launcher.layout import Layout
 from perijove.launcher.plan import MARKER, ChildPlan
 from perijove.launcher.reaper import Reaper
@@ -141,7 +141,7 @@ class Servers:
             limits.check(request.limits, as_root=self._accounts.as_root)
             account = await self._accounts.account(request)
             try:
-                server = await self._start(request, account)
+                server = await self._start_twice(request, account)
             except OSError as exc:
                 raise LaunchFailed(f"the server could not be launched: {exc}") from exc
             self._newest[request.key] = request.generation
@@ -177,6 +177,13 @@ class Servers:
             self.terminate(server.launched.key, server.launched.generation, grace)
         if ending:
             await asyncio.wait(ending, timeout=grace + 5)
+
+    async def _start_twice(self, request: LaunchRequest, account: Account) -> Server:
+        try:
+            return await self._start(request, account)
+        except TemplateLost:
+            # A child that it may have forked waits for a byte that never comes, and ends.
+            return await self._start(request, account)
 
     async def _start(self, request: LaunchRequest, account: Account) -> Server:
         directory = self._layout.make_server_directory(request.key)

@@ -19,8 +19,7 @@ from typing import Any, Final
 
 import structlog
 
-from perijove.kit.tasks import TaskGroup
-from perijove.launcher.errors import LaunchFailed
+from perijove.launcher.errors import LaunchFailed, TemplateLost
 from perijove.launcher.plan import HEADER, ChildPlan, framed
 from perijove.launcher.processes import kill
 from perijove.launcher.reaper import Reaper
@@ -86,6 +85,7 @@ class Template:
 
         Raises:
             LaunchFailed: there is no warm template in time, or it cannot fork.
+            TemplateLost: it died; another will be warm soon.
         """
         try:
             await asyncio.wait_for(self._warm.wait(), WARM_TIMEOUT)
@@ -96,7 +96,7 @@ class Template:
                 answer = await asyncio.wait_for(self._ask(plan, descriptors), FORK_TIMEOUT)
             except (TimeoutError, OSError) as exc:
                 self._drop()
-                raise LaunchFailed("the warm template was lost during the fork; ask again") from exc
+                raise TemplateLost from exc
         if "error" in answer:
             raise LaunchFailed(str(answer["error"]))
         return Forked(pid=answer["pid"], start_time=answer["start_time"])
@@ -178,8 +178,3 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
-
-
-def start_template(tasks: TaskGroup, template: Template) -> None:
-    """Keep *template* warm in the background."""
-    tasks.start("template", template.keep())

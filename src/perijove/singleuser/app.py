@@ -18,7 +18,6 @@ from pathlib import Path
 from secrets import token_bytes
 from socket import socket
 from typing import Any, Final
-from urllib.parse import quote
 
 import structlog
 from jupyter_server.serverapp import ServerApp
@@ -36,7 +35,6 @@ from perijove.singleuser.environment import ServerConfig
 from perijove.singleuser.hubclient import poster
 from perijove.singleuser.identity import DoorIdentityProvider
 from perijove.singleuser.pages import page_config_hook
-from perijove.wire.door import ENTER_PATH
 from perijove.wire.environment import JUPYTERHUB_VERSION, JUPYTERHUB_VERSION_HEADER
 
 log = structlog.get_logger(__name__)
@@ -164,14 +162,11 @@ def settings(config: ServerConfig) -> Config:
 
 def tornado_settings(config: ServerConfig) -> dict[str, Any]:
     """What handlers and pages look up."""
-    hub = f"{config.hub_host}{config.hub_prefix}"
     return {
         "perijove": config,
         "hub_prefix": config.hub_prefix,
         "hub_host": config.hub_host,
         "user": config.user,
-        # Only reached around the proxy, or when an identity has just expired: the hub lets one in again.
-        "login_url": f"{hub}{ENTER_PATH}?server={quote(config.audience, safe='')}",
         "page_config_hook": page_config_hook(config),
         "headers": {
             JUPYTERHUB_VERSION_HEADER: JUPYTERHUB_VERSION,

@@ -19,7 +19,7 @@ from perijove.kit.clock import Clock, SystemClock
 from perijove.kit.jws import SignatureError, Verifier
 from perijove.singleuser.authorizer import may_request
 from perijove.singleuser.environment import ServerConfig
-from perijove.singleuser.logout import LogoutHandler
+from perijove.singleuser.handlers import LoginHandler, LogoutHandler
 from perijove.singleuser.visitor import Visitor, visitor
 from perijove.wire.identity import IDENTITY_HEADER, IdentityClaims
 
@@ -68,7 +68,7 @@ class DoorIdentityProvider(IdentityProvider):
     base_url = Unicode("/")
     # Jupyter Server's own token is never accepted, and none is generated.
     token = Unicode("")
-    login_available = False
+    login_handler_class = LoginHandler
     logout_handler_class = LogoutHandler
 
     def __init__(self, **kwargs: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from perijove.spawners.launcher_client import LauncherClient
-from tests.support.launcher import LauncherProcess, launcher_process, needs_root, remove_test_users
+from tests.support.launcher import LauncherProcess, end, launcher_process, needs_root, remove_test_users
 
 
 @pytest.fixture(scope="session", params=[pytest.param("root", marks=needs_root), "own uid"])
@@ -25,4 +25,4 @@ async def client(launcher: LauncherProcess) -> AsyncIterator[LauncherClient]:
     async with launcher.client() as connected:
         yield connected
         for server in await connected.list_servers():
-            await connected.terminate(server.key, server.generation, grace=0)
+            await end(connected, server, grace=0)
