@@ -188,7 +188,7 @@ def _ground(inputs: HubInputs, *, store: SqlStore, proxy: HttpProxyGateway, task
         tasks=tasks,
         clock=clock,
         randomness=SystemRandomness(),
-        signer=FileSigner(settings.paths.signing_key),
+        signer=FileSigner.open(settings.paths.signing_key),
         roles=roles,
         activity=activity,
         identify=Identify(store=store, clock=clock, roles=roles, activity=activity),
