@@ -96,7 +96,8 @@ class _NoBackend:
 
     async def watch(self) -> AsyncIterator[ExitReport]:
         """Nothing ever runs here."""
-        for report in ():
+        nothing: tuple[ExitReport, ...] = ()
+        for report in nothing:
             yield report
 
 
