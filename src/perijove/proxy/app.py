@@ -96,6 +96,7 @@ class Proxy:
             api=ControlApi(backend=self._backend, auth_token=config.auth_token),
         )
         self._servers: list[asyncio.Server] = []
+        self._addresses: tuple[list[str], list[str]] = [], []
 
     async def start(self) -> None:
         """
@@ -114,12 +115,13 @@ class Proxy:
             self._servers.append(await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT))
         for sock in public:
             self._servers.append(await loop.create_server(self._frontend, sock=sock))
-        log.info(
-            "proxy.listening",
-            public=[describe(sock) for sock in public],
-            control=[describe(sock) for sock in control],
-            routes=len(self._table),
-        )
+        self._addresses = [describe(sock) for sock in public], [describe(sock) for sock in control]
+
+    def announce(self) -> None:
+        """Say in the log where it listens, and what an administrator should know."""
+        config = self._config
+        public, control = self._addresses
+        log.info("proxy.listening", public=public, control=control, routes=len(self._table))
         if not self._door.is_on:
             log.warning("proxy.no_door", message="No hub and no keys are known: every route is open.")
         if not config.auth_token:
@@ -203,6 +205,7 @@ async def run(config: ProxyConfig) -> int:
     await proxy.start()
     if config.pid_file is not None:
         config.pid_file.write_text(f"{os.getpid()}\n")
+    proxy.announce()
     # What has been imported lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()

@@ -243,6 +243,11 @@ class Running:
         self.clients.append(client)
         return client
 
+    async def connect_to_control(self) -> Connection:
+        client = Connection(*await asyncio.open_connection("127.0.0.1", self.control_port))
+        self.clients.append(client)
+        return client
+
     async def ask(self, target: str = "/", *lines: str, method: str = "GET", body: bytes = b"") -> Response:
         """One request on a connection of its own."""
         client = await self.connect()
@@ -253,8 +258,7 @@ class Running:
 
     async def control(self, method: str, path: str, content: Any = None, *, token: str = TOKEN) -> Response:
         """One call of the control API."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.control_port)
-        client = Connection(reader, writer)
+        client = Connection(*await asyncio.open_connection("127.0.0.1", self.control_port, limit=2**24))
         payload = b"" if content is None else json.dumps(content).encode()
         client.send(request(path, f"Authorization: token {token}", method=method, body=payload))
         response = await client.response()
@@ -330,7 +334,11 @@ async def running(
 ) -> AsyncIterator[Running]:
     """A proxy in a thread of its own, on real sockets."""
     public, control = listening(), listening()
-    defaults = {"auth_token": TOKEN, "drain": 1.0, "inherited": {"public": public, "control": control}}
+    defaults: dict[str, Any] = {
+        "auth_token": TOKEN,
+        "drain": 1.0,
+        "inherited": {"public": public, "control": control},
+    }
     ports = public.getsockname()[1], control.getsockname()[1]
     proxy, thread = Proxy(ProxyConfig(**(defaults | settings))), LoopThread(loop_factory)
     started = Running(proxy=proxy, thread=thread, port=ports[0], control_port=ports[1])

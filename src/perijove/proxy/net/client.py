@@ -164,6 +164,12 @@ class ClientConnection(asyncio.Protocol):
         """The request in flight is answered by *exchange*, as soon as it is connected."""
         self.exchange = exchange
 
+    def take_pending(self) -> bytes:
+        """Part of `ClientSide`."""
+        pending, self.pending = self.pending, b""
+        self._release(_AHEAD)
+        return pending
+
     def hold_for_connect(self, *, hold: bool) -> None:
         """Read no body while there is nowhere to put it."""
         if hold:

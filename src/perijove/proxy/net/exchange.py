@@ -40,6 +40,9 @@ class ClientSide(Protocol):
 
     def write(self, data: bytes) -> None: ...  # noqa: D102
 
+    def take_pending(self) -> bytes:
+        """All of `pending`; there is room for more again."""
+
     def hold_for_server(self, *, hold: bool) -> None:
         """Stop reading from the client while the server does not read."""
 
@@ -77,7 +80,8 @@ class Exchange:
     """A request under way."""
 
     __slots__ = (
-        "_body", "_close", "_fence", "_frame", "_head", "_interims", "_is_reusable", "_is_success",
+        "_body", "_close", "_fence", "_frame", "_head", "_interims", "_is_reusable", "_is_started",
+        "_is_success",
         "_partial", "_request_sent", "_surroundings", "_upstream", "claims", "client", "entry", "is_over",
         "is_retried", "progress", "request",
     )  # fmt: skip
@@ -121,6 +125,7 @@ class Exchange:
         self._partial = b""
         self._interims = 0
         self._is_reusable = False
+        self._is_started = False
         #: errors and redirects are no sign of life (contract section h)
         self._is_success = False
         #: whether the client's connection ends with this answer
@@ -134,7 +139,7 @@ class Exchange:
     @property
     def is_answering(self) -> bool:
         """Whether the client has seen the beginning of the final answer."""
-        return self._frame is not None
+        return self._is_started
 
     @property
     def has_body_left(self) -> bool:
@@ -148,8 +153,7 @@ class Exchange:
         self._request_sent = True
         upstream.transport.write(self._head)
         if self._body is not None and self.client.pending:
-            data, self.client.pending = self.client.pending, b""
-            self.client.pending = self.request_received(data)
+            self.client.pending = self.request_received(self.client.take_pending())
 
     def request_received(self, data: bytes) -> bytes:
         """Pass on body bytes of the request; answers what does not belong to it."""
@@ -282,6 +286,7 @@ class Exchange:
         end = start if frame.done else frame.feed(data, start)
         piece = data if start == 0 and end == len(data) else data[start:end]
         self.client.write(head + piece if head else piece)
+        self._is_started = True
         if self._is_success:
             self.entry.last_activity = time.time()
         if frame.done:

@@ -50,13 +50,12 @@ async def ask(
     """
     try:
         async with asyncio.timeout(patience):
-            raw = await _talk(target, path, fields, payload)
-        return _understand(raw)
-    except (OSError, TimeoutError, BadResponse, asyncio.IncompleteReadError) as exc:
+            return await _talk(target, path, fields, payload)
+    except (OSError, BadResponse, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as exc:
         raise HubUnreachable from exc
 
 
-async def _talk(target: Target, path: str, fields: Mapping[str, str], payload: bytes | None) -> bytes:
+async def _talk(target: Target, path: str, fields: Mapping[str, str], payload: bytes | None) -> HubAnswer:
     if target.socket:
         reader, writer = await asyncio.open_unix_connection(target.socket, limit=MAX_HEAD)
     else:
@@ -69,33 +68,36 @@ async def _talk(target: Target, path: str, fields: Mapping[str, str], payload: b
         head = f"{method} {path} HTTP/1.0\r\n" + "".join(f"{name}: {text}\r\n" for name, text in lines.items())
         writer.write(head.encode("ascii") + b"\r\n" + (payload or b""))
         await writer.drain()
-        return await _read_all(reader)
+        return await _read_answer(reader)
     finally:
         writer.close()
 
 
-async def _read_all(reader: asyncio.StreamReader) -> bytes:
+async def _read_answer(reader: asyncio.StreamReader) -> HubAnswer:
+    raw = await reader.readuntil(END_OF_HEAD)
+    head = read_response(raw, None)
+    if head.chunked or (head.length or 0) > MAX_ANSWER:
+        raise BadResponse("The hub's answer is too long, or chunked although it was asked by HTTP/1.0.")
+    if head.length is not None:
+        body = await reader.readexactly(head.length)
+    else:
+        body = await _read_to_end(reader)
+    values = {name: value.decode("latin-1") for name, value, _ in split_fields(head.lines)}
+    return HubAnswer(
+        status=head.status,
+        content_type=values.get(b"content-type", ""),
+        content_encoding=values.get(b"content-encoding", ""),
+        body=body,
+    )
+
+
+async def _read_to_end(reader: asyncio.StreamReader) -> bytes:
     received = bytearray()
     while piece := await reader.read(MAX_HEAD):
         received += piece
         if len(received) > MAX_ANSWER:
             raise BadResponse("The hub's answer is too long.")
     return bytes(received)
-
-
-def _understand(raw: bytes) -> HubAnswer:
-    end = raw.find(END_OF_HEAD) + len(END_OF_HEAD)
-    head = read_response(raw[:end], None)
-    body = raw[end:]
-    if head.chunked or (head.length is not None and len(body) < head.length):
-        raise BadResponse("The hub's answer is cut off.")
-    values = {name: value.decode("latin-1") for name, value, _ in split_fields(head.lines)}
-    return HubAnswer(
-        status=head.status,
-        content_type=values.get(b"content-type", ""),
-        content_encoding=values.get(b"content-encoding", ""),
-        body=body if head.length is None else body[: head.length],
-    )
 
 
 class HubDoor:

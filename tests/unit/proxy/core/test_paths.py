@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perijove.proxy.core.errors import BadRequest
@@ -60,6 +60,7 @@ def test_a_path_that_could_be_read_in_two_ways_is_refused(raw: bytes) -> None:
     assert caught.value.status == 400
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1).filter(lambda s: s not in {".", ".."} and "/" not in s), min_size=1))
 def test_encoding_and_decoding_are_inverse(segments: list[str]) -> None:
     path = "/" + "/".join(segments)
@@ -73,6 +74,7 @@ def test_encoding_and_decoding_are_inverse(segments: list[str]) -> None:
     assert decode_path(encoded.encode("ascii")) == path
 
 
+@settings(deadline=None)
 @given(st.from_regex(rb"\A/[!-~]{0,40}\Z"))
 def test_no_path_breaks_the_decoder(raw: bytes) -> None:
     try:

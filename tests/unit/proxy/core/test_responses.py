@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perijove.proxy.core.confine import Fence
@@ -23,7 +23,8 @@ def frame_name(head: ResponseHead, method: bytes = b"GET") -> str:
     [
         b"HTTP/1.1 200 OK\n\n", b"HTTP/1.1  200 OK\r\n\r\n", b"HTTP/1.1 099 X\r\n\r\n", b"HTTP/1.1 20 X\r\n\r\n",
         b"HTTP/1.1 2000 X\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"ICY 200 OK\r\n\r\n", b"HTTP/1.1 200 O\0K\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", b"\r\nHTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 600 X\r\n\r\n",
     ],
 )  # fmt: skip
@@ -96,8 +97,8 @@ def test_a_common_head_goes_through_as_it_came() -> None:
 
 def test_hop_by_hop_fields_end_here() -> None:
     head = read(
-        b"Connection: keep-alive, x-a", b"Keep-Alive: timeout=5", b"X-A: 1", b"Proxy-Authenticate: x", b"Upgrade: h2c",
-        b"Trailer: x", b"A: b", b"Content-Length: 0",
+        b"Connection: keep-alive, x-a", b"Keep-Alive: timeout=5", b"X-A: 1", b"Proxy-Authenticate: x",
+        b"Upgrade: h2c", b"Trailer: x", b"A: b", b"Content-Length: 0",
     )  # fmt: skip
 
     assert head.lines == b"A: b\r\nContent-Length: 0\r\n"
@@ -112,7 +113,7 @@ def test_hop_by_hop_fields_end_here() -> None:
         (b"HTTP/1.0 200 OK", [b"Connection: keep-alive"], False),
     ],
 )
-def test_whether_the_connection_is_used_again(start: bytes, lines: list[bytes], close: bool) -> None:  # noqa: FBT001  # parameter
+def test_whether_the_connection_is_used_again(start: bytes, lines: list[bytes], close: bool) -> None:  # noqa: FBT001
     head = read(*lines, start=start)
 
     assert head.close is close
@@ -137,6 +138,7 @@ def test_a_gated_server_is_confined() -> None:
     assert read(*lines).lines == b"\r\n".join(lines) + b"\r\n"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_no_bytes_break_the_parser(fields: bytes) -> None:
     try:

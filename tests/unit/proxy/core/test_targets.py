@@ -12,7 +12,7 @@ from perijove.proxy.core.targets import Target, parse_target
         ("http://127.0.0.1:8081", Target(key="127.0.0.1|8081", host="127.0.0.1", port=8081)),
         ("http://[::1]:9/", Target(key="::1|9", host="::1", port=9)),
         ("http://host/base/", Target(key="host|80", host="host", port=80, base="/base")),
-        ("http+unix://%2Frun%2Fhub.sock/hub/", Target(key="unix:/run/hub.sock", socket="/run/hub.sock", base="/hub")),
+        ("http+unix://%2Fr%2Fhub/hub/", Target(key="unix:/r/hub", socket="/r/hub", base="/hub")),
         ("unix+http://%2Fx", Target(key="unix:/x", socket="/x")),
     ],
 )  # fmt: skip
