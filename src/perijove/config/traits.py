@@ -7,7 +7,7 @@ here only if it does something: an option that does nothing would be a lie.
 
 from __future__ import annotations
 
-from traitlets import Bool, Dict, Enum, Float, Int, List, Set, Unicode, validate
+from traitlets import Bool, CaselessStrEnum, Dict, Enum, Float, Int, List, Set, Unicode, validate
 from traitlets.config import Configurable
 
 
@@ -77,9 +77,9 @@ class Perijove(Configurable):
     )
     cleanup_servers = Bool(True, help="Whether servers are stopped when perijove is stopped in order.").tag(config=True)
 
-    log_level = Enum(["debug", "info", "warning", "error"], "info", help="Least severe log level shown.").tag(
-        config=True
-    )
+    log_level = CaselessStrEnum(
+        ["debug", "info", "warning", "error"], "info", help="Least severe log level shown."
+    ).tag(config=True)
     log_format = Enum(["console", "json"], "console", help="Log lines for people or for machines.").tag(config=True)
 
     @validate("base_url")

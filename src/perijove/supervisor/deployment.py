@@ -154,6 +154,7 @@ def _launcher_words(settings: SupervisorSettings, owners: _Owners) -> tuple[str,
         *("--runtime-dir", str(settings.paths.runtime)),
         *("--state-dir", str(settings.paths.state)),
         *("--log-level", settings.log_level),
+        *("--log-format", settings.log_format),
     )
 
 
@@ -168,5 +169,7 @@ def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
         *("--hub-url", f"{hub}{prefix}"),
         *("--enter-path", f"{prefix}enter"),
         *("--snapshot", str(settings.paths.route_snapshot)),
-        *("--log-level", settings.log_level),
+        # configurable-http-proxy's word, whose flags these are
+        *("--log-level", "warn" if settings.log_level == "warning" else settings.log_level),
+        *("--log-format", settings.log_format),
     )
