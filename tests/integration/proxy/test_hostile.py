@@ -362,9 +362,11 @@ async def test_a_hub_that_stays_away_gets_a_page_that_looks_again() -> None:
 async def test_error_pages_come_from_the_hub() -> None:
     seen: list[bytes] = []
     page = ok(b"<h1>sorry</h1>", b"Content-Type: text/html; charset=utf-8", status=b"200 OK")
-    async with serving(answering(lambda _, __: page, seen)) as hub:
-        async with running(error_target=parse_target(hub.url + "/hub/error")) as proxy:
-            answer = await proxy.ask("/user/eve/x?a=1&b")
+    async with (
+        serving(answering(lambda _, __: page, seen)) as hub,
+        running(error_target=parse_target(hub.url + "/hub/error")) as proxy,
+    ):
+        answer = await proxy.ask("/user/eve/x?a=1&b")
 
     assert (answer.status, answer.body) == (404, b"<h1>sorry</h1>")
     assert answer.field("content-type") == "text/html; charset=utf-8"
