@@ -47,9 +47,7 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--keys-file", type=_FILE, help='Public keys of the door: {"keys": [JWK, ...]}.')
 @click.option("--snapshot", type=_FILE, help="Keep the table here, to start warm.")
 @click.option("--recheck-interval", type=click.FloatRange(min=1), default=180.0, help="Seconds.")
-@click.option(
-    "--trusted-forwarders", default="", help="Addresses, comma-separated, whose X-Forwarded-* count."
-)
+@click.option("--trusted-forwarders", default="", help="Whose X-Forwarded-* count: addresses, or unix.")
 @click.option("--no-x-forward", is_flag=True, help="Write no X-Forwarded-* headers.")
 @click.option("--no-prepend-path", is_flag=True, help="Do not put a target's path in front.")
 @click.option("--no-include-prefix", is_flag=True, help="Strip the route's own path.")

@@ -537,3 +537,20 @@ def test_all_interfaces_are_ipv4_and_ipv6() -> None:
         sock.close()
 
     assert socket.AF_INET in families
+
+
+async def test_what_fails_unexpectedly_does_not_leave_the_client_waiting(
+    proxy: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A mistake of ours costs one request, not a connection that hangs.
+    """
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr("perijove.proxy.net.pages.ErrorPages.find", broken)
+    client = await proxy.connect()
+    client.send(request("/nothing"))
+
+    assert await client.is_closed()

@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 #: Answered by the proxy itself, on the public address (contract section h).
 HEALTH_PATH: Final = b"/_chp_healthz"
 _HEALTHY: Final = Answer(status=HTTPStatus.OK, body=b'{"status": "OK"}', content_type="application/json")
+#: What a peer on a unix socket is called in `trusted_forwarders`.
+UNIX_PEER: Final = "unix"
 _HEADER: Final = IDENTITY_HEADER.encode("ascii")
 
 
@@ -273,16 +275,23 @@ class Frontend:
         fields = request.fields
         if client.added_for is not fields:
             client.added_for = fields
-            client.added = (
-                forwarded_lines(
-                    fields, peer=client.peer, trusted=client.peer in self._passing.trusted_forwarders
-                )
-                if self._passing.x_forward
-                else fields.forwarded_lines
-            )
+            if self._passing.x_forward:
+                trusted = (client.peer or UNIX_PEER) in self._passing.trusted_forwarders
+                client.added = forwarded_lines(fields, peer=client.peer, trusted=trusted)
+            else:
+                client.added = fields.forwarded_lines
         if allowed is None:
             return client.added
         return b"%b%b: %b\r\n" % (client.added, _HEADER, allowed.identity.encode("ascii"))
 
     def _wait_for(self, client: ClientConnection, name: str, work: Coroutine[None, None, None]) -> None:
-        client.task = self._tasks.start(name, work)
+        client.task = self._tasks.start(name, self._guarded(client, work))
+
+    @staticmethod
+    async def _guarded(client: ClientConnection, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        # A supervisor: whatever goes wrong for one request, its client must not wait for ever.
+        except Exception:
+            log.exception("request.failed")
+            client.abort()
