@@ -159,19 +159,20 @@ class Frontend:
             client.answer(_HEALTHY)
             return
         try:
-            path = decode_path(raw)
+            entry = self._find(raw, request) if self._passing.host_routing else self._table.find_raw(raw)
         except BadRequest as exc:
             client.answer(refusal(exc.status, str(exc)), close=True)
             return
-        if self._passing.host_routing:
-            path = "/" + request.fields.host.partition(b":")[0].decode("ascii").lower() + path
-        entry = self._table.find(path)
         if entry is None:
             self._fail(client, request, HTTPStatus.NOT_FOUND, is_hub=False)
         elif self._door.is_on and entry.access == "gated":
             self._ask_door(client, request, entry, may_ask=may_ask)
         else:
             self._forward(client, request, entry, None)
+
+    def _find(self, raw: bytes, request: RequestHead) -> Entry | None:
+        host = request.fields.host.partition(b":")[0].decode("ascii").lower()
+        return self._table.find(f"/{host}{decode_path(raw)}")
 
     def _ask_door(
         self, client: ClientConnection, request: RequestHead, entry: Entry, *, may_ask: bool
