@@ -10,7 +10,7 @@ import pwd
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.support.lab import Person
 from tests.support.site import USER_PREFIX, Site, eventually
@@ -34,6 +34,24 @@ def notebooks(home: Path) -> list[dict[str, Any]]:
 def has_plot(notebook: dict[str, Any]) -> bool:
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     return any("image/png" in output.get("data", {}) for output in outputs)
+
+
+def test_the_first_administrator_s_link_works_once(browser: Browser, site: Site) -> None:
+    """
+    Whoever finds the link in a terminal's history finds nothing.
+    """
+    link = site.first_admin_link
+    ada = Person(browser, site, "ada")
+    ada.become_first_admin()
+    ada.page.wait_for_url("**/user/ada/**", wait_until="commit")
+
+    eve = Person(browser, site, "eve")
+    eve.open(link)
+
+    expect(eve.page.locator("input[type=password]")).to_have_count(0)
+    expect(eve.page.locator("main")).to_contain_text("not valid")
+    ada.close()
+    eve.close()
 
 
 def test_from_the_printed_link_to_a_saved_notebook_and_back_to_the_same_kernel(browser: Browser, site: Site) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +19,9 @@ from perijove.config.sources import process_environment
 from perijove.hub.app import HubInputs, run
 from perijove.kit import logs
 from perijove.kit.process import become_user, die_with_parent
+from perijove.supervisor.accounts import SOCKET_GROUP
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
-from perijove.wire.supervision import EXIT_UNUSABLE, NOTIFY_FD_VARIABLE
+from perijove.wire.supervision import EXIT_UNUSABLE, NOTIFY_FD_VARIABLE, ORPHANED_SIGNAL
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]})
@@ -44,7 +44,7 @@ def hub(*, file: Path | None, traits: Sequence[str]) -> None:
     if os.geteuid() == 0:
         _become(configuration.perijove.hub_user)
     if NOTIFY_FD_VARIABLE in environ:
-        die_with_parent(signal.SIGTERM)
+        die_with_parent(ORPHANED_SIGNAL)
     inputs = HubInputs(
         settings=hub_settings(configuration, control_token=token),
         authenticator=type(configuration.authenticator),
@@ -62,12 +62,8 @@ def _become(name: str) -> None:
     except KeyError:
         click.echo(f"perijove hub: there is no system user {name!r}; `perijove` makes it.", err=True)
         sys.exit(EXIT_UNUSABLE)
-    groups = [group.gr_gid for group in grp.getgrall() if name in group.gr_mem] or _socket_group()
-    become_user(uid=entry.pw_uid, gid=entry.pw_gid, groups=groups)
-
-
-def _socket_group() -> list[int]:
     try:
-        return [grp.getgrnam("perijove").gr_gid]
+        groups = [grp.getgrnam(SOCKET_GROUP).gr_gid]
     except KeyError:
-        return []
+        groups = []
+    become_user(uid=entry.pw_uid, gid=entry.pw_gid, groups=groups)

@@ -36,7 +36,9 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Public port.")
 @click.option("--socket", "public_socket", type=_FILE, help="Public unix socket instead of an address.")
 @click.option("--api-ip", default="127.0.0.1", help="Address of the control API.")
-@click.option("--api-port", type=click.IntRange(0, 65535), help="Port of the control API.  [default: port + 1]")
+@click.option(
+    "--api-port", type=click.IntRange(0, 65535), help="Port of the control API.  [default: port + 1]"
+)
 @click.option("--api-socket", type=_FILE, help="Unix socket of the control API (mode 0600) instead.")
 @click.option("--default-target", default="", help="Where everything without a route goes.")
 @click.option("--error-target", callback=_target, help="Error pages: GET <url>/<status>?url=<path>.")
@@ -45,14 +47,18 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--keys-file", type=_FILE, help='Public keys of the door: {"keys": [JWK, ...]}.')
 @click.option("--snapshot", type=_FILE, help="Keep the table here, to start warm.")
 @click.option("--recheck-interval", type=click.FloatRange(min=1), default=180.0, help="Seconds.")
-@click.option("--trusted-forwarders", default="", help="Addresses, comma-separated, whose X-Forwarded-* count.")
+@click.option("--trusted-forwarders", default="", help="Whose X-Forwarded-* count: addresses, or unix.")
 @click.option("--no-x-forward", is_flag=True, help="Write no X-Forwarded-* headers.")
 @click.option("--no-prepend-path", is_flag=True, help="Do not put a target's path in front.")
 @click.option("--no-include-prefix", is_flag=True, help="Strip the route's own path.")
 @click.option("--host-routing", is_flag=True, help="A route's first segment is a host name.")
-@click.option("--timeout", type=click.IntRange(min=0), default=0, help="Idle client during a request, ms; 0: never.")
+@click.option(
+    "--timeout", type=click.IntRange(min=0), default=0, help="Idle client during a request, ms; 0: never."
+)
 @click.option("--proxy-timeout", type=click.IntRange(min=0), default=0, help="Silent server, ms; 0: never.")
-@click.option("--keep-alive-timeout", type=click.IntRange(min=1), default=60_000, help="Between requests, ms.")
+@click.option(
+    "--keep-alive-timeout", type=click.IntRange(min=1), default=60_000, help="Between requests, ms."
+)
 @click.option("--pid-file", type=_FILE, help="Written at start, removed at the end.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warn", "error"]), default="info")
 @click.option("--log-format", type=click.Choice(["console", "json"]), default="console")
@@ -109,12 +115,16 @@ def proxy(  # one parameter per flag
             recheck_interval=recheck_interval,
             passing=Passing(
                 x_forward=not no_x_forward,
-                trusted_forwarders=frozenset(filter(None, (a.strip() for a in trusted_forwarders.split(",")))),
+                trusted_forwarders=frozenset(
+                    filter(None, (a.strip() for a in trusted_forwarders.split(",")))
+                ),
                 prepend_path=not no_prepend_path,
                 include_prefix=not no_include_prefix,
                 host_routing=host_routing,
             ),
-            timeouts=Timeouts(client=timeout / 1000, server=proxy_timeout / 1000, keep_alive=keep_alive_timeout / 1000),
+            timeouts=Timeouts(
+                client=timeout / 1000, server=proxy_timeout / 1000, keep_alive=keep_alive_timeout / 1000
+            ),
             pid_file=pid_file,
         )
         code = serve(config)

@@ -69,7 +69,14 @@ from perijove.kit.process import inherited_sockets, notify_parent
 from perijove.kit.tasks import TaskGroup
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.values import BackendSettings
-from perijove.wire.supervision import API, EXIT_UNUSABLE, HUB, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
+from perijove.wire.supervision import (
+    API,
+    EXIT_UNUSABLE,
+    HUB,
+    LISTEN_FDS_VARIABLE,
+    NOTIFY_FD_VARIABLE,
+    ORPHANED_SIGNAL,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -377,6 +384,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, hub.ending.ask)
+    loop.add_signal_handler(ORPHANED_SIGNAL, hub.ending.ask, False)  # noqa: FBT003
     parts = hub.parts
     tasks.start("driver", parts.driver.run())
     tasks.start("reconciler", parts.reconciler.run())

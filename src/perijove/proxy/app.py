@@ -106,7 +106,6 @@ class Proxy:
             ProxyError: it cannot; nothing listens.
         """
         self._load()
-        config = self._config
         public, control = self._public_sockets(), self._control_sockets()
         loop = asyncio.get_running_loop()
         self._tasks.start("sweep", sweep_forever(self._time, self._sweep))

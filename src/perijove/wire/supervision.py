@@ -8,6 +8,7 @@ A part that serves writes one line to `PERIJOVE_NOTIFY_FD`: `{"ready": true, …
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
 LISTEN_FDS_VARIABLE: Final = "PERIJOVE_LISTEN_FDS"
@@ -19,6 +20,10 @@ CONTROL: Final = "control"
 HUB: Final = "hub"
 API: Final = "api"
 LAUNCHER: Final = "launcher"
+
+#: What the hub gets when the supervisor is gone: end, but leave the users' servers running. SIGINT and SIGTERM
+#: are an administrator's, who may want the servers to end as well.
+ORPHANED_SIGNAL: Final = signal.SIGUSR2
 
 #: exit status of a part whose configuration or database must be mended first: restarting it is no use
 EXIT_UNUSABLE: Final = 78  # EX_CONFIG of sysexits.h

@@ -362,9 +362,11 @@ async def test_a_hub_that_stays_away_gets_a_page_that_looks_again() -> None:
 async def test_error_pages_come_from_the_hub() -> None:
     seen: list[bytes] = []
     page = ok(b"<h1>sorry</h1>", b"Content-Type: text/html; charset=utf-8", status=b"200 OK")
-    async with serving(answering(lambda _, __: page, seen)) as hub:
-        async with running(error_target=parse_target(hub.url + "/hub/error")) as proxy:
-            answer = await proxy.ask("/user/eve/x?a=1&b")
+    async with (
+        serving(answering(lambda _, __: page, seen)) as hub,
+        running(error_target=parse_target(hub.url + "/hub/error")) as proxy,
+    ):
+        answer = await proxy.ask("/user/eve/x?a=1&b")
 
     assert (answer.status, answer.body) == (404, b"<h1>sorry</h1>")
     assert answer.field("content-type") == "text/html; charset=utf-8"
@@ -535,3 +537,20 @@ def test_all_interfaces_are_ipv4_and_ipv6() -> None:
         sock.close()
 
     assert socket.AF_INET in families
+
+
+async def test_what_fails_unexpectedly_does_not_leave_the_client_waiting(
+    proxy: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A mistake of ours costs one request, not a connection that hangs.
+    """
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr("perijove.proxy.net.pages.ErrorPages.find", broken)
+    client = await proxy.connect()
+    client.send(request("/nothing"))
+
+    assert await client.is_closed()

@@ -29,6 +29,7 @@ from tests.integration.proxy.support import (
     ok,
     request,
     serving,
+    until,
 )
 
 from perijove.kit.jws import SigningKey
@@ -101,20 +102,14 @@ async def test_a_killed_proxy_serves_at_once_when_it_is_back(tmp_path: Path) -> 
             await ask(
                 control, "/api/revocations", AUTH, method="POST", content={"before": 2**40, "sid": "s2"}
             )
-            async with asyncio.timeout(PATIENCE):
-                while not snapshot.exists() or b'"s2"' not in snapshot.read_bytes():
-                    await asyncio.sleep(0.02)
+            await until(lambda: snapshot.exists() and b'"s2"' in snapshot.read_bytes())
             child.kill()
             await child.wait()
         async with process(*flags) as child:
             await started(child)
             statuses = [
-                (await ask(tmp_path / "p", "/user/ada/", *lines)).status
-                for lines in [
-                    (f"Cookie: perijove-identity={good}",),
-                    (f"Cookie: perijove-identity={revoked}",),
-                    (),
-                ]
+                (await ask(tmp_path / "p", "/user/ada/", f"Cookie: perijove-identity={token}")).status
+                for token in (good, revoked, "")
             ]
 
     assert statuses == [200, 403, 403]
@@ -122,9 +117,17 @@ async def test_a_killed_proxy_serves_at_once_when_it_is_back(tmp_path: Path) -> 
     assert stat.S_IMODE(control.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"version": 1, "keys": 1, "routes": {}, "revocations": []}',
-    b'{"version": 1, "keys": [{}], "routes": {}, "revocations": []}',
-    b'{"version": 1, "keys": [], "routes": {"/x": {}}, "revocations": []}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b'{"version": 1, "keys": 1, "routes": {}, "revocations": []}',
+        b'{"version": 1, "keys": [{}], "routes": {}, "revocations": []}',
+        b'{"version": 1, "keys": [], "routes": {"/x": {}}, "revocations": []}',
+    ],
+)
 async def test_a_damaged_snapshot_does_not_stop_the_start(tmp_path: Path, content: bytes) -> None:
     snapshot, control = tmp_path / "snapshot", tmp_path / "c"
     snapshot.write_bytes(content)

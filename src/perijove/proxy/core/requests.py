@@ -76,7 +76,7 @@ class RequestFields:
     forwarded: dict[bytes, bytes] = field(default_factory=dict)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class RequestHead:
     """A request head that was understood."""
 
@@ -166,7 +166,7 @@ def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
     method, target, minor = match.groups()
     if method == b"CONNECT":
         raise BadRequest("This is no forward proxy.", status=405)
-    request = RequestHead(method=method, target=target, minor=int(minor), fields=memo.read(block[:-2]))
+    request = RequestHead(method, target, 1 if minor == b"1" else 0, memo.read(block[:-2]))
     if request.minor == 0 and request.fields.chunked:
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding.")
     return request

@@ -32,6 +32,8 @@ _TELLING: Final = re.compile(
 )
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
+#: Statuses whose answers have a body if they state a length.
+_COMMON: Final = frozenset({200, 201, 302, 400, 403, 404})
 SWITCHING: Final = 101
 FIRST_FINAL: Final = 200
 
@@ -86,8 +88,26 @@ def read_response(head: bytes, fence: Fence | None) -> ResponseHead:
     minor, status, block = int(match[1]), int(match[2]), match[4]
     if block.count(b"\n") > MAX_FIELDS:
         raise BadResponse("The response has too many fields.")
+    found = _TELLING.findall(b"\r\n" + block.lower())
+    if len(found) == 1 and found[0][0] == b"content-length" and minor and status in _COMMON:
+        # By far the commonest head: a stated length and nothing else of note.
+        length = _read_length(found[0][1])
+        return ResponseHead(
+            status=status, minor=1, reason=match[3], close=False, length=length, chunked=False, lines=block
+        )
+    return _read_uncommon(minor, status, match[3], block, found, fence)
+
+
+def _read_uncommon(
+    minor: int,
+    status: int,
+    reason: bytes,
+    block: bytes,
+    found: list[tuple[bytes, bytes]],
+    fence: Fence | None,
+) -> ResponseHead:
     values: dict[bytes, list[bytes]] = {}
-    for name, value in _TELLING.findall(b"\r\n" + block.lower()):
+    for name, value in found:
         values.setdefault(name, []).append(value.rstrip(b" \t"))
     connection = list_items(values.get(b"connection", []))
     length, chunked = _read_framing(values, minor)
@@ -99,12 +119,18 @@ def read_response(head: bytes, fence: Fence | None) -> ResponseHead:
     return ResponseHead(
         status=status,
         minor=minor,
-        reason=match[3],
+        reason=reason,
         close=b"close" in connection or (minor == 0 and b"keep-alive" not in connection),
         length=length,
         chunked=chunked,
         lines=block,
     )
+
+
+def _read_length(value: bytes) -> int:
+    if LENGTH.fullmatch(value.rstrip(b" \t")) is None:
+        raise BadResponse("The response's Content-Length is malformed.")
+    return int(value)
 
 
 def _read_framing(values: dict[bytes, list[bytes]], minor: int) -> tuple[int | None, bool]:
@@ -114,9 +140,9 @@ def _read_framing(values: dict[bytes, list[bytes]], minor: int) -> tuple[int | N
             raise BadResponse("The response's framing is ambiguous.")
         return None, True
     if lengths:
-        if len(lengths) > 1 or LENGTH.fullmatch(lengths[0]) is None:
-            raise BadResponse("The response's Content-Length is malformed.")
-        return int(lengths[0]), False
+        if len(lengths) > 1:
+            raise BadResponse("The response has two Content-Length fields.")
+        return _read_length(lengths[0]), False
     return None, False
 
 

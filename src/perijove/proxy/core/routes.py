@@ -9,13 +9,17 @@ and whoever changed the table is told which entries are retired.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadControlCall
-from perijove.proxy.core.paths import encode_path
+from perijove.proxy.core.paths import decode_path, encode_path
 from perijove.proxy.core.targets import Target, parse_target
 from perijove.wire.routes import ACCESS, AUDIENCE, TARGET, Access
+
+#: Paths of which the entry is remembered, and the longest of them.
+MAX_KNOWN: Final = 2048
+MAX_KNOWN_LENGTH: Final = 256
 
 
 class Entry:
@@ -73,6 +77,8 @@ class RouteTable:
         self._entries: dict[str, Entry] = {}
         self._deepest = 0
         self._skip = 1 if host_routing else 0
+        # Pages ask for the same few paths again and again. Forgotten with every change of the table.
+        self._known: dict[bytes, Entry | None] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -83,6 +89,23 @@ class RouteTable:
     def get(self, path: str) -> Entry | None:
         """The entry of exactly this route."""
         return self._entries.get(tidy(path))
+
+    def find_raw(self, raw: bytes) -> Entry | None:
+        """
+        The entry that a request for the path as sent belongs to.
+
+        Raises:
+            BadRequest: the path could be read in two ways.
+        """
+        known = self._known
+        if raw in known:
+            return known[raw]
+        entry = self.find(decode_path(raw))
+        if len(raw) <= MAX_KNOWN_LENGTH:
+            if len(known) >= MAX_KNOWN:
+                known.clear()
+            known[raw] = entry
+        return entry
 
     def find(self, path: str) -> Entry | None:
         """The entry that a request for the decoded *path* belongs to."""
@@ -140,6 +163,8 @@ class RouteTable:
         return _retire(retired)
 
     def _measure(self) -> None:
+        """What follows from the set of routes; after every change."""
+        self._known.clear()
         self._deepest = max((path.count("/") for path in self._entries if path != "/"), default=0)
 
 

@@ -342,8 +342,11 @@ class ClientConnection(asyncio.Protocol):
     def _let_go(self) -> None:
         """Drop what worked for this client."""
         exchange, self.exchange = self.exchange, None
-        if exchange is not None and not exchange.is_over:
-            exchange.client_lost()
         task, self.task = self.task, None
-        if task is not None:
+        if exchange is not None:
+            # A connection that is being made is closed by whoever makes it: cancelled at the wrong moment it
+            # would be open and nobody's.
+            if not exchange.is_over:
+                exchange.client_lost()
+        elif task is not None:
             task.cancel()

@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 #: Answered by the proxy itself, on the public address (contract section h).
 HEALTH_PATH: Final = b"/_chp_healthz"
 _HEALTHY: Final = Answer(status=HTTPStatus.OK, body=b'{"status": "OK"}', content_type="application/json")
+#: What a peer on a unix socket is called in `trusted_forwarders`.
+UNIX_PEER: Final = "unix"
 _HEADER: Final = IDENTITY_HEADER.encode("ascii")
 
 
@@ -157,13 +159,10 @@ class Frontend:
             client.answer(_HEALTHY)
             return
         try:
-            path = decode_path(raw)
+            entry = self._find(raw, request) if self._passing.host_routing else self._table.find_raw(raw)
         except BadRequest as exc:
             client.answer(refusal(exc.status, str(exc)), close=True)
             return
-        if self._passing.host_routing:
-            path = "/" + request.fields.host.partition(b":")[0].decode("ascii").lower() + path
-        entry = self._table.find(path)
         if entry is None:
             self._fail(client, request, HTTPStatus.NOT_FOUND, is_hub=False)
         elif self._door.is_on and entry.access == "gated":
@@ -171,7 +170,13 @@ class Frontend:
         else:
             self._forward(client, request, entry, None)
 
-    def _ask_door(self, client: ClientConnection, request: RequestHead, entry: Entry, *, may_ask: bool) -> None:
+    def _find(self, raw: bytes, request: RequestHead) -> Entry | None:
+        host = request.fields.host.partition(b":")[0].decode("ascii").lower()
+        return self._table.find(f"/{host}{decode_path(raw)}")
+
+    def _ask_door(
+        self, client: ClientConnection, request: RequestHead, entry: Entry, *, may_ask: bool
+    ) -> None:
         match self._door.decide(entry.audience, request):
             case Allow() as allowed:
                 self._forward(client, request, entry, allowed)
@@ -186,7 +191,9 @@ class Frontend:
             case AskHub():
                 client.answer(refusal(HTTPStatus.FORBIDDEN, "This token may not access this server."))
 
-    async def _exchange(self, client: ClientConnection, request: RequestHead, audience: str, token: str) -> None:
+    async def _exchange(
+        self, client: ClientConnection, request: RequestHead, audience: str, token: str
+    ) -> None:
         was_heard = await self._door.exchange(token, audience)
         client.task = None
         client.hold_for_connect(hold=False)
@@ -194,9 +201,13 @@ class Frontend:
             # From the start: the route may have changed meanwhile.
             self._route(client, request, may_ask=False)
         else:
-            client.answer(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The hub cannot be asked about this token."))
+            client.answer(
+                refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The hub cannot be asked about this token.")
+            )
 
-    def _forward(self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None) -> None:
+    def _forward(
+        self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None
+    ) -> None:
         target = allowed.target if allowed else request.target
         head = request.render(
             target=self._rewrite(target, entry),
@@ -246,7 +257,9 @@ class Frontend:
         else:
             self._wait_for(client, "error-page", self._show_page(client, request, status, is_hub=is_hub))
 
-    async def _show_page(self, client: ClientConnection, request: RequestHead, status: int, *, is_hub: bool) -> None:
+    async def _show_page(
+        self, client: ClientConnection, request: RequestHead, status: int, *, is_hub: bool
+    ) -> None:
         page = await self._pages.find(status, request, is_hub=is_hub)
         client.task = None
         client.answer(page)
@@ -263,14 +276,23 @@ class Frontend:
         fields = request.fields
         if client.added_for is not fields:
             client.added_for = fields
-            client.added = (
-                forwarded_lines(fields, peer=client.peer, trusted=client.peer in self._passing.trusted_forwarders)
-                if self._passing.x_forward
-                else fields.forwarded_lines
-            )
+            if self._passing.x_forward:
+                trusted = (client.peer or UNIX_PEER) in self._passing.trusted_forwarders
+                client.added = forwarded_lines(fields, peer=client.peer, trusted=trusted)
+            else:
+                client.added = fields.forwarded_lines
         if allowed is None:
             return client.added
         return b"%b%b: %b\r\n" % (client.added, _HEADER, allowed.identity.encode("ascii"))
 
     def _wait_for(self, client: ClientConnection, name: str, work: Coroutine[None, None, None]) -> None:
-        client.task = self._tasks.start(name, work)
+        client.task = self._tasks.start(name, self._guarded(client, work))
+
+    @staticmethod
+    async def _guarded(client: ClientConnection, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        # A supervisor: whatever goes wrong for one request, its client must not wait for ever.
+        except Exception:
+            log.exception("request.failed")
+            client.abort()

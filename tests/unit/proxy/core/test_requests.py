@@ -324,3 +324,7 @@ def test_what_is_sent_on_reads_the_same_again(lines: list[bytes]) -> None:
     assert (second.fields.length, second.fields.chunked) == (first.fields.length, first.fields.chunked)
     assert second.fields.identities == ()
     assert second.fields.hub_token == ""
+
+
+def test_the_path_ends_at_the_first_question_mark() -> None:
+    assert get(start=b"GET /a?b?c HTTP/1.1").path == b"/a"

@@ -21,8 +21,10 @@ def frame_name(head: ResponseHead, method: bytes = b"GET") -> str:
 @pytest.mark.parametrize(
     "head",
     [
-        b"HTTP/1.1 200 OK\n\n", b"HTTP/1.1  200 OK\r\n\r\n", b"HTTP/1.1 099 X\r\n\r\n", b"HTTP/1.1 20 X\r\n\r\n",
-        b"HTTP/1.1 2000 X\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"ICY 200 OK\r\n\r\n", b"HTTP/1.1 200 O\0K\r\n\r\n",
+        b"HTTP/1.1 200 OK\n\n", b"HTTP/1.1  200 OK\r\n\r\n", b"HTTP/1.1 099 X\r\n\r\n",
+        b"HTTP/1.1 20 X\r\n\r\n",
+        b"HTTP/1.1 2000 X\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"ICY 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 O\0K\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", b"\r\nHTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 600 X\r\n\r\n",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from perijove.proxy.core.errors import BadControlCall
-from perijove.proxy.core.routes import Entry, RouteTable
+from perijove.proxy.core.routes import MAX_KNOWN, MAX_KNOWN_LENGTH, Entry, RouteTable
 
 
 def body(port: int = 1, **more: Any) -> dict[str, Any]:
@@ -149,3 +149,29 @@ def test_with_host_routing_the_host_is_no_part_of_the_prefix() -> None:
 
     assert entry is not None
     assert (entry.prefix, entry.depth) == ("/user/ada", 2)
+
+
+def test_a_path_as_sent_is_found_again_after_every_change() -> None:
+    """
+    What is remembered of a path must not outlive the table it was looked up in.
+    """
+    table = table_of("/")
+    found_first = [entry.path for entry in [table.find_raw(b"/user/%61da/x")] * 2 if entry]
+    table.put("/user/ada", body(), now=1.0)
+    found_then = table.find_raw(b"/user/%61da/x")
+    table.remove("/user/ada")
+    table.remove("/")
+
+    assert found_first == ["/", "/"]
+    assert found_then is not None
+    assert found_then.path == "/user/ada"
+    assert table.find_raw(b"/user/%61da/x") is None
+
+
+def test_what_is_remembered_of_paths_is_bounded() -> None:
+    table = table_of("/")
+    for number in range(MAX_KNOWN + 10):
+        table.find_raw(b"/%d" % number)
+    table.find_raw(b"/" + b"x" * MAX_KNOWN_LENGTH)
+
+    assert len(table._known) == 10
