@@ -39,6 +39,8 @@ USER_PREFIX: Final = "pjtest-"
 #: An ordinary user that every machine has, for launchers that are not root.
 NOBODY: Final = 65534
 PATIENCE: Final = 30.0
+#: Makes a launcher warm at once, where no notebook server is needed.
+TINY: Final = ("--app", "tests.support.tiny_app")
 SIGNER: Final = SigningKey.generate()
 
 needs_root = [pytest.mark.root, pytest.mark.skipif(os.getuid() != 0, reason="only root may be other users")]
@@ -70,7 +72,11 @@ class LauncherProcess:
                     *("--runtime-dir", str(self.folder / "r"), "--state-dir", str(self.folder / "s")),
                     *words,
                 ],
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "SECRET_OF_THE_LAUNCHER": "x"},
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": f"{SOURCE}:{SOURCE.parent}",
+                    "SECRET_OF_THE_LAUNCHER": "x",
+                },
                 cwd="/",
                 stderr=log,
             )

@@ -13,14 +13,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.launcher import TINY, LauncherProcess, eventually, launcher_process, remove_test_users
 
+from perijove.kit.tasks import TaskGroup
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import SpawnRefused
 from perijove.spawners.local import LocalSpawner
 from perijove.spawners.registry import spawner_class
 from perijove.spawners.testing import FakeSpawner
 from perijove.spawners.values import BackendSettings, SpawnerUser, SpawnRequest
-from tests.support.launcher import LauncherProcess, eventually, launcher_process, remove_test_users
+from perijove.wire.launcher import ExitReport
 
 Make = Callable[..., Spawner]
 _generations = itertools.count(1)
@@ -29,7 +31,7 @@ SLEEP = ["/bin/sh", "-c", "exec sleep 1000"]
 
 @pytest.fixture(scope="session")
 def launcher() -> Iterator[LauncherProcess]:
-    with launcher_process(own_uid=os.getuid() != 0) as process:
+    with launcher_process(own_uid=os.getuid() != 0, words=TINY) as process:
         yield process
     if os.getuid() == 0:
         remove_test_users()
@@ -142,18 +144,22 @@ async def test_an_unknown_handle_is_a_server_that_is_gone(make: Make) -> None:
 
 
 async def test_watchers_hear_of_exits(make: Make, backend: Backend) -> None:
-    watch = backend.watch()
-    heard = asyncio.get_running_loop().create_task(anext(watch))  # type: ignore[arg-type]  # noqa: TID251
-    running = await make().start(spawn_request())
+    async def hear() -> None:
+        async for report in backend.watch():
+            heard.append(report)  # noqa: PERF401  # one by one: the stream does not end
 
-    async def stopped() -> bool:
+    async def ended_while_watched() -> bool:
+        running = await make().start(spawn_request())
         await make().stop(running.handle, now=True)
-        return heard.done()
+        return bool(heard)
 
-    await eventually(stopped)
-    report = await heard
+    heard: list[ExitReport] = []
+    async with TaskGroup("test") as tasks:
+        tasks.start("hear", hear())
+        await eventually(ended_while_watched)
 
-    assert (report.key, report.generation) == ("ada/", running.handle["generation"])
+    assert heard[0].key == "ada/"
+    assert heard[0].asked
 
 
 async def test_progress_ends(make: Make) -> None:

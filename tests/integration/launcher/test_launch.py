@@ -2,6 +2,7 @@
 Starting and ending servers through the launcher's socket, as root and as one ordinary user.
 """
 
+# ruff: noqa: ASYNC240 -- a test may look at a file while it waits for nothing else
 from __future__ import annotations
 
 import itertools
@@ -10,10 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from perijove.spawners.errors import LimitUnenforceable, SpawnRefused
-from perijove.spawners.launcher_client import LauncherClient
-from perijove.wire.launcher import Limits
 from tests.support.launcher import (
     NOBODY,
     LauncherProcess,
@@ -26,6 +23,10 @@ from tests.support.launcher import (
     needs_root,
     shell,
 )
+
+from perijove.spawners.errors import LimitUnenforceable, SpawnRefused
+from perijove.spawners.launcher_client import LauncherClient
+from perijove.wire.launcher import Limits
 
 #: One key may run each generation once, and the launcher is shared by the tests.
 _generations = itertools.count(1)
@@ -126,7 +127,8 @@ async def test_no_process_survives_its_server(client: LauncherClient) -> None:
     """
     Kernels run in sessions of their own; so do things that users start and forget.
     """
-    script = "setsid sleep 301 & (setsid sh -c 'trap \"\" TERM; sleep 302; sleep 303' &) ; trap '' TERM; while :; do sleep 1; done"
+    stubborn = "trap '' TERM; setsid sleep 301 & (setsid sh -c 'sleep 302; sleep 303' &)"
+    script = f"{stubborn}; while :; do sleep 1; done"
     server = await launched(client, shell(script, generation=fresh()))
 
     async def sleepers() -> list[psutil.Process]:
