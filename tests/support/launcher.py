@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 SOURCE: Final = Path(__file__).parents[2] / "src"
 #: System users that these tests make begin with it.
-USER_PREFIX: Final = "pjtest-"
+USER_PREFIX: Final = "pjlaunch-"
 #: An ordinary user that every machine has, for launchers that are not root.
 NOBODY: Final = 65534
 PATIENCE: Final = 30.0

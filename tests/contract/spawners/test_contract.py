@@ -11,15 +11,16 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.launcher import TINY, LauncherProcess, eventually, launcher_process, remove_test_users
+from traitlets.config import Config
 
 from perijove.kit.tasks import TaskGroup
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import SpawnRefused
 from perijove.spawners.local import LocalSpawner
-from perijove.spawners.registry import spawner_class
 from perijove.spawners.testing import FakeSpawner
 from perijove.spawners.values import BackendSettings, SpawnerUser, SpawnRequest
 from perijove.wire.launcher import ExitReport
@@ -37,9 +38,10 @@ def launcher() -> Iterator[LauncherProcess]:
         remove_test_users()
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(params=[FakeSpawner, LocalSpawner])
 def kind(request: pytest.FixtureRequest) -> type[Spawner]:
-    return spawner_class(request.param)
+    found: type[Spawner] = request.param
+    return found
 
 
 @pytest.fixture
@@ -51,9 +53,9 @@ async def backend(kind: type[Spawner], request: pytest.FixtureRequest) -> AsyncI
 
 @pytest.fixture
 def make(kind: type[Spawner], backend: Backend) -> Make:
-    def made(**traits: object) -> Spawner:
+    def made(**traits: Any) -> Spawner:
         if kind is LocalSpawner:
-            traits = {"system_user_prefix": "pjtest-", "cmd": SLEEP, "term_timeout": 5, **traits}
+            traits = {"system_user_prefix": "pjlaunch-", "cmd": SLEEP, "term_timeout": 5, **traits}
         return kind(user=SpawnerUser(name="ada"), backend=backend, **traits)
 
     return made
@@ -210,5 +212,5 @@ def test_the_environment_is_the_hubs_with_the_administrators_over_it(make: Make)
     }
 
 
-def test_the_fake_is_an_ordinary_spawner() -> None:
-    assert issubclass(FakeSpawner, Spawner)
+def test_a_spawner_shows_its_configuration_without_a_server(kind: type[Spawner]) -> None:
+    assert kind(config=Config({"Spawner": {"start_timeout": 7}})).start_timeout == 7

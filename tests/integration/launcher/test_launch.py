@@ -215,4 +215,4 @@ async def test_no_server_runs_as_a_system_account(client: LauncherClient, accoun
 @pytest.mark.parametrize("launcher", [pytest.param("root", marks=needs_root)], indirect=True)
 async def test_a_missing_user_is_only_made_when_asked(client: LauncherClient) -> None:
     with pytest.raises(SpawnRefused, match="no system user"):
-        await launched(client, shell("true", generation=fresh(), system_user="pjtest-absent", create_user=False))
+        await launched(client, shell("true", generation=fresh(), system_user="pjlaunch-absent", create_user=False))

@@ -10,7 +10,8 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from typing import cast
 
 import psutil
 import pytest
@@ -29,6 +30,7 @@ from tests.support.launcher import (
 )
 
 from perijove.spawners.errors import SpawnRefused
+from perijove.wire.launcher import ExitReport
 
 
 def is_gone(pid: int) -> bool:
@@ -76,7 +78,7 @@ async def test_a_server_that_ended_unwatched_is_reported(launcher: LauncherProce
     The hub's watch goes on across the restart, and learns what it missed.
     """
     async with launcher.client() as client:
-        watch = client.watch()
+        watch = cast("AsyncGenerator[ExitReport]", client.watch())
         lived = await launched(client, shell("sleep 100", user="bob"))
         await launched(client, shell("exit 7", user="eve"))
         first = await anext(watch)

@@ -123,7 +123,7 @@ async def test_another_sites_websocket_is_refused(server: Launched) -> None:
             server.socket,
             uri="ws://hub.example/user/ada/api/events/subscribe",
             additional_headers=dict(identity()),
-            origin="http://evil.example",  # type: ignore[arg-type]  # a NewType of str
+            origin="http://evil.example",
         ):
             pass
 

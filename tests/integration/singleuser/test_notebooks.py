@@ -25,6 +25,7 @@ from tests.support.launcher import (
     needs_root,
 )
 from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.asyncio.client import connect as connection
 
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire.launcher import Launched
@@ -40,7 +41,7 @@ def page_config(html: str) -> dict[str, Any]:
     return config
 
 
-def connect(server: Launched, path: str) -> unix_connect:
+def connect(server: Launched, path: str) -> connection:
     return unix_connect(
         server.socket, uri=f"ws://hub.example/user/ada/{path}", additional_headers=dict(PROGRAM), max_size=2**24
     )

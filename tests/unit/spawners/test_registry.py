@@ -4,20 +4,19 @@ import pytest
 
 from perijove.spawners.errors import UnknownSpawner
 from perijove.spawners.local import LocalSpawner
-from perijove.spawners.registry import spawner_class
-from perijove.spawners.testing import FakeSpawner
+from perijove.spawners.registry import find_spawner, spawners
 
 
 @pytest.mark.parametrize("name", ["local", "localprocess", "default", "perijove.spawners.local.LocalSpawner"])
 def test_names_of_jupyterhub_and_import_paths_lead_to_classes(name: str) -> None:
-    assert spawner_class(name) is LocalSpawner
+    assert find_spawner(name) is LocalSpawner
 
 
-def test_the_fake_is_there_for_tests() -> None:
-    assert spawner_class("fake") is FakeSpawner
+def test_every_short_name_leads_to_its_class() -> None:
+    assert all(find_spawner(name) is found for name, found in spawners().items())
 
 
 @pytest.mark.parametrize("name", ["locla", "no.such.module.Class", "pathlib.Path", "pathlib.absent", ""])
 def test_what_is_no_spawner_is_named(name: str) -> None:
     with pytest.raises(UnknownSpawner):
-        spawner_class(name)
+        find_spawner(name)
