@@ -89,6 +89,13 @@ class LauncherProcess:
         self._process = None
         return code
 
+    def wait(self) -> int:
+        """Its exit code, when it ends by itself."""
+        assert self._process is not None
+        code = self._process.wait(PATIENCE)
+        self._process = None
+        return code
+
     def stop(self) -> None:
         if self._process is not None:
             self.kill(signal.SIGTERM)

@@ -54,7 +54,13 @@ async def test_a_server_runs_as_its_user_and_can_gain_no_privilege(
     )
     uids = {int(uid) for uid in status["Uid"].split()}
 
+    descriptors = {int(entry.name) for entry in Path(f"/proc/{server.pid}/fd").iterdir()}
+    targets = {str(Path(f"/proc/{server.pid}/fd/{number}").readlink()) for number in descriptors}
+
     assert status["NoNewPrivs"] == "1"
+    # Its own are the null device, its log, its socket, and what its event loop has made.
+    assert {target for target in targets if target.startswith("/")} == {"/dev/null", server.log}
+    assert Path(f"/proc/{server.pid}").stat().st_uid in uids
     assert int(status["CapEff"], 16) == 0
     assert 0 not in uids
     assert len(uids) == 1

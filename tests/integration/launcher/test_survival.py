@@ -176,3 +176,26 @@ def test_strangers_are_refused(launcher: LauncherProcess, _root: str) -> None:
     )
 
     assert '"forbidden"' in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("--state-dir", "/dev/null/s"), ("--socket", "/dev/null/s"), ("--socket", "/" + "s" * 200)]
+)
+def test_a_launcher_that_cannot_serve_says_why(launcher: LauncherProcess, words: tuple[str, str]) -> None:
+    launcher.kill()
+    launcher.start(*words)
+
+    code = launcher.wait()
+
+    assert code == 78
+    assert "perijove launcher: cannot" in launcher.log()
+
+
+def test_two_launchers_do_not_share_a_socket(launcher: LauncherProcess) -> None:
+    while "launcher.ready" not in launcher.log():
+        assert psutil.pid_exists(launcher.pid)
+    second = LauncherProcess(launcher.folder, own_uid=True)
+    second.start()
+
+    assert second.wait() == 78
+    assert "another launcher listens" in launcher.log()
