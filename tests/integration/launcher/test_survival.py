@@ -4,14 +4,14 @@ What a launcher's death does to servers: nothing; and what the next launcher kno
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
 import struct
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
-from typing import cast
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -29,7 +29,9 @@ from tests.support.launcher import (
     shell,
 )
 
+from perijove.kit.tasks import TaskGroup
 from perijove.spawners.errors import SpawnRefused
+from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire.launcher import ExitReport
 
 
@@ -77,21 +79,33 @@ async def test_a_server_that_ended_unwatched_is_reported(launcher: LauncherProce
     """
     The hub's watch goes on across the restart, and learns what it missed.
     """
-    async with launcher.client() as client:
-        watch = cast("AsyncGenerator[ExitReport]", client.watch())
+    heard: dict[str, ExitReport] = {}
+    generations = itertools.count(1)
+
+    async def hear(client: LauncherClient) -> None:
+        async for report in client.watch():
+            heard[report.key] = report
+
+    async def a_short_one_was_heard_of() -> bool:
+        await exit_of(client, await launched(client, shell("exit 7", user="eve", generation=next(generations))))
+        return "eve/" in heard
+
+    async def the_long_one_was_heard_of() -> bool:
+        return "bob/" in heard
+
+    async with launcher.client() as client, TaskGroup("test") as tasks:
         lived = await launched(client, shell("sleep 100", user="bob"))
-        await launched(client, shell("exit 7", user="eve"))
-        first = await anext(watch)
+        tasks.start("hear", hear(client))
+        await eventually(a_short_one_was_heard_of)
         launcher.kill()
         os.kill(lived.pid, signal.SIGKILL)
         launcher.start(*TINY)
-        second = await anext(watch)
-        await watch.aclose()
+        await eventually(the_long_one_was_heard_of)
         known = await exit_of(client, lived)
 
-    assert (first.key, first.status) == ("eve/", 7)
-    assert (second.key, second.reason) == ("bob/", "unknown")
-    assert known == second
+    assert heard["eve/"].status == 7
+    assert heard["bob/"].reason == "unknown"
+    assert heard["bob/"] == known
 
 
 async def test_the_template_dies_with_its_launcher(launcher: LauncherProcess) -> None:
