@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire import environment as names
 from perijove.wire.identity import FULL_ACCESS, IDENTITY_HEADER, IdentityClaims
 from perijove.wire.launcher import ExitReport, Launched, LaunchRequest
+from perijove.wire.supervision import LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
 T = TypeVar("T")
 
@@ -61,7 +63,16 @@ class LauncherProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *words: str) -> None:
+    def start_with(self, listening: socket.socket) -> str:
+        """Start it as the supervisor does, with a socket to inherit; answer what it says when it is ready."""
+        reading, writing = os.pipe()
+        environment = {LISTEN_FDS_VARIABLE: f"{LAUNCHER}={listening.fileno()}", NOTIFY_FD_VARIABLE: str(writing)}
+        self.start(*TINY, inherit=(listening.fileno(), writing), environment=environment)
+        os.close(writing)
+        with open(reading) as pipe:  # noqa: PTH123  # a descriptor
+            return pipe.read()
+
+    def start(self, *words: str, inherit: tuple[int, ...] = (), environment: Mapping[str, str] | None = None) -> None:
         drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         with (self.folder / "launcher.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -76,7 +87,9 @@ class LauncherProcess:
                     "PATH": os.environ["PATH"],
                     "PYTHONPATH": f"{SOURCE}:{SOURCE.parent}",
                     "SECRET_OF_THE_LAUNCHER": "x",
+                    **(environment or {}),
                 },
+                pass_fds=inherit,
                 cwd="/",
                 stderr=log,
             )

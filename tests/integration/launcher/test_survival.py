@@ -213,3 +213,25 @@ def test_two_launchers_do_not_share_a_socket(launcher: LauncherProcess) -> None:
 
     assert second.wait() == 78
     assert "another launcher listens" in launcher.log()
+
+
+async def test_a_handed_down_socket_outlives_the_launcher(launcher: LauncherProcess) -> None:
+    """
+    The supervisor keeps it: requests made while the launcher is away wait for the next one.
+    """
+    launcher.kill()
+    path = launcher.folder / "handed-down.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        path.chmod(0o666)
+        listening.listen()
+        first = launcher.start_with(listening)
+        launcher.kill(signal.SIGTERM)
+        async with LauncherClient(path) as client, TaskGroup("test") as tasks:
+            asked = tasks.start("ask", client.hello())
+            second = launcher.start_with(listening)
+            hello = await asked
+
+    assert first == second == '{"ready": true}\n'
+    assert hello["pid"] == launcher.pid
+    assert path.exists()
