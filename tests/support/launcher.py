@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,15 +31,18 @@ from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire import environment as names
 from perijove.wire.identity import FULL_ACCESS, IDENTITY_HEADER, IdentityClaims
 from perijove.wire.launcher import ExitReport, Launched, LaunchRequest
+from perijove.wire.supervision import LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
 T = TypeVar("T")
 
 SOURCE: Final = Path(__file__).parents[2] / "src"
 #: System users that these tests make begin with it.
-USER_PREFIX: Final = "pjtest-"
+USER_PREFIX: Final = "pjlaunch-"
 #: An ordinary user that every machine has, for launchers that are not root.
 NOBODY: Final = 65534
 PATIENCE: Final = 30.0
+#: Makes a launcher warm at once, where no notebook server is needed.
+TINY: Final = ("--app", "tests.support.tiny_app")
 SIGNER: Final = SigningKey.generate()
 
 needs_root = [pytest.mark.root, pytest.mark.skipif(os.getuid() != 0, reason="only root may be other users")]
@@ -59,7 +63,16 @@ class LauncherProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *words: str) -> None:
+    def start_with(self, listening: socket.socket) -> str:
+        """Start it as the supervisor does, with a socket to inherit; answer what it says when it is ready."""
+        reading, writing = os.pipe()
+        environment = {LISTEN_FDS_VARIABLE: f"{LAUNCHER}={listening.fileno()}", NOTIFY_FD_VARIABLE: str(writing)}
+        self.start(*TINY, inherit=(listening.fileno(), writing), environment=environment)
+        os.close(writing)
+        with open(reading) as pipe:  # noqa: PTH123  # a descriptor
+            return pipe.read()
+
+    def start(self, *words: str, inherit: tuple[int, ...] = (), environment: Mapping[str, str] | None = None) -> None:
         drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         with (self.folder / "launcher.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -70,7 +83,13 @@ class LauncherProcess:
                     *("--runtime-dir", str(self.folder / "r"), "--state-dir", str(self.folder / "s")),
                     *words,
                 ],
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "SECRET_OF_THE_LAUNCHER": "x"},
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": f"{SOURCE}:{SOURCE.parent}",
+                    "SECRET_OF_THE_LAUNCHER": "x",
+                    **(environment or {}),
+                },
+                pass_fds=inherit,
                 cwd="/",
                 stderr=log,
             )
@@ -79,6 +98,13 @@ class LauncherProcess:
         """End it and answer its exit code."""
         assert self._process is not None
         self._process.send_signal(number)
+        code = self._process.wait(PATIENCE)
+        self._process = None
+        return code
+
+    def wait(self) -> int:
+        """Its exit code, when it ends by itself."""
+        assert self._process is not None
         code = self._process.wait(PATIENCE)
         self._process = None
         return code

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from perijove.kit import logs, process
-from perijove.launcher.app import Settings, run
+from perijove.launcher.app import SERVER_APP, Settings, run
 from perijove.launcher.errors import LauncherError
 from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
@@ -24,6 +24,7 @@ from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIAB
 @click.option("--runtime-dir", type=click.Path(path_type=Path), required=True, help="Sockets and records.")
 @click.option("--state-dir", type=click.Path(path_type=Path), required=True, help="Logs, and homes without root.")
 @click.option("--system-user-prefix", default="", help="Refuse system users that do not begin with this.")
+@click.option("--app", default=SERVER_APP, show_default=True, help="Module to warm up and to run as the server.")
 @click.option("--stop-servers", is_flag=True, help="End the servers when the launcher is told to end.")
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
 @click.option("--log-format", type=click.Choice(["console", "json"]), default="console", show_default=True)
@@ -35,6 +36,7 @@ def launcher(
     runtime_dir: Path,
     state_dir: Path,
     system_user_prefix: str,
+    app: str,
     stop_servers: bool,
     log_level: str,
     log_format: str,
@@ -48,6 +50,7 @@ def launcher(
         runtime_dir=runtime_dir.absolute(),
         state_dir=state_dir.absolute(),
         system_user_prefix=system_user_prefix,
+        app=app,
         stop_servers=stop_servers,
         inherited=process.inherited_sockets(os.environ, LISTEN_FDS_VARIABLE).get(LAUNCHER),
     )

@@ -139,7 +139,8 @@ class OwnAccount:
             gid=entry.pw_gid,
             groups=(),
             home=home,
-            shell=entry.pw_shell or "/bin/sh",
+            # A service account has a shell that refuses; terminals of people who share it must work.
+            shell=_login_shell() if Path(entry.pw_shell).name in {"", "nologin", "false"} else entry.pw_shell,
         )
 
 

@@ -33,6 +33,7 @@ EXIT_SETUP_FAILED: Final = 78
 EXIT_NOT_RECORDED: Final = 75
 
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_SET_DUMPABLE: Final = 4
 #: Loaded in the template: after the change of user there may be nothing to load it from.
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -101,6 +102,9 @@ def _take_identity(plan: ChildPlan) -> None:
             raise PermissionError("the change of user did not take")
     if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "no_new_privs is not available")
+    # A change of user without exec makes /proc/self root's: the server could not look at its own memory use,
+    # and every subprocess would close descriptors one by one up to the limit. There is no secret to guard here.
+    _LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
     os.umask(0o077)
 
 

@@ -16,6 +16,9 @@ from typing import Final
 #: Statuses of ended children nobody has asked for yet: those that ended before their pid was told.
 MAX_UNCLAIMED: Final = 256
 
+#: Stands for the exit code of a child that ended and was forgotten.
+UNKNOWN_CODE: Final = 255
+
 
 class Reaper:
     """
@@ -57,7 +60,7 @@ class Reaper:
         try:
             os.close(os.pidfd_open(pid))
         except ProcessLookupError:
-            future.set_result(self._unclaimed.pop(pid, -1))
+            future.set_result(self._unclaimed.pop(pid, UNKNOWN_CODE))
             return future
         # It is there (perhaps as a zombie): an unclaimed status is of an earlier process with this number.
         self._unclaimed.pop(pid, None)

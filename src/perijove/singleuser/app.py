@@ -65,7 +65,8 @@ class SingleUserServer(ServerApp):
         self,
         suppress_errors: bool = True,  # noqa: FBT001, FBT002  # the base's
     ) -> None:
-        """The administrator's and the user's files first; what the hub decided wins over them."""
+        """Our preferences, the administrator's and the user's files over them, what the hub decided over all."""
+        self.update_config(preferences(self.server_config))
         super().load_config_file(suppress_errors=suppress_errors)
         self.update_config(settings(self.server_config))
 
@@ -147,9 +148,6 @@ def settings(config: ServerConfig) -> Config:
     # The hub decides when a server is idle; kernels outlive the browser.
     server.shutdown_no_activity_timeout = 0
     c.MappingKernelManager.cull_idle_timeout = 0
-    # A user cannot install into an environment that everybody shares, and the manager that offers it
-    # costs a third of the start and 10 MB.
-    c.LabApp.extension_manager = "readonly"
     c.LabApp.news_url = None
     c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
     if len(os.fsencode(config.runtime_dir)) + IPC_NAME_BYTES <= MAX_SOCKET_PATH:
@@ -157,6 +155,21 @@ def settings(config: ServerConfig) -> Config:
         c.KernelManager.transport = "ipc"
     else:
         log.warning("kernels.on_tcp", reason="the runtime directory's path is too long for unix sockets")
+    return c
+
+
+def preferences(config: ServerConfig) -> Config:
+    """What we would choose; files of the administrator and the user may choose otherwise."""
+    c = Config()
+    # A user cannot install into an environment that everybody shares, and the manager that offers it
+    # costs a third of the start and 10 MB.
+    c.LabApp.extension_manager = "readonly"
+    # Where npm puts language servers unless told otherwise. Asking npm itself, as jupyter_lsp would, takes
+    # more processor time than all the rest of the start.
+    c.LanguageServerManager.node_roots = [
+        str(config.root_dir),
+        *(f"{prefix}{lib}" for prefix in (sys.prefix, "/usr/local", "/usr") for lib in ("/lib", "")),
+    ]
     return c
 
 

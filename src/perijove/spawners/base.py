@@ -8,9 +8,11 @@ does nothing. `testing.SpawnerContract` is the suite that every implementation p
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from traitlets import Any as AnyTrait
@@ -18,7 +20,7 @@ from traitlets import Bool, Dict, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
 from perijove.spawners.traits import ByteSpecification
-from perijove.spawners.values import BackendSettings, Handle, Progress, Running, SpawnerUser, SpawnRequest
+from perijove.spawners.values import NOBODY, BackendSettings, Handle, Progress, Running, SpawnerUser, SpawnRequest
 from perijove.wire import environment as names
 from perijove.wire.launcher import ExitReport
 
@@ -34,6 +36,18 @@ class Backend(Protocol):
         ...
 
 
+class NoBackend:
+    """For spawners that share nothing: no environment to keep from, and exits are found by polling."""
+
+    environment: Mapping[str, str] = MappingProxyType({})
+
+    async def watch(self) -> AsyncIterator[ExitReport]:
+        """Nothing, for ever."""
+        await asyncio.Event().wait()
+        # Makes this a generator; never reached.
+        yield ExitReport(key="", generation=0, reason="unknown", status=-1, message="", asked=False)
+
+
 class Spawner(Configurable):
     """
     Starts, finds, watches and stops one server of one user.
@@ -41,7 +55,7 @@ class Spawner(Configurable):
     Args:
         user: whose server it is.
         server_name: empty for the default server.
-        backend: what `open_backend` gave.
+        backend: what `open_backend` gave. Without one (and a user) it only shows its configuration.
         user_options: what the user chose on the start page.
     """
 
@@ -75,22 +89,25 @@ class Spawner(Configurable):
     def __init__(
         self,
         *,
-        user: SpawnerUser,
+        user: SpawnerUser = NOBODY,
         server_name: str = "",
-        backend: Backend,
+        backend: Backend | None = None,
         user_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.user = user
         self.server_name = server_name
-        self.backend = backend
+        self.backend: Backend = backend or NoBackend()
         self.user_options = dict(user_options or {})
 
     @classmethod
-    def open_backend(cls, settings: BackendSettings) -> contextlib.AbstractAsyncContextManager[Backend]:
+    def open_backend(
+        cls,
+        settings: BackendSettings,  # noqa: ARG003  # for subclasses
+    ) -> contextlib.AbstractAsyncContextManager[Backend]:
         """What all spawners of this class share, open while the hub runs."""
-        raise NotImplementedError
+        return contextlib.nullcontext(NoBackend())
 
     @property
     def name(self) -> str:

@@ -40,5 +40,5 @@ class BackendUnreachable(SpawnerError):
     """The launcher cannot be reached; it may be starting."""
 
 
-class UnknownSpawner(SpawnerError):
+class UnknownSpawner(SpawnerError, LookupError):
     """There is no spawner of that name."""

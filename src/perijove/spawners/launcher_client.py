@@ -140,7 +140,8 @@ class LauncherClient:
         """
         Exits as they happen, across restarts of the launcher.
 
-        What ended while nobody was connected is reported on the next connection.
+        What ended while nobody was connected is reported on the next connection; what had ended before the
+        first is not: watch first, then look at every server that should run.
         """
         running: dict[str, Launched] = {}
         while True:

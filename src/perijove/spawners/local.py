@@ -13,9 +13,9 @@ from urllib.parse import quote
 from traitlets import Bool, Integer, Unicode
 
 from perijove.spawners.base import Backend, Spawner
-from perijove.spawners.errors import StopTimedOut
+from perijove.spawners.errors import BackendUnreachable, StopTimedOut
 from perijove.spawners.launcher_client import LauncherClient
-from perijove.spawners.values import BackendSettings, Handle, Running, SpawnerUser, SpawnRequest
+from perijove.spawners.values import NOBODY, BackendSettings, Handle, Running, SpawnerUser, SpawnRequest
 from perijove.wire.launcher import ExitReport, Launched, LaunchRequest, Limits
 
 #: Seconds between two looks at a server that is about to end: doubled from the first to the last.
@@ -42,14 +42,20 @@ class LocalSpawner(Spawner):
     def __init__(
         self,
         *,
-        user: SpawnerUser,
+        user: SpawnerUser = NOBODY,
         server_name: str = "",
-        backend: LauncherClient,
+        backend: LauncherClient | None = None,
         user_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(user=user, server_name=server_name, backend=backend, user_options=user_options, **kwargs)
-        self._launcher = backend
+        self._client = backend
+
+    @property
+    def _launcher(self) -> LauncherClient:
+        if self._client is None:
+            raise BackendUnreachable("this spawner was made without a launcher")
+        return self._client
 
     @classmethod
     def open_backend(cls, settings: BackendSettings) -> contextlib.AbstractAsyncContextManager[Backend]:

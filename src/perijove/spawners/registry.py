@@ -12,7 +12,6 @@ from typing import Final
 from perijove.spawners.base import Spawner
 from perijove.spawners.errors import UnknownSpawner
 from perijove.spawners.local import LocalSpawner
-from perijove.spawners.testing import FakeSpawner
 
 #: Other distributions announce their spawners in this entry point group.
 ENTRY_POINT_GROUP: Final = "perijove.spawners"
@@ -22,34 +21,37 @@ BUILT_IN: Final[Mapping[str, type[Spawner]]] = {
     "local": LocalSpawner,
     "localprocess": LocalSpawner,
     "default": LocalSpawner,
-    "fake": FakeSpawner,
 }
 
 
-def spawner_class(name: str) -> type[Spawner]:
+def spawners() -> dict[str, type[Spawner]]:
+    """
+    Every spawner with a short name; a plug-in cannot take the name of one that comes with perijove.
+
+    Raises:
+        UnknownSpawner: a plug-in announces something that is no spawner.
+    """
+    announced = {entry.name: _checked(entry.load(), entry.value) for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    return {**announced, **BUILT_IN}
+
+
+def find_spawner(name: str) -> type[Spawner]:
     """
     The class called *name*.
 
     Raises:
         UnknownSpawner: with the names there are.
     """
-    found: object = BUILT_IN.get(name)
-    if found is None:
-        found = _announced(name) or _imported(name)
-    if not (isinstance(found, type) and issubclass(found, Spawner)):
-        raise UnknownSpawner(f"there is no spawner {name!r}; there are {', '.join(known_names())}")
-    return found
+    found = spawners().get(name)
+    if found is not None:
+        return found
+    return _checked(_imported(name), name)
 
 
-def known_names() -> list[str]:
-    """Short names that `spawner_class` accepts."""
-    return sorted({*BUILT_IN, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))})
-
-
-def _announced(name: str) -> object:
-    for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
-        return entry.load()
-    return None
+def _checked(found: object, name: str) -> type[Spawner]:
+    if isinstance(found, type) and issubclass(found, Spawner):
+        return found
+    raise UnknownSpawner(f"there is no spawner {name!r}; there are {', '.join(sorted(BUILT_IN))} and import paths")
 
 
 def _imported(name: str) -> object:

@@ -15,7 +15,7 @@ from typing import Any
 
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import SpawnFailed, SpawnRefused, StopTimedOut
-from perijove.spawners.values import BackendSettings, Handle, Running, SpawnerUser, SpawnRequest
+from perijove.spawners.values import NOBODY, BackendSettings, Handle, Running, SpawnerUser, SpawnRequest
 from perijove.wire.launcher import ExitReport
 
 
@@ -84,14 +84,14 @@ class FakeSpawner(Spawner):
     def __init__(
         self,
         *,
-        user: SpawnerUser,
+        user: SpawnerUser = NOBODY,
         server_name: str = "",
-        backend: FakeMachine,
+        backend: FakeMachine | None = None,
         user_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(user=user, server_name=server_name, backend=backend, user_options=user_options, **kwargs)
-        self.machine = backend
+        self.machine = backend or FakeMachine()
+        super().__init__(user=user, server_name=server_name, backend=self.machine, user_options=user_options, **kwargs)
 
     @classmethod
     def open_backend(cls, settings: BackendSettings) -> contextlib.AbstractAsyncContextManager[Backend]:

@@ -39,7 +39,7 @@ class ByteSpecification(Float[int | None, int | float | str | None]):
             try:
                 return parse_bytes(value)
             except ValueError as exc:
-                raise TraitError(f"{self.name}: {exc}") from exc
+                raise TraitError(f"The {self.name!r} trait: {exc}") from exc
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
             self.error(obj, value)
         return int(value)

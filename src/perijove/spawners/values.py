@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 #: What a spawner needs to find its server again after the hub restarted: JSON, kept in the database.
 Handle = Mapping[str, Any]
@@ -20,6 +20,10 @@ class SpawnerUser:
     name: str
     admin: bool = False
     groups: tuple[str, ...] = ()
+
+
+#: Whose spawner it is that only shows its configuration.
+NOBODY: Final = SpawnerUser(name="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,16 +11,19 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.support.launcher import TINY, LauncherProcess, eventually, launcher_process, remove_test_users
+from traitlets.config import Config
 
+from perijove.kit.tasks import TaskGroup
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import SpawnRefused
 from perijove.spawners.local import LocalSpawner
-from perijove.spawners.registry import spawner_class
 from perijove.spawners.testing import FakeSpawner
 from perijove.spawners.values import BackendSettings, SpawnerUser, SpawnRequest
-from tests.support.launcher import LauncherProcess, eventually, launcher_process, remove_test_users
+from perijove.wire.launcher import ExitReport
 
 Make = Callable[..., Spawner]
 _generations = itertools.count(1)
@@ -29,15 +32,16 @@ SLEEP = ["/bin/sh", "-c", "exec sleep 1000"]
 
 @pytest.fixture(scope="session")
 def launcher() -> Iterator[LauncherProcess]:
-    with launcher_process(own_uid=os.getuid() != 0) as process:
+    with launcher_process(own_uid=os.getuid() != 0, words=TINY) as process:
         yield process
     if os.getuid() == 0:
         remove_test_users()
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(params=[FakeSpawner, LocalSpawner])
 def kind(request: pytest.FixtureRequest) -> type[Spawner]:
-    return spawner_class(request.param)
+    found: type[Spawner] = request.param
+    return found
 
 
 @pytest.fixture
@@ -49,9 +53,9 @@ async def backend(kind: type[Spawner], request: pytest.FixtureRequest) -> AsyncI
 
 @pytest.fixture
 def make(kind: type[Spawner], backend: Backend) -> Make:
-    def made(**traits: object) -> Spawner:
+    def made(**traits: Any) -> Spawner:
         if kind is LocalSpawner:
-            traits = {"system_user_prefix": "pjtest-", "cmd": SLEEP, "term_timeout": 5, **traits}
+            traits = {"system_user_prefix": "pjlaunch-", "cmd": SLEEP, "term_timeout": 5, **traits}
         return kind(user=SpawnerUser(name="ada"), backend=backend, **traits)
 
     return made
@@ -142,18 +146,22 @@ async def test_an_unknown_handle_is_a_server_that_is_gone(make: Make) -> None:
 
 
 async def test_watchers_hear_of_exits(make: Make, backend: Backend) -> None:
-    watch = backend.watch()
-    heard = asyncio.get_running_loop().create_task(anext(watch))  # type: ignore[arg-type]  # noqa: TID251
-    running = await make().start(spawn_request())
+    async def hear() -> None:
+        async for report in backend.watch():
+            heard.append(report)  # noqa: PERF401  # one by one: the stream does not end
 
-    async def stopped() -> bool:
+    async def ended_while_watched() -> bool:
+        running = await make().start(spawn_request())
         await make().stop(running.handle, now=True)
-        return heard.done()
+        return bool(heard)
 
-    await eventually(stopped)
-    report = await heard
+    heard: list[ExitReport] = []
+    async with TaskGroup("test") as tasks:
+        tasks.start("hear", hear())
+        await eventually(ended_while_watched)
 
-    assert (report.key, report.generation) == ("ada/", running.handle["generation"])
+    assert heard[0].key == "ada/"
+    assert heard[0].asked
 
 
 async def test_progress_ends(make: Make) -> None:
@@ -204,5 +212,5 @@ def test_the_environment_is_the_hubs_with_the_administrators_over_it(make: Make)
     }
 
 
-def test_the_fake_is_an_ordinary_spawner() -> None:
-    assert issubclass(FakeSpawner, Spawner)
+def test_a_spawner_shows_its_configuration_without_a_server(kind: type[Spawner]) -> None:
+    assert kind(config=Config({"Spawner": {"start_timeout": 7}})).start_timeout == 7

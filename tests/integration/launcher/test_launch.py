@@ -2,6 +2,7 @@
 Starting and ending servers through the launcher's socket, as root and as one ordinary user.
 """
 
+# ruff: noqa: ASYNC240 -- a test may look at a file while it waits for nothing else
 from __future__ import annotations
 
 import itertools
@@ -10,10 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from perijove.spawners.errors import LimitUnenforceable, SpawnRefused
-from perijove.spawners.launcher_client import LauncherClient
-from perijove.wire.launcher import Limits
 from tests.support.launcher import (
     NOBODY,
     LauncherProcess,
@@ -26,6 +23,10 @@ from tests.support.launcher import (
     needs_root,
     shell,
 )
+
+from perijove.spawners.errors import LimitUnenforceable, SpawnRefused
+from perijove.spawners.launcher_client import LauncherClient
+from perijove.wire.launcher import Limits
 
 #: One key may run each generation once, and the launcher is shared by the tests.
 _generations = itertools.count(1)
@@ -53,7 +54,13 @@ async def test_a_server_runs_as_its_user_and_can_gain_no_privilege(
     )
     uids = {int(uid) for uid in status["Uid"].split()}
 
+    descriptors = {int(entry.name) for entry in Path(f"/proc/{server.pid}/fd").iterdir()}
+    targets = {str(Path(f"/proc/{server.pid}/fd/{number}").readlink()) for number in descriptors}
+
     assert status["NoNewPrivs"] == "1"
+    # Its own are the null device, its log, its socket, and what its event loop has made.
+    assert {target for target in targets if target.startswith("/")} == {"/dev/null", server.log}
+    assert Path(f"/proc/{server.pid}").stat().st_uid in uids
     assert int(status["CapEff"], 16) == 0
     assert 0 not in uids
     assert len(uids) == 1
@@ -126,7 +133,8 @@ async def test_no_process_survives_its_server(client: LauncherClient) -> None:
     """
     Kernels run in sessions of their own; so do things that users start and forget.
     """
-    script = "setsid sleep 301 & (setsid sh -c 'trap \"\" TERM; sleep 302; sleep 303' &) ; trap '' TERM; while :; do sleep 1; done"
+    stubborn = "trap '' TERM; setsid sleep 301 & (setsid sh -c 'sleep 302; sleep 303' &)"
+    script = f"{stubborn}; while :; do sleep 1; done"
     server = await launched(client, shell(script, generation=fresh()))
 
     async def sleepers() -> list[psutil.Process]:
@@ -213,4 +221,4 @@ async def test_no_server_runs_as_a_system_account(client: LauncherClient, accoun
 @pytest.mark.parametrize("launcher", [pytest.param("root", marks=needs_root)], indirect=True)
 async def test_a_missing_user_is_only_made_when_asked(client: LauncherClient) -> None:
     with pytest.raises(SpawnRefused, match="no system user"):
-        await launched(client, shell("true", generation=fresh(), system_user="pjtest-absent", create_user=False))
+        await launched(client, shell("true", generation=fresh(), system_user="pjlaunch-absent", create_user=False))

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from tests.support.launcher import browser, identity
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import InvalidStatus
 
 from perijove.kit.jws import SigningKey
 from perijove.wire.identity import IDENTITY_HEADER
 from perijove.wire.launcher import Launched
-from tests.support.launcher import browser, identity
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ async def test_another_sites_websocket_is_refused(server: Launched) -> None:
             server.socket,
             uri="ws://hub.example/user/ada/api/events/subscribe",
             additional_headers=dict(identity()),
-            origin="http://evil.example",  # type: ignore[arg-type]  # a NewType of str
+            origin="http://evil.example",
         ):
             pass
 

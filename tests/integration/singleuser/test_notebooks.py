@@ -2,6 +2,7 @@
 What people come for: pages, files, kernels and terminals, on a real server.
 """
 
+# ruff: noqa: ASYNC240 -- a test may look at a file while it waits for nothing else
 from __future__ import annotations
 
 import asyncio
@@ -14,12 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from websockets.asyncio.client import ClientConnection, unix_connect
-
-from perijove.spawners.launcher_client import LauncherClient
-from perijove.wire.launcher import Launched
 from tests.support.launcher import (
-    LauncherProcess,
     browser,
     end,
     eventually,
@@ -28,6 +24,11 @@ from tests.support.launcher import (
     launched,
     needs_root,
 )
+from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.asyncio.client import connect as connection
+
+from perijove.spawners.launcher_client import LauncherClient
+from perijove.wire.launcher import Launched
 
 PAGE_CONFIG = re.compile(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', re.DOTALL)
 PROGRAM = identity(sid="token:1")
@@ -40,7 +41,7 @@ def page_config(html: str) -> dict[str, Any]:
     return config
 
 
-def connect(server: Launched, path: str) -> unix_connect:
+def connect(server: Launched, path: str) -> connection:
     return unix_connect(
         server.socket, uri=f"ws://hub.example/user/ada/{path}", additional_headers=dict(PROGRAM), max_size=2**24
     )
@@ -167,7 +168,7 @@ async def test_ten_servers_start_together_and_draw_different_numbers(client: Lau
     assert len(set(tokens)) == 10
 
 
-async def test_activity_is_reported_to_the_hub(client: LauncherClient, launcher: LauncherProcess) -> None:
+async def test_activity_is_reported_to_the_hub(client: LauncherClient) -> None:
     reports: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
 
     async def hub(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -259,7 +260,7 @@ async def test_a_home_that_cannot_be_written_stops_no_server(
     assert refused.status_code in {403, 500}
 
 
-async def test_the_file_browser_begins_where_the_hub_says(client: LauncherClient, server: Launched) -> None:
+async def test_the_file_browser_begins_where_the_hub_says(client: LauncherClient) -> None:
     request = launch_request(
         server_name="root", environment={"JUPYTERHUB_ROOT_DIR": "/usr/share", "PERIJOVE_AUDIENCE": "ada/"}
     )

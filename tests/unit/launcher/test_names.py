@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perijove.launcher.names import MAX_SYSTEM_NAME, directory_name, short_name, system_name
+
+VALID = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+
+
+@pytest.mark.parametrize("name", ["ada", "_bob", "jupyter-eve", "a" * 32, "x9"])
+def test_a_plain_name_stays_itself(name: str) -> None:
+    assert system_name(name) == name
+
+
+@given(st.text(max_size=400))
+def test_every_name_becomes_one_that_a_system_accepts(name: str) -> None:
+    mapped = system_name(name)
+
+    assert VALID.fullmatch(mapped)
+    assert len(mapped) <= MAX_SYSTEM_NAME
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_two_people_never_share_an_account(one: str, other: str) -> None:
+    assert (system_name(one) == system_name(other)) == (one == other)
+
+
+def test_nobody_can_sign_up_as_somebodys_mapped_name() -> None:
+    """
+    "Ada" becomes ada-xxxxxxxx; a person who is really called that must become something else.
+    """
+    mapped = system_name("Ada")
+
+    assert system_name(mapped) != mapped
+
+
+@given(st.text(max_size=400))
+def test_a_directory_name_is_one_safe_component(key: str) -> None:
+    assert re.fullmatch(r"[a-z_][a-z0-9_-]{12,23}", directory_name(key))
+
+
+def test_keys_that_look_alike_have_different_directories() -> None:
+    keys = ["ada/", "ada//", "Ada/", "ada/x", "a/da", "ada", "../ada"]
+
+    assert len({directory_name(key) for key in keys}) == len(keys)
+
+
+def test_long_names_are_shortened_without_meeting() -> None:
+    assert short_name("ada") == "ada"
+    assert len(short_name("a" * 32)) == 16
+    assert short_name("a" * 32) != short_name("a" * 31)

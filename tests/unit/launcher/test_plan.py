@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from perijove.launcher.plan import HEADER, ChildPlan, framed
+
+
+def test_a_plan_survives_the_way_to_the_template() -> None:
+    plan = ChildPlan(
+        key="ada/",
+        uid=1001,
+        gid=1001,
+        groups=(1001, 27),
+        switch_user=True,
+        home="/home/ada",
+        environment={"NAME": "Ädä"},
+        app="some.app",
+        argv=(),
+        args=("--debug",),
+        processes=None,
+        open_files=100,
+    )
+
+    message = framed(plan.to_bytes())
+    (length,) = HEADER.unpack(message[: HEADER.size])
+
+    assert length == len(message) - HEADER.size
+    assert ChildPlan.from_bytes(message[HEADER.size :]) == plan

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from perijove.launcher.processes import ProcessStat, family, parse_stat
+
+
+def process(pid: int, parent: int, session: int) -> ProcessStat:
+    return ProcessStat(pid=pid, parent=parent, session=session, state="S", start_time=pid)
+
+
+def test_a_command_name_may_hold_parentheses_and_spaces() -> None:
+    fields = " ".join(["S", "7", "7", "5", *("0" for _ in range(15)), "123456", "0"])
+
+    found = parse_stat(f"42 (a) b (c) {fields}")
+
+    assert (found.pid, found.parent, found.session, found.state) == (42, 7, 5, "S")
+    assert found.start_time == 123456
+
+
+def test_a_family_is_descendants_and_their_sessions() -> None:
+    """
+    A kernel leads its own session; what it started belongs to it after its parent is gone.
+    """
+    everyone = [
+        process(1, 0, 1),
+        process(10, 1, 10),  # the server
+        process(11, 10, 11),  # its kernel, in a session of its own
+        process(12, 1, 11),  # started by the kernel, orphaned since
+        process(13, 12, 13),  # and what that started
+        process(20, 1, 20),  # somebody else's
+    ]
+
+    assert family(10, everyone) == {11, 12, 13}

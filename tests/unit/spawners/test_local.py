@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from perijove.spawners.launcher_client import LauncherClient
+from perijove.spawners.local import LocalSpawner
+from perijove.spawners.values import SpawnerUser, SpawnRequest
+from perijove.wire.launcher import Limits
+
+REQUEST = SpawnRequest(key="ada/x", generation=3, user="ada", server_name="x", environment={"A": "1"})
+
+
+def spawner(**traits: Any) -> LocalSpawner:
+    return LocalSpawner(
+        user=SpawnerUser(name="ada"), server_name="x", backend=LauncherClient(Path("/nonexistent")), **traits
+    )
+
+
+async def test_by_default_the_template_is_forked_as_the_user_of_the_same_name() -> None:
+    asked = spawner().launch_request(REQUEST)
+
+    assert (asked.key, asked.generation, asked.user, asked.server_name) == ("ada/x", 3, "ada", "x")
+    assert (asked.system_user, asked.create_user, asked.home, asked.argv) == ("ada", True, "", ())
+    assert asked.limits == Limits()
+
+
+async def test_every_trait_reaches_the_launcher() -> None:
+    asked = spawner(
+        cmd=["jupyterhub-singleuser"],
+        args=["--debug"],
+        system_user_prefix="jupyter-",
+        create_system_users=False,
+        home_dir="/srv/{username}",
+        mem_limit="1G",
+        cpu_limit=2,
+        open_files_limit=100,
+        processes_limit=50,
+    ).launch_request(REQUEST)
+
+    assert (asked.argv, asked.args) == (("jupyterhub-singleuser",), ("--debug",))
+    assert (asked.system_user, asked.create_user, asked.home) == ("jupyter-ada", False, "/srv/ada")
+    assert asked.limits == Limits(memory=2**30, cpu=2.0, open_files=100, processes=50)
