@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -87,7 +88,7 @@ async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
     if f"{path}/" == settings.hub_prefix:
         return RedirectResponse(settings.hub_prefix, status_code=301)
     if path.startswith(settings.hub_prefix):
-        return error_page(request, 404)
+        raise HTTPException(404)
     kind, _, name = inner.partition("/")
     if kind in {"user", "services"} and name and "/" not in name:
         return RedirectResponse(_with_query(f"{settings.base_url}{kind}/{quote(name, safe='@~')}/", request), 301)
