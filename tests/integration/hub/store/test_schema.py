@@ -73,8 +73,7 @@ def test_the_known_revisions_are_those_in_the_folder() -> None:
 
 
 def test_a_start_with_a_current_database_does_not_import_alembic(made: Path) -> None:
-    code = "
-".join(
+    code = "; ".join(
         (
             "import sys",
             "from perijove.hub.store.schema import upgrade",

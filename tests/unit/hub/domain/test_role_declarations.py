@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.role_declarations import DEFAULT_ROLES, check_metascopes, read_role, read_service
+from perijove.hub.domain.roles import Role
+from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.scopes.expansion import Holder, expand
+
+SERVICE = {"name": "culler", "api_token": "0123456789"}
+
+
+@pytest.mark.parametrize("role", list(DEFAULT_ROLES.values()), ids=lambda role: role.name)
+def test_default_roles_have_scopes_that_exist(role: Role) -> None:
+    assert expand(role.scopes, Holder(user="ada", server="ada/"))
+
+
+def test_a_service_keeps_only_the_hash_of_its_token() -> None:
+    service = read_service(
+        {**SERVICE, "url": "http://127.0.0.1:99/", "admin": True, "info": {"a": 1}, "display": False}
+    )
+
+    assert service.api_token_hash == hash_secret("0123456789")
+    assert "0123456789" not in repr(service)
+    assert (service.url, service.admin, service.info, service.display) == ("http://127.0.0.1:99", True, {"a": 1}, False)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": ""}, "needs a name"),
+        ({"name": "a/b"}, "needs a name"),
+        ({"name": ".."}, "needs a name"),
+        ({"name": 7}, "name must be text"),
+        ({"api_token": ""}, "'culler' needs an api_token"),
+        ({"api_token": "short"}, "8 to 64"),
+        ({"api_token": "x" * 65}, "8 to 64"),
+        ({"admin": "yes"}, "admin must be True or False"),
+        ({"info": []}, "info must be a dictionary"),
+        ({"url": "localhost:99"}, "url must begin with"),
+        ({"command": ["x"]}, "'culler' has an unknown key 'command'"),
+    ],
+)
+def test_a_wrong_service_is_refused_by_name(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        read_service({**SERVICE, **change})
+
+
+def test_a_role_is_read_with_normalised_names() -> None:
+    role = read_role(
+        {"name": "culling", "description": "d", "scopes": ["list:users"], "users": [" Ada "], "services": ["culler"]},
+        frozenset({"culler"}),
+    )
+
+    assert role == Role(
+        name="culling",
+        description="d",
+        scopes=("list:users",),
+        users=frozenset({"ada"}),
+        services=frozenset({"culler"}),
+    )
+
+
+def test_a_default_role_without_scopes_keeps_its_own() -> None:
+    assert read_role({"name": "user", "users": ["ada"]}, frozenset()).scopes == ("self",)
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ({"name": "admin"}, "cannot be changed"),
+        ({"name": "X"}, "invalid name"),
+        ({}, "invalid name"),
+        ({"name": "culling", "scope": []}, "unknown key 'scope'"),
+        ({"name": "culling", "groups": ["g"]}, "names groups"),
+        ({"name": "culling", "scopes": ["read:minds"]}, "'culling': There is no scope 'read:minds'"),
+        ({"name": "culling", "scopes": "list:users"}, "scopes must be a list"),
+        ({"name": "culling", "scopes": [7]}, "list of names"),
+        ({"name": "culling", "services": ["other"]}, "'other', which is not declared"),
+        ({"name": "culling", "description": 7}, "description must be text"),
+    ],
+)
+def test_a_wrong_role_is_refused_by_name(declared: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        read_role(declared, frozenset({"culler"}))
+
+
+def test_metascopes_cannot_be_given_to_services() -> None:
+    with pytest.raises(InvalidRequest, match="mean nothing"):
+        check_metascopes(Role(name="culling", scopes=("self",), services=frozenset({"culler"})))
