@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
@@ -21,6 +22,7 @@ from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, WebError
 from perijove.hub.web.headers import DefaultHeaders
 from perijove.hub.web.lab import routes as lab
+from perijove.hub.web.lab.assets import LAB_ASSETS
 from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
@@ -41,7 +43,9 @@ def make_app(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         middleware=[
-            Middleware(DefaultHeaders, api_prefix=f"{prefix}api"),
+            Middleware(
+                DefaultHeaders, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+            ),
             Middleware(MeasureRequests, metrics=parts.metrics),
             Middleware(LimitBody),
         ],
@@ -51,6 +55,7 @@ def make_app(parts: Parts) -> FastAPI:
             SignInNeeded: problems.on_sign_in_needed,
             HTTPException: problems.on_http_error,
             RequestValidationError: problems.on_invalid_request,
+            ClientDisconnect: problems.on_disconnect,
             Exception: problems.on_surprise,
         },
     )

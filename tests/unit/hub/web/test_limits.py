@@ -22,7 +22,7 @@ async def test_a_body_that_does_not_say_how_long_it_is_is_cut_off(rig: Rig) -> N
     async with rig.program(await rig.token("ada")) as program:
         answer = await program.post("/hub/api/users", content=endless())
 
-    assert answer.status_code >= 400
+    assert answer.status_code == 400
 
 
 async def test_a_form_with_too_many_fields_is_refused(rig: Rig) -> None:

@@ -14,6 +14,7 @@ from perijove.kit.tasks import TaskGroup
         ("/user/bob/lab?x=1", "/hub/user/bob/lab?x=1", 302),
         ("/user/bob", "/user/bob/", 301),
         ("/hub", "/hub/", 301),
+        ("/user/bob/files/a%2Fb%20c.txt?download", "/hub/user/bob/files/a%2Fb%20c.txt?download", 302),
         ("//evil.example/", "/hub/evil.example/", 302),
     ],
 )

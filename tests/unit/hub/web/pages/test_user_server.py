@@ -9,10 +9,10 @@ from perijove.wire.identity import IDENTITY_COOKIE
 async def test_visiting_ones_own_stopped_server_starts_it_and_ends_up_there(rig: Rig) -> None:
     browser = await rig.signed_in("bob")
 
-    answer = await browser.get("/hub/user/bob/lab/tree/a%20b.ipynb?reset=1")
+    answer = await browser.get("/hub/user/bob/lab/tree/a%2Fb%20c.ipynb?reset&x=%26")
 
     assert answer.status_code == 302
-    assert answer.headers["location"] == "/user/bob/lab/tree/a%20b.ipynb?reset=1"
+    assert answer.headers["location"] == "/user/bob/lab/tree/a%2Fb%20c.ipynb?reset&x=%26"
     assert rig.spawners.running() == ["bob/"]
 
 
@@ -59,6 +59,7 @@ async def test_strangers_are_asked_who_they_are(rig: Rig) -> None:
 
     assert page.headers["location"] == "/hub/login?next=%2Fuser%2Fbob%2Flab%3Fx%3D1"
     assert call.status_code == 403
+    assert call.json()["message"] == "Missing or invalid credentials."
 
 
 async def test_an_administrator_sees_that_it_is_stopped_and_may_start_it(rig: Rig) -> None:
