@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perijove.hub.domain.accounts import Account, AccountState, Invitation, InvitationKind
+from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import accounts, invitations
 
 
@@ -29,7 +29,7 @@ def _invitation_of(row: Row[Any]) -> Invitation:
 class SqlAccounts:
     """Rows of local accounts and invitations."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Executes) -> None:
         self._connection = connection
 
     async def get(self, name: str) -> Account | None:

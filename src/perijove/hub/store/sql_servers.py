@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
+from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
 
 #: columns that a swap may change
@@ -35,6 +35,10 @@ SWAPPED: Final = (
     "lease_until",
 )
 _ROWS: Final = select(servers, users.c.name.label("user_name")).join_from(servers, users)
+# Built once: they are asked all the time, and building a statement costs more than running it.
+_OF_USER: Final = _ROWS.where(servers.c.user_id == bindparam("user"), servers.c.name == bindparam("server"))
+_BY_ID: Final = _ROWS.where(servers.c.id == bindparam("wanted"))
+_BY_KEY: Final = _ROWS.where(users.c.name == bindparam("user"), servers.c.name == bindparam("server"))
 
 
 def _server_of(row: Row[Any]) -> Server:
@@ -56,20 +60,20 @@ def _stored(column: str, server: Server) -> Any:
 class SqlServers:
     """Rows of servers."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Executes) -> None:
         self._connection = connection
 
     async def get(self, user_id: int, name: str) -> Server | None:
         """A user's server of that name."""
-        return await self._one(servers.c.user_id == user_id, servers.c.name == name)
+        return await self._one(_OF_USER, {"user": user_id, "server": name})
 
     async def by_id(self, server_id: int) -> Server | None:
         """The server of that id."""
-        return await self._one(servers.c.id == server_id)
+        return await self._one(_BY_ID, {"wanted": server_id})
 
     async def by_key(self, user_name: str, name: str) -> Server | None:
         """The server of the named user."""
-        return await self._one(users.c.name == user_name, servers.c.name == name)
+        return await self._one(_BY_KEY, {"user": user_name, "server": name})
 
     async def of_users(self, user_ids: Iterable[int]) -> Sequence[Server]:
         """All servers of these users."""
@@ -82,7 +86,7 @@ class SqlServers:
     async def count_active(self) -> int:
         """How many are in any state but STOPPED."""
         count = select(func.count()).select_from(servers).where(servers.c.state != State.STOPPED.value)
-        return (await self._connection.execute(count)).scalar_one()
+        return int((await self._connection.execute(count)).scalar_one())
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
         """A STOPPED server of generation 0. Raises AlreadyExists."""
@@ -141,8 +145,8 @@ class SqlServers:
         change = update(servers).where(servers.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
         await self._connection.execute(change, [{"which": server_id, "at": at} for server_id, at in seen.items()])
 
-    async def _one(self, *conditions: ColumnElement[bool]) -> Server | None:
-        row = (await self._connection.execute(_ROWS.where(*conditions))).one_or_none()
+    async def _one(self, statement: Select[Any], wanted: Mapping[str, object]) -> Server | None:
+        row = (await self._connection.execute(statement, dict(wanted))).one_or_none()
         return None if row is None else _server_of(row)
 
     async def _all(self, condition: ColumnElement[bool]) -> Sequence[Server]:

@@ -9,15 +9,18 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User
 from perijove.hub.store.sql_users import AS_OWNER, OWNER, user_of
+from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import sessions, tokens, users
 
 _WITH_OWNER: Final = select(sessions, *AS_OWNER).join_from(sessions, users)
+# Built once: these are asked with every request, and building a statement costs more than running it.
+_BY_SECRET: Final = _WITH_OWNER.where(sessions.c.secret_hash == bindparam("wanted"))
+_BY_ID: Final = _WITH_OWNER.where(sessions.c.id == bindparam("wanted"))
 
 
 def _session_of(row: Row[Any]) -> Session:
@@ -28,16 +31,16 @@ def _session_of(row: Row[Any]) -> Session:
 class SqlSessions:
     """Rows of browser sessions."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Executes) -> None:
         self._connection = connection
 
     async def by_secret_hash(self, secret_hash: str) -> tuple[Session, User] | None:
         """The session with that secret, and whose it is."""
-        return await self._one(sessions.c.secret_hash == secret_hash)
+        return await self._one(_BY_SECRET, secret_hash)
 
     async def by_id(self, session_id: str) -> tuple[Session, User] | None:
         """The session of that id, and whose it is."""
-        return await self._one(sessions.c.id == session_id)
+        return await self._one(_BY_ID, session_id)
 
     async def of_user(self, user_id: int) -> Sequence[Session]:
         """All sessions of a user, oldest first."""
@@ -69,6 +72,6 @@ class SqlSessions:
         )
         return (await self._connection.execute(delete(sessions).where(ended))).rowcount
 
-    async def _one(self, condition: ColumnElement[bool]) -> tuple[Session, User] | None:
-        row = (await self._connection.execute(_WITH_OWNER.where(condition))).one_or_none()
+    async def _one(self, statement: Select[Any], wanted: str) -> tuple[Session, User] | None:
+        row = (await self._connection.execute(statement, {"wanted": wanted})).one_or_none()
         return None if row is None else (_session_of(row), user_of(row, OWNER))

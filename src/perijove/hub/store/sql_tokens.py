@@ -9,14 +9,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.users import User
 from perijove.hub.store.sql_users import AS_OWNER, OWNER, user_of
+from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import tokens, users
 
-_WITH_OWNER: Final = select(tokens, *AS_OWNER).join_from(tokens, users)
+# Built once: it is asked with every request, and building a statement costs more than running it.
+_BY_PREFIX: Final = select(tokens, *AS_OWNER).join_from(tokens, users).where(tokens.c.prefix == bindparam("wanted"))
 
 
 def _token_of(row: Row[Any]) -> ApiToken:
@@ -28,12 +29,12 @@ def _token_of(row: Row[Any]) -> ApiToken:
 class SqlTokens:
     """Rows of API tokens."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Executes) -> None:
         self._connection = connection
 
     async def by_prefix(self, prefix: str) -> Sequence[tuple[ApiToken, User]]:
         """Tokens that begin so, and whose they are."""
-        rows = await self._connection.execute(_WITH_OWNER.where(tokens.c.prefix == prefix))
+        rows = await self._connection.execute(_BY_PREFIX, {"wanted": prefix})
         return [(_token_of(row), user_of(row, OWNER)) for row in rows]
 
     async def get(self, token_id: int) -> ApiToken | None:

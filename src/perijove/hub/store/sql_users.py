@@ -8,14 +8,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, asc, bindparam, delete, desc, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    asc,
+    bindparam,
+    delete,
+    desc,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from perijove.hub.domain.errors import AlreadyExists
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.users import User
 from perijove.hub.ports import UserActivity, UserSort
+from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import accounts, servers, users
 
 
@@ -37,22 +51,27 @@ AS_OWNER: Final = tuple(column.label(f"owner_{column.name}") for column in users
 OWNER: Final = "owner_"
 
 
+# Built once: they are asked all the time, and building a statement costs more than running it.
+_BY_NAME: Final = select(users).where(users.c.name == bindparam("wanted"))
+_BY_ID: Final = select(users).where(users.c.id == bindparam("wanted"))
+
+
 class SqlUsers:
     """Rows of users."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Executes) -> None:
         self._connection = connection
 
     async def by_name(self, name: str) -> User | None:
         """The user of that name."""
-        return await self._one(users.c.name == name)
+        return await self._one(_BY_NAME, name)
 
     async def by_id(self, user_id: int) -> User | None:
         """The user of that id."""
-        return await self._one(users.c.id == user_id)
+        return await self._one(_BY_ID, user_id)
 
-    async def _one(self, condition: ColumnElement[bool]) -> User | None:
-        row = (await self._connection.execute(select(users).where(condition))).one_or_none()
+    async def _one(self, statement: Select[Any], wanted: str | int) -> User | None:
+        row = (await self._connection.execute(statement, {"wanted": wanted})).one_or_none()
         return None if row is None else user_of(row)
 
     async def page(
