@@ -6,6 +6,8 @@ Called by the hub's composition root with the parts; started by its server. Hold
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
@@ -32,6 +34,14 @@ from perijove.hub.web.parts import Parts
 _PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
 
 
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """What is made ready before the first request."""
+    edge: Edge = app.state.edge
+    edge.templates.compile_all()
+    yield
+
+
 def make_app(parts: Parts) -> FastAPI:
     """The hub's web application over *parts*."""
     prefix = parts.settings.hub_prefix
@@ -42,6 +52,7 @@ def make_app(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=_lifespan,
         middleware=[
             Middleware(
                 DefaultHeaders, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
