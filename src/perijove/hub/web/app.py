@@ -6,12 +6,15 @@ Called by the hub's composition root with the parts; started by its server. Hold
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
@@ -21,6 +24,7 @@ from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, WebError
 from perijove.hub.web.headers import DefaultHeaders
 from perijove.hub.web.lab import routes as lab
+from perijove.hub.web.lab.assets import LAB_ASSETS
 from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
@@ -28,6 +32,14 @@ from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
 
 _PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """What is made ready before the first request."""
+    edge: Edge = app.state.edge
+    edge.templates.compile_all()
+    yield
 
 
 def make_app(parts: Parts) -> FastAPI:
@@ -40,8 +52,11 @@ def make_app(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=_lifespan,
         middleware=[
-            Middleware(DefaultHeaders, api_prefix=f"{prefix}api"),
+            Middleware(
+                DefaultHeaders, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+            ),
             Middleware(MeasureRequests, metrics=parts.metrics),
             Middleware(LimitBody),
         ],
@@ -51,6 +66,7 @@ def make_app(parts: Parts) -> FastAPI:
             SignInNeeded: problems.on_sign_in_needed,
             HTTPException: problems.on_http_error,
             RequestValidationError: problems.on_invalid_request,
+            ClientDisconnect: problems.on_disconnect,
             Exception: problems.on_surprise,
         },
     )

@@ -40,21 +40,26 @@ API_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         "Cache-Control": "no-store",
     }
 )
+#: Scripts, styles and fonts. No content policy: a worker would take its script's for its own.
+FILE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    _EVERYWHERE | {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-cache"}
+)
 
 
 class DefaultHeaders:
-    """Adds the headers of an API answer below *api_prefix*, and those of a page everywhere else."""
+    """Adds the headers of API answers, of files and, everywhere else, of pages."""
 
-    def __init__(self, app: ASGIApp, *, api_prefix: str) -> None:
+    def __init__(self, app: ASGIApp, *, api_prefix: str, file_prefixes: tuple[str, ...]) -> None:
         self._app = app
         self._api_prefix = api_prefix
+        self._file_prefixes = file_prefixes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, and the answer back with its headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        defaults = API_HEADERS if scope["path"].startswith(self._api_prefix) else PAGE_HEADERS
+        defaults = self._defaults(scope["path"])
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -64,3 +69,8 @@ class DefaultHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+    def _defaults(self, path: str) -> Mapping[str, str]:
+        if path.startswith(self._api_prefix):
+            return API_HEADERS
+        return FILE_HEADERS if path.startswith(self._file_prefixes) else PAGE_HEADERS

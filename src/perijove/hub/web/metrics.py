@@ -54,10 +54,15 @@ class MeasureRequests:
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # The route's pattern, never the address: names of users are no labels, and there are many.
-                handler = getattr(scope.get("route"), "path", "other")
-                labels = (scope["method"] if scope["method"] in _METHODS else "other", handler, str(message["status"]))
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                labels = (method, _handler(scope), str(message["status"]))
                 self._metrics.request_duration.labels(*labels).observe(time.perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, send_and_note)
+
+
+def _handler(scope: Scope) -> str:
+    """The function that answers, never the address: names of users are no labels, and there are many of them."""
+    endpoint = scope.get("endpoint")
+    return f"{endpoint.__module__}.{endpoint.__name__}" if endpoint is not None else "other"

@@ -113,6 +113,11 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     return answer(request, 400, f"{where}: {first['msg']}" if where else str(first["msg"]))
 
 
+async def on_disconnect(_request: Request, _error: Exception) -> Response:
+    """The client went away, or was cut off because it sent too much: nobody reads this, and nothing is wrong here."""
+    return Response(status_code=400)
+
+
 async def on_surprise(request: Request, error: Exception) -> Response:
     """Nobody expected this: the process goes on, the log has it, the visitor learns no details."""
     log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)

@@ -29,6 +29,11 @@ class Templates:
         )
         self._environment.globals.update(hub=hub_prefix, static=static.url)
 
+    def compile_all(self) -> None:
+        """At start rather than while the first person waits; a broken template stops the start."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
+
     def render(self, name: str, /, **context: Any) -> str:
         """The page that template *name* makes of *context*."""
         return self._environment.get_template(name).render(**context)

@@ -235,6 +235,10 @@ class Rig:
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False, client=("10.0.0.9", 4711))
         return httpx.AsyncClient(transport=transport, base_url=HOST, headers=headers)
 
+    def proxied_transport(self) -> httpx.ASGITransport:
+        """As the proxy comes: over a unix socket, so without an address."""
+        return httpx.ASGITransport(app=self.app, raise_app_exceptions=False, client=("", 0))
+
     def program(self, token: str) -> httpx.AsyncClient:
         """A program with a token."""
         return self.client(Authorization=f"token {token}")

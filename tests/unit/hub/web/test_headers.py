@@ -15,7 +15,9 @@ async def hello(_request: Request) -> PlainTextResponse:
 
 
 async def headers_of(path: str) -> httpx.Headers:
-    app = DefaultHeaders(Starlette(routes=[Route("/{rest:path}", hello)]), api_prefix="/hub/api")
+    app = DefaultHeaders(
+        Starlette(routes=[Route("/{rest:path}", hello)]), api_prefix="/hub/api", file_prefixes=("/hub/static/",)
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://hub") as client:
         return (await client.get(path)).headers
 
@@ -38,3 +40,11 @@ async def test_a_page_runs_no_inline_script() -> None:
 
 async def test_an_answer_keeps_a_header_of_its_own() -> None:
     assert (await headers_of("/hub/home"))["cache-control"] == "public"
+
+
+async def test_a_file_brings_no_policy_for_the_worker_it_may_become() -> None:
+    headers = await headers_of("/hub/static/x.js")
+
+    assert "content-security-policy" not in headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"

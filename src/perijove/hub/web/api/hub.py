@@ -98,7 +98,7 @@ async def post_shutdown(call: CallOf) -> Response:
     return JSONResponse({"message": "Shutting down Hub"}, status_code=202)
 
 
-@router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC])
+@router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC], include_in_schema=False)
 async def get_health() -> Response:
     """Whether this process answers; asks nobody else."""
     return Response(media_type="text/html")

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -83,15 +84,16 @@ async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
     """What no route of the proxy covers is the hub's, below its prefix."""
     settings = parts.settings
     path = f"/{rest}"
-    inner = path.removeprefix(settings.base_url).lstrip("/")
+    raw = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
+    inner = (raw or quote(path, safe="/@~")).removeprefix(settings.base_url).lstrip("/")
     if f"{path}/" == settings.hub_prefix:
         return RedirectResponse(settings.hub_prefix, status_code=301)
     if path.startswith(settings.hub_prefix):
-        return error_page(request, 404)
+        raise HTTPException(404)
     kind, _, name = inner.partition("/")
     if kind in {"user", "services"} and name and "/" not in name:
-        return RedirectResponse(_with_query(f"{settings.base_url}{kind}/{quote(name, safe='@~')}/", request), 301)
-    return RedirectResponse(_with_query(f"{settings.hub_prefix}{quote(inner, safe='/@~')}", request), status_code=302)
+        return RedirectResponse(_with_query(f"{settings.base_url}{kind}/{name}/", request), status_code=301)
+    return RedirectResponse(_with_query(f"{settings.hub_prefix}{inner}", request), status_code=302)
 
 
 def _with_query(path: str, request: Request) -> str:

@@ -8,7 +8,7 @@ forgotten tab send does not: it gets the 424 of contract i.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -56,20 +56,29 @@ async def any_user_server(frame: FrameOf, user_name: str, rest: str) -> Response
     is_program = _is_program(frame.request, rest)
     wanted = _wanted(frame, user_name, rest)
     if frame.visitor is None:
+        return _refused(403, MissingCredentials()) if is_program else frame.go_sign_in(wanted)
+    try:
+        destination = await _destination(frame, user_name, rest, wanted)
+    except NoSuchServer as error:
         if is_program:
-            raise MissingCredentials
-        return frame.go_sign_in(wanted)
+            return _refused(404, error)
+        raise
+    server = await find(frame, destination.owner, destination.server)
+    if server is not None and server.is_ready:
+        return await _route_is_coming(frame, wanted)
+    if is_program:
+        return _not_running(frame, destination, wanted)
+    fetch_metadata.check_page(frame.request.headers)
+    return await _visit(frame, destination, server)
+
+
+async def _destination(frame: Frame, user_name: str, rest: str, wanted: str) -> Destination:
+    """Which server the address is in; one that the visitor may not enter does not exist."""
     owner = await _owner(frame, user_name)
     name = await _server_name(frame, owner, rest)
     if not may_enter(frame.principal, owner.name, name):
         raise NoSuchServer
-    server = await find(frame, owner, name)
-    if server is not None and server.is_ready:
-        return await _route_is_coming(frame, wanted)
-    if is_program:
-        return _not_running(frame, owner, name, wanted)
-    fetch_metadata.check_page(frame.request.headers)
-    return await _visit(frame, Destination(owner=owner, server=name, then=wanted), server)
+    return Destination(owner=owner, server=name, then=wanted)
 
 
 async def _visit(frame: Frame, destination: Destination, server: Server | None) -> Response:
@@ -110,8 +119,8 @@ async def _route_is_coming(frame: Frame, wanted: str) -> Response:
     return frame.go(f"{wanted}{separator}redirects={before + 1}")
 
 
-def _not_running(frame: Frame, owner: User, name: str, wanted: str) -> Response:
-    start = frame.origin + addresses(frame).page("spawn", owner.name, name)
+def _not_running(frame: Frame, destination: Destination, wanted: str) -> Response:
+    start = frame.origin + addresses(frame).page("spawn", destination.owner.name, destination.server)
     path = wanted.partition("?")[0]
     message = f"JupyterHub server no longer running at {path}. Restart the server at {start}"
     return JSONResponse({"message": message}, status_code=424)
@@ -128,15 +137,19 @@ def _is_program(request: Request, rest: str) -> bool:
 
 
 def _wanted(frame: Frame, user_name: str, rest: str) -> str:
-    """The address in the server that was asked for, as the proxy would route it."""
+    """The address in the server that was asked for, as the browser wrote it."""
     settings = frame.parts.settings
-    path = server_url(settings.base_url, user_name, "") + quote(rest, safe="/@~:")
-    query = [(key, value) for key, value in _query(frame.request) if key != "redirects"]
-    return f"{path}?{urlencode(query)}" if query else path
+    raw = frame.request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
+    if raw.startswith(f"{settings.hub_prefix}user/"):
+        path = settings.base_url + raw.removeprefix(settings.hub_prefix)
+    else:
+        path = server_url(settings.base_url, user_name, "") + quote(rest, safe="/@~:")
+    query = "&".join(part for part in frame.request.url.query.split("&") if not part.startswith("redirects="))
+    return f"{path}?{query}" if query else path
 
 
-def _query(request: Request) -> list[tuple[str, str]]:
-    return parse_qsl(request.url.query, keep_blank_values=True)
+def _refused(status: int, error: Exception) -> Response:
+    return JSONResponse({"status": status, "message": str(error)}, status_code=status)
 
 
 def _redirects(request: Request) -> int:

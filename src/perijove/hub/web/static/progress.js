@@ -1,32 +1,19 @@
-// Shows how a server comes up, and goes there when it is up. Reads the event stream of the REST API with
-// `fetch`, because EventSource can send no header and the token does not belong into a URL.
+// Shows how a server comes up. Whatever ends the stream, this address knows how to go on: it leads into a server
+// that is up, and explains a start that failed. Reads the event stream of the REST API with `fetch`, because
+// EventSource can send no header and the token does not belong into a URL.
 
 const box = document.getElementById("waiting");
 const bar = box.querySelector("progress");
 const text = box.querySelector(".progress-text");
 const RETRY_MS = 1000;
 
-function fail(event) {
-  const card = box.querySelector("[data-failure]");
-  card.querySelector("[data-failure-text]").textContent = event.message;
-  if (event.log?.length) {
-    const log = card.querySelector("[data-failure-log]");
-    log.textContent = event.log.join("\n");
-    log.hidden = false;
-  }
-  bar.hidden = true;
-  text.textContent = "";
-  card.hidden = false;
-}
-
 function show(event) {
   if (event.progress !== undefined) bar.value = event.progress;
-  if (event.failed) fail(event);
-  else if (event.ready) location.reload(); // this address leads on when the server is up
-  else text.textContent = event.message;
+  if (event.message) text.textContent = event.message;
   return Boolean(event.ready || event.failed);
 }
 
+// Whether the stream told its end.
 async function watch() {
   const answer = await fetch(box.dataset.progress, { headers: { "X-XSRFToken": box.dataset.xsrf } });
   if (!answer.ok) return false;
@@ -43,6 +30,6 @@ async function watch() {
   }
 }
 
-const ended = await watch().catch(() => false);
-// The stream broke (the hub was restarted, the network went away): the page itself knows how things are.
-if (!ended) setTimeout(() => location.reload(), RETRY_MS);
+const told = await watch().catch(() => false);
+// A stream that just broke (the hub restarts, the network is away) is not asked again at once.
+setTimeout(() => location.reload(), told ? 0 : RETRY_MS);

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.unit.hub.web.rig import Rig, make_settings
+
+from perijove.config.settings import ServerPolicy
+from perijove.hub.domain.errors import NoSuchServer
+from perijove.hub.domain.progress import ProgressEvent
+from perijove.hub.web.api.servers import event_stream
+from perijove.kit.tasks import TaskGroup
+
+
+@pytest.fixture
+async def named(tasks: TaskGroup) -> Rig:
+    rig = Rig(tasks=tasks, settings=make_settings(servers=ServerPolicy(allow_named_servers=True)))
+    await rig.add_user("bob")
+    return rig
+
+
+@pytest.fixture
+async def bob(rig: Rig) -> AsyncIterator[httpx.AsyncClient]:
+    async with rig.program(await rig.token("bob")) as client:
+        yield client
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(frame[6:]) for frame in text.split("\n\n") if frame.startswith("data: ")]
+
+
+async def test_a_start_that_succeeds_at_once_is_201(rig: Rig, bob: httpx.AsyncClient) -> None:
+    answer = await bob.post("/hub/api/users/bob/server")
+
+    assert (answer.status_code, answer.text) == (201, "")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert rig.spawners.running() == ["bob/"]
+
+
+async def test_a_start_that_takes_long_is_202(tasks: TaskGroup) -> None:
+    rig = Rig(tasks=tasks, settings=make_settings(servers=ServerPolicy(slow_start_seconds=0)))
+    await rig.add_user("bob")
+    rig.spawners.gate.clear()
+    async with rig.program(await rig.token("bob")) as program:
+        first = await program.post("/hub/api/users/bob/server")
+        again = await program.post("/hub/api/users/bob/server")
+        model = (await program.get("/hub/api/users/bob")).json()
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert model["pending"] == "spawn"
+
+
+async def test_a_running_server_is_not_started_again(bob: httpx.AsyncClient) -> None:
+    await bob.post("/hub/api/users/bob/server")
+
+    answer = await bob.post("/hub/api/users/bob/server")
+
+    assert answer.status_code == 400
+    assert "is already running" in answer.json()["message"]
+
+
+async def test_a_start_that_fails_says_why(rig: Rig, bob: httpx.AsyncClient) -> None:
+    rig.spawners.fail_with = "There is no space left."
+
+    answer = await bob.post("/hub/api/users/bob/server")
+
+    assert answer.status_code == 500
+    assert "There is no space left." in answer.json()["message"]
+
+
+async def test_options_are_kept_for_the_next_start(bob: httpx.AsyncClient) -> None:
+    """
+    Contract d13: bare members are options; without a body the stored ones count.
+    """
+    await bob.post("/hub/api/users/bob/server", json={"profile": "large"})
+    await bob.delete("/hub/api/users/bob/server")
+    await bob.post("/hub/api/users/bob/server")
+
+    assert (await bob.get("/hub/api/users/bob/server")).json()["user_options"] == {"profile": "large"}
+
+
+@pytest.mark.parametrize("body", [b'{"user_options": []}', b'{"user_options": {}, "colour": 1}', b"[1]", b"{"])
+async def test_a_body_that_means_nothing_starts_nothing(rig: Rig, bob: httpx.AsyncClient, body: bytes) -> None:
+    assert (await bob.post("/hub/api/users/bob/server", content=body)).status_code == 400
+    assert not rig.spawners.running()
+
+
+async def test_a_stop_is_204_and_may_be_asked_again(rig: Rig, bob: httpx.AsyncClient) -> None:
+    never = await bob.delete("/hub/api/users/bob/server")
+    await bob.post("/hub/api/users/bob/server")
+    first = await bob.delete("/hub/api/users/bob/server")
+    again = await bob.delete("/hub/api/users/bob/server")
+
+    assert [answer.status_code for answer in (never, first, again)] == [204, 204, 204]
+    assert not rig.spawners.running()
+
+
+async def test_servers_of_others_are_out_of_reach(rig: Rig, bob: httpx.AsyncClient) -> None:
+    await rig.start("eve")
+
+    answers = [
+        await bob.get("/hub/api/users/eve/server"),
+        await bob.post("/hub/api/users/eve/server"),
+        await bob.delete("/hub/api/users/eve/server"),
+        await bob.get("/hub/api/users/eve/server/progress"),
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert rig.spawners.running() == ["eve/"]
+
+
+async def test_a_named_server_is_made_started_stopped_and_removed(named: Rig) -> None:
+    async with named.program(await named.token("bob")) as bob:
+        made = await bob.put("/hub/api/users/bob/servers/work", json={"display_name": "My work"})
+        twice = await bob.put("/hub/api/users/bob/servers/work")
+        started = await bob.post("/hub/api/users/bob/servers/work")
+        model = (await bob.get("/hub/api/users/bob/servers/work")).json()
+        removed = await bob.request("DELETE", "/hub/api/users/bob/servers/work", json={"remove": True})
+        gone = await bob.get("/hub/api/users/bob/servers/work")
+
+    statuses = [answer.status_code for answer in (made, twice, started, removed, gone)]
+    assert statuses == [201, 409, 201, 204, 404]
+    assert (model["display_name"], model["url"], model["ready"]) == ("My work", "/user/bob/work/", True)
+
+
+async def test_the_empty_name_is_the_default_server(rig: Rig, bob: httpx.AsyncClient) -> None:
+    started = await bob.post("/hub/api/users/bob/servers/")
+
+    assert started.status_code == 201
+    assert rig.spawners.running() == ["bob/"]
+
+
+@pytest.mark.parametrize("name", ["Work", "a--b", "-a", "a-", "a" * 31, "1a"])
+async def test_a_bad_name_is_refused(named: Rig, name: str) -> None:
+    async with named.program(await named.token("bob")) as bob:
+        assert (await bob.post(f"/hub/api/users/bob/servers/{name}")).status_code == 400
+
+
+async def test_named_servers_need_permission(bob: httpx.AsyncClient) -> None:
+    answer = await bob.post("/hub/api/users/bob/servers/work")
+
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "Named servers are not enabled."
+
+
+async def test_the_default_server_cannot_be_removed(bob: httpx.AsyncClient) -> None:
+    assert (await bob.request("DELETE", "/hub/api/users/bob/server", json={"remove": True})).status_code == 400
+
+
+async def test_the_progress_of_a_ready_server_is_one_event(rig: Rig, bob: httpx.AsyncClient) -> None:
+    await rig.start("bob")
+
+    answer = await bob.get("/hub/api/users/bob/server/progress")
+
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.text.startswith("\n\n")
+    last = events(answer.text)
+    assert len(last) == 1
+    assert last[0]["ready"]
+    assert last[0]["url"] == "/user/bob/"
+
+
+async def test_the_progress_of_a_failed_start_says_why(rig: Rig, bob: httpx.AsyncClient) -> None:
+    rig.spawners.fail_with = "There is no space left."
+    await bob.post("/hub/api/users/bob/server")
+
+    last = events((await bob.get("/hub/api/users/bob/server/progress")).text)[-1]
+
+    assert last["failed"]
+    assert "There is no space left." in last["message"]
+
+
+async def test_what_does_not_start_has_no_progress(rig: Rig, bob: httpx.AsyncClient) -> None:
+    never = await bob.get("/hub/api/users/bob/server/progress")
+    await rig.start("bob")
+    await bob.delete("/hub/api/users/bob/server")
+
+    assert never.status_code == 404
+    assert (await bob.get("/hub/api/users/bob/server/progress")).status_code == 400
+
+
+async def test_a_quiet_stream_shows_signs_of_life() -> None:
+    release = asyncio.Event()
+
+    async def slow() -> AsyncIterator[ProgressEvent]:
+        await release.wait()
+        yield ProgressEvent(progress=100, message="ready", ready=True)
+
+    stream = event_stream(slow(), keep_alive=0.001)
+    quiet = [await anext(stream) for _ in range(3)]
+    release.set()
+    rest = [frame async for frame in stream]
+
+    assert quiet == [b"\n\n"] * 3
+    assert [frame for frame in rest if frame != b"\n\n"] == [
+        b'data: {"progress": 100, "ready": true, "message": "ready"}\n\n'
+    ]
+
+
+async def test_a_server_that_is_removed_meanwhile_ends_the_stream() -> None:
+    async def broken() -> AsyncIterator[ProgressEvent]:
+        yield ProgressEvent(progress=0, message="Server requested")
+        raise NoSuchServer
+
+    frames = [frame async for frame in event_stream(broken())]
+
+    assert frames == [b"\n\n", b'data: {"progress": 0, "message": "Server requested"}\n\n']

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from tests.unit.hub.web.rig import Rig
+
+
+@pytest.fixture
+async def admin(rig: Rig) -> AsyncIterator[httpx.AsyncClient]:
+    async with rig.program(await rig.token("ada")) as client:
+        yield client
+
+
+async def test_a_user_is_told_in_full_to_an_administrator(rig: Rig, admin: httpx.AsyncClient) -> None:
+    await rig.start("bob")
+
+    model = (await admin.get("/hub/api/users/bob")).json()
+
+    server = model["servers"][""]
+    assert model["server"] == "/user/bob/"
+    assert model["pending"] is None
+    assert model["roles"] == ["user"]
+    assert model["created"] == "2026-01-02T03:04:05.000000Z"
+    assert (server["ready"], server["full_name"], server["url"]) == (True, "bob/", "/user/bob/")
+    assert server["progress_url"] == "/hub/api/users/bob/server/progress"
+
+
+async def test_stopped_servers_are_listed_on_demand(rig: Rig, admin: httpx.AsyncClient) -> None:
+    await rig.start("bob")
+    await admin.delete("/hub/api/users/bob/server")
+
+    assert (await admin.get("/hub/api/users/bob")).json()["servers"] == {}
+    stopped = (await admin.get("/hub/api/users/bob?include_stopped_servers=1")).json()["servers"]
+    assert stopped[""]["stopped"]
+
+
+async def test_somebody_else_does_not_exist(rig: Rig) -> None:
+    """
+    A filtered scope answers 404 for bob and for nobody alike.
+    """
+    async with rig.program(await rig.token("eve")) as program:
+        bob, nobody, self = [await program.get(f"/hub/api/users/{name}") for name in ("bob", "nobody", "eve")]
+
+    assert (bob.status_code, nobody.status_code, self.status_code) == (404, 404, 200)
+    assert bob.json() == nobody.json()
+
+
+async def test_users_come_in_pages_for_who_asks_so(admin: httpx.AsyncClient) -> None:
+    accept = {"Accept": "application/jupyterhub-pagination+json"}
+
+    bare = (await admin.get("/hub/api/users?sort=name&limit=2")).json()
+    first = (await admin.get("/hub/api/users?sort=name&limit=2", headers=accept)).json()
+    rest = (await admin.get(first["_pagination"]["next"]["url"], headers=accept)).json()
+
+    assert [user["name"] for user in bare] == ["ada", "bob"]
+    assert first["_pagination"]["total"] == 3
+    assert first["_pagination"]["next"]["url"].startswith("http://hub.example/hub/api/users?sort=name&")
+    assert [user["name"] for user in rest["items"]] == ["eve"]
+    assert rest["_pagination"]["next"] is None
+
+
+@pytest.mark.parametrize("query", ["state=asleep", "sort=age", "limit=many", "offset=x"])
+async def test_a_query_that_means_nothing_is_refused(admin: httpx.AsyncClient, query: str) -> None:
+    assert (await admin.get(f"/hub/api/users?{query}")).status_code == 400
+
+
+async def test_users_are_found_by_part_of_the_name_and_by_state(rig: Rig, admin: httpx.AsyncClient) -> None:
+    await rig.start("bob")
+
+    by_name = (await admin.get("/hub/api/users?name_filter=v")).json()
+    ready = (await admin.get("/hub/api/users?state=ready")).json()
+
+    assert [user["name"] for user in by_name] == ["eve"]
+    assert [user["name"] for user in ready] == ["bob"]
+
+
+async def test_several_are_made_at_once(admin: httpx.AsyncClient) -> None:
+    made = await admin.post("/hub/api/users", json={"usernames": ["Lin", "bob", "kim"]})
+    again = await admin.post("/hub/api/users", json={"usernames": ["lin", "kim"]})
+
+    assert made.status_code == 201
+    assert [user["name"] for user in made.json()] == ["lin", "kim"]
+    assert again.status_code == 409
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b"not json", b'{"usernames": "lin"}', b'{"usernames": [1]}', b'{"usernames": ["../x"]}']
+)
+async def test_a_body_that_means_nothing_is_refused(admin: httpx.AsyncClient, body: bytes) -> None:
+    assert (await admin.post("/hub/api/users", content=body)).status_code == 400
+
+
+async def test_one_is_made_changed_and_deleted(admin: httpx.AsyncClient) -> None:
+    made = await admin.post("/hub/api/users/lin")
+    twice = await admin.post("/hub/api/users/lin")
+    changed = await admin.patch("/hub/api/users/lin", json={"name": "linus", "admin": True})
+    unknown = await admin.patch("/hub/api/users/linus", json={"colour": "red"})
+    deleted = await admin.delete("/hub/api/users/linus")
+    gone = await admin.get("/hub/api/users/linus")
+
+    assert [answer.status_code for answer in (made, twice, changed, unknown, deleted, gone)] == [
+        201, 409, 200, 400, 204, 404,
+    ]  # fmt: skip
+    assert (changed.json()["name"], changed.json()["admin"]) == ("linus", True)
+
+
+async def test_a_user_with_a_running_server_is_deleted_whole(rig: Rig, admin: httpx.AsyncClient) -> None:
+    await rig.start("bob")
+
+    assert (await admin.delete("/hub/api/users/bob")).status_code == 204
+    assert not rig.spawners.running()
+
+
+async def test_a_server_reports_its_activity(rig: Rig, admin: httpx.AsyncClient) -> None:
+    await rig.start("bob")
+    token = rig.spawners.processes["bob/"].environment["JUPYTERHUB_API_TOKEN"]
+    at = "2026-01-02T03:30:00.000000Z"
+    async with rig.program(token) as server:
+        answer = await server.post(
+            "/hub/api/users/bob/activity", json={"servers": {"": {"last_activity": at}}, "last_activity": at}
+        )
+        empty = await server.post("/hub/api/users/bob/activity", json={})
+        other = await server.post("/hub/api/users/eve/activity", json={"last_activity": at})
+
+    assert [answer.status_code, empty.status_code, other.status_code] == [200, 400, 404]
+    assert (await admin.get("/hub/api/users/bob")).json()["servers"][""]["last_activity"] == at

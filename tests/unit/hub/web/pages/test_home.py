@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+from tests.unit.hub.web.rig import Rig, make_settings
+
+from perijove.config.settings import ServerPolicy
+from perijove.kit.tasks import TaskGroup
+
+
+@pytest.fixture
+async def named(tasks: TaskGroup) -> Rig:
+    rig = Rig(tasks=tasks, settings=make_settings(servers=ServerPolicy(allow_named_servers=True)))
+    await rig.add_user("bob")
+    return rig
+
+
+async def test_the_home_page_says_how_the_server_is(rig: Rig) -> None:
+    browser = await rig.signed_in("bob")
+    before = await browser.get("/hub/home")
+    await rig.start("bob")
+
+    after = await browser.get("/hub/home")
+
+    assert "Stopped" in before.text
+    assert "Running" in after.text
+    assert 'href="/user/bob/lab"' in after.text
+
+
+async def test_more_servers_are_offered_only_where_they_are_allowed(rig: Rig, named: Rig) -> None:
+    assert "More servers" not in (await (await rig.signed_in("bob")).get("/hub/home")).text
+    assert "More servers" in (await (await named.signed_in("bob")).get("/hub/home")).text
+
+
+async def test_a_named_server_is_made_started_and_removed(named: Rig) -> None:
+    browser = await named.signed_in("bob")
+    await browser.get("/hub/home")
+
+    made = await browser.post("/hub/home", server_name="work")
+    started = await browser.get(made.headers["location"])
+    await browser.get("/hub/home")
+    await browser.post("/hub/stop/bob/work")
+    await browser.post("/hub/remove/bob/work")
+
+    assert started.headers["location"] == "/user/bob/work/lab"
+    assert "work" not in (await browser.get("/hub/home")).text
+
+
+async def test_a_bad_name_is_explained_on_the_page(named: Rig) -> None:
+    browser = await named.signed_in("bob")
+    await browser.get("/hub/home")
+
+    page = await browser.post("/hub/home", server_name="No Good")
+
+    assert page.status_code == 400
+    assert "Invalid server_name" in page.text
+
+
+async def test_the_server_of_another_cannot_be_stopped(rig: Rig) -> None:
+    await rig.start("bob")
+    eve = await rig.signed_in("eve")
+    await eve.get("/hub/home")
+
+    answer = await eve.post("/hub/stop/bob")
+
+    assert answer.status_code == 404
+    assert rig.spawners.running() == ["bob/"]

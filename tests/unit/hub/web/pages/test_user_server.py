@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import pytest
+from tests.unit.hub.web.rig import SCRIPT, Rig
+
+from perijove.wire.identity import IDENTITY_COOKIE
+
+
+async def test_visiting_ones_own_stopped_server_starts_it_and_ends_up_there(rig: Rig) -> None:
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.get("/hub/user/bob/lab/tree/a%2Fb%20c.ipynb?reset&x=%26")
+
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "/user/bob/lab/tree/a%2Fb%20c.ipynb?reset&x=%26"
+    assert rig.spawners.running() == ["bob/"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("GET", "/hub/user/bob/api/kernels", {}),
+        ("GET", "/hub/user/bob/lab", {"Accept": "application/json"}),
+        ("GET", "/hub/user/bob/lab", SCRIPT),
+        ("POST", "/hub/user/bob/anything", {}),
+    ],
+)
+async def test_a_forgotten_tab_starts_nothing(rig: Rig, method: str, path: str, headers: dict[str, str]) -> None:
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.client.request(method, path, headers=headers)
+
+    assert answer.status_code == 424
+    address = path.removeprefix("/hub")
+    start = "http://hub.example/hub/spawn/bob"
+    assert (
+        answer.json()["message"] == f"JupyterHub server no longer running at {address}. Restart the server at {start}"
+    )
+    assert not rig.spawners.running()
+
+
+async def test_the_server_of_another_does_not_exist(rig: Rig) -> None:
+    """
+    The same answer whether bob runs one, does not, or is nobody.
+    """
+    await rig.start("bob")
+    eve = await rig.signed_in("eve")
+
+    answers = [await eve.get(path) for path in ("/hub/user/bob/lab", "/hub/user/ada/lab", "/hub/user/nobody/lab")]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.text for answer in answers}) == 1
+
+
+async def test_strangers_are_asked_who_they_are(rig: Rig) -> None:
+    page = await rig.browser().get("/hub/user/bob/lab?x=1")
+    async with rig.client() as client:
+        call = await client.get("/hub/user/bob/api/kernels")
+
+    assert page.headers["location"] == "/hub/login?next=%2Fuser%2Fbob%2Flab%3Fx%3D1"
+    assert call.status_code == 403
+    assert call.json()["message"] == "Missing or invalid credentials."
+
+
+async def test_an_administrator_sees_that_it_is_stopped_and_may_start_it(rig: Rig) -> None:
+    """
+    The visit of somebody else starts nothing by itself.
+    """
+    ada = await rig.signed_in("ada")
+
+    page = await ada.get("/hub/user/bob/lab")
+
+    assert page.status_code == 424
+    assert "/hub/spawn/bob" in page.text
+    assert not rig.spawners.running()
+
+
+async def test_a_running_server_without_route_gets_it_back(rig: Rig) -> None:
+    await rig.start("bob")
+    rig.proxy.restart()
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.get("/hub/user/bob/lab")
+
+    assert answer.headers["location"] == "/user/bob/lab?redirects=1"
+    assert "/user/bob" in rig.proxy.table
+
+
+async def test_it_is_not_tried_for_ever(rig: Rig) -> None:
+    await rig.start("bob")
+    browser = await rig.signed_in("bob")
+
+    assert (await browser.get("/hub/user/bob/lab?redirects=4")).status_code == 500
+
+
+async def test_the_door_lets_in_whoever_may_enter(rig: Rig) -> None:
+    await rig.start("bob")
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.get("/hub/enter?server=bob/&next=/user/bob/lab/tree/x")
+
+    assert answer.headers["location"] == "/user/bob/lab/tree/x"
+    cookie = next(line for line in answer.headers.get_list("set-cookie") if line.startswith(IDENTITY_COOKIE))
+    assert "Path=/user/bob/" in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+
+
+@pytest.mark.parametrize("then", ["/user/ada/lab", "https://evil.example/", "/hub/people", ""])
+async def test_the_door_leads_nowhere_but_into_that_server(rig: Rig, then: str) -> None:
+    await rig.start("bob")
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.get(f"/hub/enter?server=bob/&next={then}")
+
+    assert answer.headers["location"] == "/user/bob/lab"
+
+
+async def test_the_door_stays_shut_for_others(rig: Rig) -> None:
+    await rig.start("bob")
+    eve = await rig.signed_in("eve")
+
+    answer = await eve.get("/hub/enter?server=bob/&next=/user/bob/lab")
+
+    assert answer.status_code == 404
+    assert IDENTITY_COOKIE not in str(answer.headers)
+
+
+async def test_the_door_asks_strangers_who_they_are(rig: Rig) -> None:
+    answer = await rig.browser().get("/hub/enter?server=bob/&next=/user/bob/lab")
+
+    assert answer.headers["location"] == "/hub/login?next=%2Fuser%2Fbob%2Flab"
+
+
+async def test_a_failed_start_is_explained(rig: Rig) -> None:
+    rig.spawners.fail_with = "There is no space left."
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.get("/hub/user/bob/lab")
+    page = await browser.get(answer.headers["location"])
+
+    assert answer.headers["location"].startswith("/hub/spawn-pending/bob")
+    assert page.status_code == 500
+    assert "There is no space left." in page.text
+    assert "last words" in page.text

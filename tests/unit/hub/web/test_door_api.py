@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from tests.unit.hub.web.rig import CONTROL_TOKEN, Rig
+
+from perijove.wire.door import EXCHANGED_TOKEN_SECONDS
+
+
+@pytest.mark.parametrize("header", ["", "token wrong", "bearer control", CONTROL_TOKEN])
+async def test_only_the_proxy_may_ask(rig: Rig, header: str) -> None:
+    async with rig.client(Authorization=header) as client:
+        assert (await client.post("/hub/_door/exchange", json={})).status_code == 403
+        assert (await client.post("/hub/_door/recheck", json={})).status_code == 403
+
+
+async def test_a_hub_token_becomes_an_identity_for_one_server(rig: Rig) -> None:
+    token = await rig.token("bob")
+    async with rig.program(CONTROL_TOKEN) as proxy:
+        good = await proxy.post("/hub/_door/exchange", json={"token": token, "audience": "bob/"})
+        other = await proxy.post("/hub/_door/exchange", json={"token": token, "audience": "eve/"})
+        wrong = await proxy.post("/hub/_door/exchange", json={"token": "wrong", "audience": "bob/"})
+
+    assert good.json() == {"identity": "signed-1", "expires_in": EXCHANGED_TOKEN_SECONDS}
+    assert (other.status_code, wrong.status_code) == (403, 403)
+    assert other.json()["reason"]
+
+
+async def test_visits_are_judged_again(rig: Rig) -> None:
+    browser = await rig.signed_in("bob")
+    sid = browser.client.cookies["jupyterhub-session-id"]
+    visit = {"sid": sid, "user": "bob", "audience": "bob/"}
+    async with rig.program(CONTROL_TOKEN) as proxy:
+        before = await proxy.post("/hub/_door/recheck", json={"visits": [visit]})
+        await browser.get("/hub/logout")
+        after = await proxy.post("/hub/_door/recheck", json={"visits": [visit]})
+
+    assert before.json() == {"refused": []}
+    assert after.json() == {"refused": [visit]}
+
+
+@pytest.mark.parametrize("visits", [[1], [{"sid": "a"}], "all", [{"sid": 1, "user": "a", "audience": "b"}]])
+async def test_a_question_that_means_nothing_is_refused(rig: Rig, visits: object) -> None:
+    async with rig.program(CONTROL_TOKEN) as proxy:
+        assert (await proxy.post("/hub/_door/recheck", json={"visits": visits})).status_code == 400
+
+
+async def test_there_is_a_limit_to_questions(rig: Rig) -> None:
+    visit = {"sid": "s", "user": "bob", "audience": "bob/"}
+    async with rig.program(CONTROL_TOKEN) as proxy:
+        assert (await proxy.post("/hub/_door/recheck", json={"visits": [visit] * 1001})).status_code == 400
