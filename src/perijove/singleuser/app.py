@@ -70,6 +70,9 @@ class SingleUserServer(ServerApp):
         super().load_config_file(suppress_errors=suppress_errors)
         self.update_config(settings(self.server_config))
 
+    def migrate_config(self) -> None:
+        """Do not move settings of Jupyter before 2015: it would write into a home that may be full or read-only."""
+
     def init_webapp(self) -> None:
         """Add what only a live server knows."""
         self.tornado_settings.update(tornado_settings(self.server_config))
