@@ -115,7 +115,8 @@ class Site:
     @property
     def first_admin_link(self) -> str:
         """The one-time link that it printed."""
-        return eventually(lambda: _LINK.findall(self.output))[-1]
+        links: list[str] = eventually(lambda: _LINK.findall(self.output))
+        return links[-1]
 
     @property
     def pid(self) -> int:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from traitlets.config import Config, Configurable
@@ -37,10 +36,7 @@ from perijove.config.traits import Perijove
 from perijove.config.urls import BindUrl
 from perijove.spawners.base import Spawner
 from perijove.spawners.errors import SpawnerError
-from perijove.spawners.registry import BUILT_IN as SPAWNERS
-from perijove.spawners.registry import spawner_class as find_spawner
-from perijove.spawners.values import SpawnerUser
-from perijove.wire.launcher import ExitReport
+from perijove.spawners.registry import find_spawner, spawners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,21 +80,9 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         words=(*(("-f", str(file)) if file else ()), *flags),
         perijove=perijove,
         authenticator=_trial_authenticator(authenticator_class, config, file),
-        spawner=build(spawner_class, config, file=file, user=SpawnerUser(name="somebody"), backend=_NoBackend()),
+        spawner=build(spawner_class, config, file=file),
         paths=_paths(perijove),
     )
-
-
-class _NoBackend:
-    """Stands in for a spawner's backend while only its traits are of interest."""
-
-    environment: Mapping[str, str] = MappingProxyType({})
-
-    async def watch(self) -> AsyncIterator[ExitReport]:
-        """Nothing ever runs here."""
-        nothing: tuple[ExitReport, ...] = ()
-        for report in nothing:
-            yield report
 
 
 class _NoAccounts:
@@ -128,7 +112,7 @@ def _find(finder: Any, trait: str, perijove: Perijove) -> Any:
 def known_classes(*chosen: type[Configurable]) -> Known:
     """Class name → class, for everything that may be configured; bases before those who inherit."""
     classes: list[type[Configurable]] = [Perijove]
-    for cls in (*AUTHENTICATORS.values(), *SPAWNERS.values(), *chosen):
+    for cls in (*AUTHENTICATORS.values(), *spawners().values(), *chosen):
         lineage = [c for c in reversed(cls.__mro__) if issubclass(c, Authenticator | Spawner)]
         classes += [c for c in lineage if c not in classes]
     return {cls.__name__: cls for cls in classes}
