@@ -111,9 +111,7 @@ class Proxy:
         self._tasks.start("sweep", sweep_forever(self._time, self._sweep))
         self._tasks.start("recheck", self._door.recheck_forever())
         for sock in control:
-            self._servers.append(
-                await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT)
-            )
+            self._servers.append(await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT))
         for sock in public:
             self._servers.append(await loop.create_server(self._frontend, sock=sock))
         self._addresses = [describe(sock) for sock in public], [describe(sock) for sock in control]
@@ -126,9 +124,7 @@ class Proxy:
         if not self._door.is_on:
             log.warning("proxy.no_door", message="No hub and no keys are known: every route is open.")
         if not config.auth_token:
-            log.warning(
-                "proxy.open_control", message="No token is set: everybody who can connect can add routes."
-            )
+            log.warning("proxy.open_control", message="No token is set: everybody who can connect can add routes.")
 
     async def stop(self) -> None:
         """Accept nothing more, let requests in flight end, close."""

@@ -89,9 +89,7 @@ class ControlServer:
             return Answer(status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
     @staticmethod
-    async def _read_body(
-        request: RequestHead, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> bytes:
+    async def _read_body(request: RequestHead, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         if request.fields.chunked:
             raise BadRequest("Send a Content-Length.", status=HTTPStatus.LENGTH_REQUIRED)
         if request.fields.length > MAX_BODY:

@@ -23,9 +23,7 @@ _EXPLANATIONS: Final[dict[int, str]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: "The server behind this address is not running, or still starting.",
     HTTPStatus.GATEWAY_TIMEOUT: "The server behind this address took too long to answer.",
 }
-_HUB_DOWN: Final = (
-    "The hub is restarting. Running notebooks are not affected; this page looks again by itself."
-)
+_HUB_DOWN: Final = "The hub is restarting. Running notebooks are not affected; this page looks again by itself."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,9 +133,7 @@ class Gate:
                 claims = self._admit(exchanged.identity, audience, now)
                 # Revoked or expired since: the token itself may still be good.
                 return (
-                    Allow(identity=exchanged.identity, claims=claims, target=target)
-                    if claims
-                    else AskHub(token=token)
+                    Allow(identity=exchanged.identity, claims=claims, target=target) if claims else AskHub(token=token)
                 )
         return self._decide_by_cookie(audience, request, target, now, refused_token=bool(token))
 

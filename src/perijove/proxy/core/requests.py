@@ -193,9 +193,7 @@ def read_fields(block: bytes) -> RequestFields:
     connection = list_items(values.get(b"connection", []))
     length, chunked = _read_framing(values)
     token = _HUB_TOKEN.fullmatch(b"".join(values.get(b"authorization", [])))
-    lines, gated_lines, forwarded_lines = _sort_lines(
-        triples, connection, hides_authorization=token is not None
-    )
+    lines, gated_lines, forwarded_lines = _sort_lines(triples, connection, hides_authorization=token is not None)
     return RequestFields(
         host=_read_host(values),
         close=b"close" in connection,
@@ -212,18 +210,14 @@ def read_fields(block: bytes) -> RequestFields:
         lines=lines,
         gated_lines=gated_lines,
         forwarded_lines=forwarded_lines,
-        forwarded={
-            name[12:]: b",".join(found) for name, found in values.items() if name.startswith(b"x-forwarded-")
-        },
+        forwarded={name[12:]: b",".join(found) for name, found in values.items() if name.startswith(b"x-forwarded-")},
     )
 
 
 def strip_cookies(value: bytes) -> bytes:
     """A `Cookie` value without the hub's cookies."""
     pairs = [pair.strip(b" \t") for pair in value.split(b";")]
-    return b"; ".join(
-        pair for pair in pairs if pair and pair.partition(b"=")[0].strip() not in _HIDDEN_COOKIES
-    )
+    return b"; ".join(pair for pair in pairs if pair and pair.partition(b"=")[0].strip() not in _HIDDEN_COOKIES)
 
 
 def _read_host(values: dict[bytes, list[bytes]]) -> bytes:

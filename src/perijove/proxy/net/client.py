@@ -191,9 +191,7 @@ class ClientConnection(asyncio.Protocol):
             return
         # A body that nobody reads would be taken for the next request.
         close = close or request is None or request.has_body or request.is_websocket
-        close = (
-            close or request is None or request.fields.close or request.minor == 0 or self._server.is_draining
-        )
+        close = close or request is None or request.fields.close or request.minor == 0 or self._server.is_draining
         head_only = request is not None and request.method == b"HEAD"
         self.write(answer.render(close=close, head_only=head_only))
         self.request_over(close=close)

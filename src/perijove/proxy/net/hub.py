@@ -65,9 +65,7 @@ async def _talk(target: Target, path: str, fields: Mapping[str, str], payload: b
         lines = {"Host": target.authority, **fields}
         if payload is not None:
             lines |= {"Content-Type": "application/json", "Content-Length": str(len(payload))}
-        head = f"{method} {path} HTTP/1.0\r\n" + "".join(
-            f"{name}: {text}\r\n" for name, text in lines.items()
-        )
+        head = f"{method} {path} HTTP/1.0\r\n" + "".join(f"{name}: {text}\r\n" for name, text in lines.items())
         writer.write(head.encode("ascii") + b"\r\n" + (payload or b""))
         await writer.drain()
         return await _read_answer(reader)

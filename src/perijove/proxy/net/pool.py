@@ -110,9 +110,7 @@ class UpstreamPool:
     async def _connect_once(self, loop: asyncio.AbstractEventLoop, target: Target) -> UpstreamConnection:
         async with asyncio.timeout(self._connect_timeout):
             if target.socket:
-                _, upstream = await loop.create_unix_connection(
-                    lambda: UpstreamConnection(target, self), target.socket
-                )
+                _, upstream = await loop.create_unix_connection(lambda: UpstreamConnection(target, self), target.socket)
             else:
                 _, upstream = await loop.create_connection(
                     lambda: UpstreamConnection(target, self), target.host, target.port
