@@ -176,9 +176,7 @@ def main() -> None:
             for scenario in SCENARIOS:
                 for peer in peers:
                     measure(peer, scenario, options.seconds)
-    print(
-        "proxy", "start MB", "KB per idle WebSocket", *(f"{name} us (per s)" for name in SCENARIOS), sep=" | "
-    )
+    print("proxy", "start MB", "KB per idle WebSocket", *(f"{name} us (per s)" for name in SCENARIOS), sep=" | ")
     for peer in peers:
         start, idle = memory[peer.name]
         figures = (f"{cpu:.1f} ({rate:.0f})" for cpu, rate in peer.results.values())

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -36,9 +37,7 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Public port.")
 @click.option("--socket", "public_socket", type=_FILE, help="Public unix socket instead of an address.")
 @click.option("--api-ip", default="127.0.0.1", help="Address of the control API.")
-@click.option(
-    "--api-port", type=click.IntRange(0, 65535), help="Port of the control API.  [default: port + 1]"
-)
+@click.option("--api-port", type=click.IntRange(0, 65535), help="Port of the control API.  [default: port + 1]")
 @click.option("--api-socket", type=_FILE, help="Unix socket of the control API (mode 0600) instead.")
 @click.option("--default-target", default="", help="Where everything without a route goes.")
 @click.option("--error-target", callback=_target, help="Error pages: GET <url>/<status>?url=<path>.")
@@ -52,18 +51,33 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--no-prepend-path", is_flag=True, help="Do not put a target's path in front.")
 @click.option("--no-include-prefix", is_flag=True, help="Strip the route's own path.")
 @click.option("--host-routing", is_flag=True, help="A route's first segment is a host name.")
-@click.option(
-    "--timeout", type=click.IntRange(min=0), default=0, help="Idle client during a request, ms; 0: never."
-)
+@click.option("--timeout", type=click.IntRange(min=0), default=0, help="Idle client during a request, ms; 0: never.")
 @click.option("--proxy-timeout", type=click.IntRange(min=0), default=0, help="Silent server, ms; 0: never.")
-@click.option(
-    "--keep-alive-timeout", type=click.IntRange(min=1), default=60_000, help="Between requests, ms."
-)
+@click.option("--keep-alive-timeout", type=click.IntRange(min=1), default=60_000, help="Between requests, ms.")
 @click.option("--pid-file", type=_FILE, help="Written at start, removed at the end.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warn", "error"]), default="info")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warn", "warning", "error"], case_sensitive=False),
+    default="info",
+)
 @click.option("--log-format", type=click.Choice(["console", "json"]), default="console")
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
-def proxy(  # one parameter per flag
+def proxy(*, log_level: str, log_format: logs.LogFormat, **flags: Any) -> None:
+    """
+    The public proxy.
+
+    The secret of the control API is read from CONFIGPROXY_AUTH_TOKEN.
+    """
+    level = log_level.lower()
+    logs.configure(process="proxy", level="warning" if level == "warn" else level, fmt=log_format)
+    try:
+        code = serve(_config(**flags))
+    except ProxyError as exc:
+        raise click.ClickException(str(exc)) from exc
+    raise SystemExit(code)
+
+
+def _config(  # one parameter per flag
     *,
     ip: str,
     port: int,
@@ -87,47 +101,31 @@ def proxy(  # one parameter per flag
     proxy_timeout: int,
     keep_alive_timeout: int,
     pid_file: Path | None,
-    log_level: str,
-    log_format: logs.LogFormat,
-) -> None:
-    """
-    The public proxy.
-
-    The secret of the control API is read from CONFIGPROXY_AUTH_TOKEN.
-    """
-    logs.configure(process="proxy", level="warning" if log_level == "warn" else log_level, fmt=log_format)
-    try:
-        config = ProxyConfig(
-            ip=ip,
-            port=port,
-            public_socket=public_socket,
-            api_ip=api_ip,
-            api_port=port + 1 if api_port is None else api_port,
-            api_socket=api_socket,
-            inherited=inherited_sockets(os.environ.pop(LISTEN_FDS_VARIABLE, "")),
-            auth_token=os.environ.pop(AUTH_TOKEN_VARIABLE, ""),
-            default_target=default_target,
-            error_target=error_target,
-            hub=hub_url,
-            enter_path=enter_path,
-            keys_file=keys_file,
-            snapshot=snapshot,
-            recheck_interval=recheck_interval,
-            passing=Passing(
-                x_forward=not no_x_forward,
-                trusted_forwarders=frozenset(
-                    filter(None, (a.strip() for a in trusted_forwarders.split(",")))
-                ),
-                prepend_path=not no_prepend_path,
-                include_prefix=not no_include_prefix,
-                host_routing=host_routing,
-            ),
-            timeouts=Timeouts(
-                client=timeout / 1000, server=proxy_timeout / 1000, keep_alive=keep_alive_timeout / 1000
-            ),
-            pid_file=pid_file,
-        )
-        code = serve(config)
-    except ProxyError as exc:
-        raise click.ClickException(str(exc)) from exc
-    raise SystemExit(code)
+) -> ProxyConfig:
+    return ProxyConfig(
+        ip=ip,
+        port=port,
+        public_socket=public_socket,
+        api_ip=api_ip,
+        api_port=port + 1 if api_port is None else api_port,
+        api_socket=api_socket,
+        # Taken out, so that nothing this process ever starts inherits them.
+        inherited=inherited_sockets(os.environ.pop(LISTEN_FDS_VARIABLE, "")),
+        auth_token=os.environ.pop(AUTH_TOKEN_VARIABLE, ""),
+        default_target=default_target,
+        error_target=error_target,
+        hub=hub_url,
+        enter_path=enter_path,
+        keys_file=keys_file,
+        snapshot=snapshot,
+        recheck_interval=recheck_interval,
+        passing=Passing(
+            x_forward=not no_x_forward,
+            trusted_forwarders=frozenset(filter(None, (name.strip() for name in trusted_forwarders.split(",")))),
+            prepend_path=not no_prepend_path,
+            include_prefix=not no_include_prefix,
+            host_routing=host_routing,
+        ),
+        timeouts=Timeouts(client=timeout / 1000, server=proxy_timeout / 1000, keep_alive=keep_alive_timeout / 1000),
+        pid_file=pid_file,
+    )

@@ -51,9 +51,7 @@ class Response:
     def fields(self, name: str) -> list[str]:
         """All values of a field."""
         pairs = (line.partition(b":") for line in self.head.split(b"\r\n")[1:])
-        return [
-            value.strip().decode("latin-1") for key, _, value in pairs if key.decode().lower() == name.lower()
-        ]
+        return [value.strip().decode("latin-1") for key, _, value in pairs if key.decode().lower() == name.lower()]
 
     def json(self) -> Any:
         """The body as JSON."""
@@ -267,21 +265,14 @@ class Running:
 
     async def route(self, path: str, target: str, **more: Any) -> None:
         """Add a route; open unless said otherwise."""
-        response = await self.control(
-            "POST", f"/api/routes{path}", {"target": target, "access": "open", **more}
-        )
+        response = await self.control("POST", f"/api/routes{path}", {"target": target, "access": "open", **more})
         assert response.status == 201
 
 
-def request(
-    target: str, *lines: str, method: str = "GET", body: bytes = b"", host: str = "hub.example.org"
-) -> bytes:
+def request(target: str, *lines: str, method: str = "GET", body: bytes = b"", host: str = "hub.example.org") -> bytes:
     """The bytes of a request."""
     framing = [f"Content-Length: {len(body)}"] if body or method in {"POST", "PUT"} else []
-    return (
-        "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *framing, *lines, "", ""]).encode()
-        + body
-    )
+    return "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *framing, *lines, "", ""]).encode() + body
 
 
 UPGRADE = (
@@ -329,9 +320,7 @@ class LoopThread:
 
 
 @asynccontextmanager
-async def running(
-    *, loop_factory: LoopFactory = uvloop.new_event_loop, **settings: Any
-) -> AsyncIterator[Running]:
+async def running(*, loop_factory: LoopFactory = uvloop.new_event_loop, **settings: Any) -> AsyncIterator[Running]:
     """A proxy in a thread of its own, on real sockets."""
     public, control = listening(), listening()
     defaults: dict[str, Any] = {

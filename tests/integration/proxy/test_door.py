@@ -268,9 +268,7 @@ async def test_a_websocket_may_carry_its_token_in_the_query(door: World) -> None
 async def test_a_body_waits_while_the_hub_is_asked(door: World) -> None:
     door.hub.tokens["secret"] = identity(KEY)
 
-    answer = await door.proxy.ask(
-        "/user/ada/x", "Authorization: token secret", method="POST", body=b"x" * 300_000
-    )
+    answer = await door.proxy.ask("/user/ada/x", "Authorization: token secret", method="POST", body=b"x" * 300_000)
 
     assert answer.status == 200
 

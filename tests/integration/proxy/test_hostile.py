@@ -107,9 +107,7 @@ async def test_large_cookies_fit(proxy: Running) -> None:
     assert answer.status == 200
 
 
-@pytest.mark.parametrize(
-    "chunks", [b"5\nhello\r\n0\r\n\r\n", b"5\r\nhelloXX0\r\n\r\n", b"5 \r\nhello\r\n", b"zz\r\n"]
-)
+@pytest.mark.parametrize("chunks", [b"5\nhello\r\n0\r\n\r\n", b"5\r\nhelloXX0\r\n\r\n", b"5 \r\nhello\r\n", b"zz\r\n"])
 async def test_a_malformed_chunk_ends_the_request(proxy: Running, chunks: bytes) -> None:
     """
     Trap 4: the server never sees a complete body.
@@ -508,9 +506,7 @@ async def test_routes_can_begin_with_a_host() -> None:
     async with serving(echoing()) as server, running(passing=Passing(host_routing=True)) as proxy:
         await proxy.route("/hub.example.org/user/ada", server.url)
         client = await proxy.connect()
-        client.send(
-            request("/user/ada/x", host="HUB.example.org:8000") + request("/user/ada/x", host="other")
-        )
+        client.send(request("/user/ada/x", host="HUB.example.org:8000") + request("/user/ada/x", host="other"))
         first, second = await client.response(), await client.response()
 
     assert first.body.startswith(b"GET /user/ada/x HTTP/1.1")

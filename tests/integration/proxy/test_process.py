@@ -68,9 +68,7 @@ async def started(child: Process) -> str:
     return log
 
 
-async def ask(
-    where: int | Path, target: str, *lines: str, method: str = "GET", content: Any = None
-) -> Response:
+async def ask(where: int | Path, target: str, *lines: str, method: str = "GET", content: Any = None) -> Response:
     """One request to a port or a unix socket."""
     if isinstance(where, Path):
         client = Connection(*await asyncio.open_unix_connection(str(where)))
@@ -99,9 +97,7 @@ async def test_a_killed_proxy_serves_at_once_when_it_is_back(tmp_path: Path) -> 
             await ask(control, "/api/keys", AUTH, method="PUT", content={"keys": [key.public_jwk]})
             route = {"target": server.url, "access": "gated", "audience": "ada/"}
             await ask(control, "/api/routes/user/ada", AUTH, method="POST", content=route)
-            await ask(
-                control, "/api/revocations", AUTH, method="POST", content={"before": 2**40, "sid": "s2"}
-            )
+            await ask(control, "/api/revocations", AUTH, method="POST", content={"before": 2**40, "sid": "s2"})
             await until(lambda: snapshot.exists() and b'"s2"' in snapshot.read_bytes())
             child.kill()
             await child.wait()
@@ -216,9 +212,7 @@ async def test_keys_can_come_from_a_file(tmp_path: Path) -> None:
         (("--socket", "/nonexistent/s"), "Cannot listen on /nonexistent/s"),
     ],
 )
-async def test_what_cannot_be_done_is_said_plainly(
-    flags: tuple[str, ...], message: str, tmp_path: Path
-) -> None:
+async def test_what_cannot_be_done_is_said_plainly(flags: tuple[str, ...], message: str, tmp_path: Path) -> None:
     """
     A flag of configurable-http-proxy that is not there yet is an error, never ignored.
     """

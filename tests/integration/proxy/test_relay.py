@@ -483,9 +483,7 @@ async def test_an_upgrade_to_something_else_is_not_passed_on(proxy: Running) -> 
     async with serving(echoing()) as server:
         await proxy.route("/", server.url)
 
-        answer = await proxy.ask(
-            "/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x"
-        )
+        answer = await proxy.ask("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x")
 
     assert b"pgrade" not in answer.body
     assert b"HTTP2" not in answer.body

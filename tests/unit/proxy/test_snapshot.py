@@ -10,9 +10,7 @@ from perijove.proxy.snapshot import Snapshot, UnreadableSnapshot, parse_snapshot
 def test_a_snapshot_holds_keys_routes_and_revocations() -> None:
     content = {"version": 1, "door": True, "keys": [{"kid": "k"}], "routes": {"/": {}}, "revocations": [{}]}
 
-    assert parse_snapshot(content) == Snapshot(
-        keys=[{"kid": "k"}], routes={"/": {}}, revocations=[{}], door=True
-    )
+    assert parse_snapshot(content) == Snapshot(keys=[{"kid": "k"}], routes={"/": {}}, revocations=[{}], door=True)
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,7 @@ class Frontend:
         host = request.fields.host.partition(b":")[0].decode("ascii").lower()
         return self._table.find(f"/{host}{decode_path(raw)}")
 
-    def _ask_door(
-        self, client: ClientConnection, request: RequestHead, entry: Entry, *, may_ask: bool
-    ) -> None:
+    def _ask_door(self, client: ClientConnection, request: RequestHead, entry: Entry, *, may_ask: bool) -> None:
         match self._door.decide(entry.audience, request):
             case Allow() as allowed:
                 self._forward(client, request, entry, allowed)
@@ -191,9 +189,7 @@ class Frontend:
             case AskHub():
                 client.answer(refusal(HTTPStatus.FORBIDDEN, "This token may not access this server."))
 
-    async def _exchange(
-        self, client: ClientConnection, request: RequestHead, audience: str, token: str
-    ) -> None:
+    async def _exchange(self, client: ClientConnection, request: RequestHead, audience: str, token: str) -> None:
         was_heard = await self._door.exchange(token, audience)
         client.task = None
         client.hold_for_connect(hold=False)
@@ -201,13 +197,9 @@ class Frontend:
             # From the start: the route may have changed meanwhile.
             self._route(client, request, may_ask=False)
         else:
-            client.answer(
-                refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The hub cannot be asked about this token.")
-            )
+            client.answer(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The hub cannot be asked about this token."))
 
-    def _forward(
-        self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None
-    ) -> None:
+    def _forward(self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None) -> None:
         target = allowed.target if allowed else request.target
         head = request.render(
             target=self._rewrite(target, entry),
@@ -257,9 +249,7 @@ class Frontend:
         else:
             self._wait_for(client, "error-page", self._show_page(client, request, status, is_hub=is_hub))
 
-    async def _show_page(
-        self, client: ClientConnection, request: RequestHead, status: int, *, is_hub: bool
-    ) -> None:
+    async def _show_page(self, client: ClientConnection, request: RequestHead, status: int, *, is_hub: bool) -> None:
         page = await self._pages.find(status, request, is_hub=is_hub)
         client.task = None
         client.answer(page)

@@ -26,9 +26,7 @@ def test_an_answer_before_closing_says_so() -> None:
 
 
 def test_a_redirect_says_where_to() -> None:
-    assert b"\r\nLocation: /hub/enter?a=b\r\n" in redirect("/hub/enter?a=b").render(
-        close=False, head_only=False
-    )
+    assert b"\r\nLocation: /hub/enter?a=b\r\n" in redirect("/hub/enter?a=b").render(close=False, head_only=False)
 
 
 def test_only_the_page_about_the_hub_looks_again_by_itself() -> None:

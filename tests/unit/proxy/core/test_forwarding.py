@@ -4,9 +4,7 @@ from perijove.proxy.core.forwarding import forwarded_lines
 from perijove.proxy.core.requests import read_fields
 
 
-def lines(
-    block: bytes, *, trusted: bool = False, peer: str = "10.0.0.9", scheme: bytes = b"http"
-) -> dict[str, str]:
+def lines(block: bytes, *, trusted: bool = False, peer: str = "10.0.0.9", scheme: bytes = b"http") -> dict[str, str]:
     rendered = forwarded_lines(read_fields(block), peer=peer, trusted=trusted, scheme=scheme)
     pairs = (line.split(": ", 1) for line in rendered.decode().split("\r\n")[:-1])
     return {name.removeprefix("X-Forwarded-"): value for name, value in pairs}

@@ -23,9 +23,7 @@ from perijove.wire.control import Revocation
 from perijove.wire.identity import IdentityClaims
 
 NOW = 500.0
-CLAIMS = IdentityClaims(
-    sub="ada", sid="s1", aud="ada/", scope=("read",), name="Ada", iat=100, exp=1000, jti="j"
-)
+CLAIMS = IdentityClaims(sub="ada", sid="s1", aud="ada/", scope=("read",), name="Ada", iat=100, exp=1000, jti="j")
 HTML = b"Accept: text/html,*/*"
 COOKIE = b"Cookie: perijove-identity=good"
 UPGRADE = (b"Connection: Upgrade", b"Upgrade: websocket")
@@ -47,9 +45,7 @@ class World:
     gate: Gate = field(init=False)
 
     def __post_init__(self) -> None:
-        self.gate = Gate(
-            verify=self._verify, revocations=self.revocations, enter_path="/hub/enter", limit=self.limit
-        )
+        self.gate = Gate(verify=self._verify, revocations=self.revocations, enter_path="/hub/enter", limit=self.limit)
 
     def _verify(self, identity: str, audience: str) -> IdentityClaims | None:
         self.checked += 1
@@ -199,9 +195,7 @@ def test_default_ports_are_the_same_origin(origin: bytes, host: bytes, same: boo
 
 def test_a_hub_token_is_exchanged_once_and_then_lets_in() -> None:
     world = World()
-    request = ask(
-        b"Authorization: token t", b"Origin: http://evil.example", start=b"POST /user/ada/x HTTP/1.1"
-    )
+    request = ask(b"Authorization: token t", b"Origin: http://evil.example", start=b"POST /user/ada/x HTTP/1.1")
 
     assert world.decide(request) == AskHub(token="t")
     world.learn("good")

@@ -103,9 +103,7 @@ def test_http_1_0_has_no_chunks() -> None:
         get(b"Transfer-Encoding: chunked", start=b"POST /x HTTP/1.0")
 
 
-@pytest.mark.parametrize(
-    "name", [b"Authorization: a", b"Origin: http://a", b"Expect: 100-continue", b"Upgrade: x"]
-)
+@pytest.mark.parametrize("name", [b"Authorization: a", b"Origin: http://a", b"Expect: 100-continue", b"Upgrade: x"])
 def test_fields_that_decide_may_not_come_twice(name: bytes) -> None:
     with pytest.raises(BadRequest):
         get(name, name)
@@ -257,9 +255,7 @@ def test_the_body_is_framed_as_forwarded() -> None:
     assert get().body_frame().done
 
 
-@pytest.mark.parametrize(
-    ("method", "safe"), [(b"GET", True), (b"HEAD", True), (b"POST", False), (b"DELETE", False)]
-)
+@pytest.mark.parametrize(("method", "safe"), [(b"GET", True), (b"HEAD", True), (b"POST", False), (b"DELETE", False)])
 def test_only_safe_methods_may_be_repeated(method: bytes, safe: bool) -> None:  # noqa: FBT001  # parameter
     assert get(start=method + b" /x HTTP/1.1").is_idempotent is safe
 

@@ -78,9 +78,7 @@ def test_there_is_a_limit_of_fields() -> None:
         (404, b"POST", [b"Content-Length: 5"], "LengthFrame"),
     ],
 )
-def test_the_frame_follows_status_and_method(
-    status: int, method: bytes, lines: list[bytes], frame: str
-) -> None:
+def test_the_frame_follows_status_and_method(status: int, method: bytes, lines: list[bytes], frame: str) -> None:
     head = read(*lines, start=b"HTTP/1.1 %d X" % status)
 
     assert frame_name(head, method) == frame

@@ -8,9 +8,7 @@ from perijove.proxy.core.revocation import RevocationList, names
 from perijove.wire.control import Revocation
 from perijove.wire.identity import IdentityClaims
 
-CLAIMS = IdentityClaims(
-    sub="ada", sid="s1", aud="ada/", scope=("read",), name="Ada", iat=100, exp=1000, jti="j"
-)
+CLAIMS = IdentityClaims(sub="ada", sid="s1", aud="ada/", scope=("read",), name="Ada", iat=100, exp=1000, jti="j")
 
 
 @pytest.mark.parametrize(
