@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from perijove.kit.clock import SystemClock
+from perijove.kit.clock import SystemClock, SystemRandomness
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.backend import Backend
 from perijove.proxy.config import ProxyConfig
@@ -91,6 +91,7 @@ class Proxy:
             clock=self._clock,
             tasks=self._tasks,
             snapshot=config.snapshot,
+            instance=SystemRandomness().hex(8),
         )
         self._control = ControlServer(
             api=ControlApi(backend=self._backend, auth_token=config.auth_token),

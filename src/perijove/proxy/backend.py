@@ -39,6 +39,7 @@ class Backend:
         clock: Clock,
         tasks: TaskGroup,
         snapshot: Path | None,
+        instance: str,
     ) -> None:
         self._table = table
         self._door = door
@@ -46,6 +47,7 @@ class Backend:
         self._clock = clock
         self._tasks = tasks
         self._snapshot = snapshot
+        self._instance = instance
         self._is_dirty = False
 
     def routes(self) -> dict[str, dict[str, Any]]:
@@ -85,6 +87,7 @@ class Backend:
             "keys": [jwk["kid"] for jwk in self._door.jwks],
             "sessions": self._door.gate.sessions(),
             "revoked": len(self._door.revocations),
+            "instance": self._instance,
         }
 
     def restore(self) -> None:
