@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
-from tests.unit.hub.usecases.world import Crash, Fuse, Hub, World
+from tests.unit.hub.usecases.world import Fuse, Hub, World
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import AlreadyRunning, InvalidRequest, NoSuchServer
@@ -467,7 +467,7 @@ async def test_a_hub_under_way_renews_its_leases() -> None:
     assert server.lease_until > world.clock.now()
 
 
-Scenario = Callable[[Hub, User], Awaitable[None]]
+Scenario = Callable[[Hub, User], Coroutine[Any, Any, None]]
 
 
 async def just_start(hub: Hub, user: User) -> None:
@@ -495,10 +495,11 @@ SCENARIOS = (just_start, start_and_stop, start_twice, start_and_change_ones_mind
 
 
 async def play(world: World, scenario: Scenario, fuse: Fuse, user: User) -> None:
+    """Until the scenario or the hub is over."""
     async with world.hub(fuse=fuse) as hub:
-        with suppress(Crash):
-            async with asyncio.timeout(50):
-                await scenario(hub, user)
+        playing = hub.tasks.start("scenario", scenario(hub, user))
+        dead = hub.tasks.start("death", fuse.blown.wait())
+        await asyncio.wait({playing, dead}, return_when=asyncio.FIRST_COMPLETED)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -514,8 +515,7 @@ async def test_a_hub_killed_anywhere_leads_to_the_same_end(scenario: Scenario) -
     for point in range(1, whole.burnt + 1):
         world = World()
         ada = await world.add_user()
-        with suppress(TimeoutError):
-            await play(world, scenario, Fuse(point), ada)
+        await play(world, scenario, Fuse(point), ada)
         async with world.hub(watching=True):
             await asyncio.sleep(60)
 
@@ -533,8 +533,7 @@ async def test_a_hub_killed_anywhere_in_a_failing_start_cleans_up(failing: str) 
         world = World()
         setattr(world.spawners, failing, "broken")
         ada = await world.add_user()
-        with suppress(TimeoutError):
-            await play(world, just_start, Fuse(point), ada)
+        await play(world, just_start, Fuse(point), ada)
         async with world.hub(watching=True):
             await asyncio.sleep(100)
 

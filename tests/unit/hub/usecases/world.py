@@ -48,18 +48,15 @@ class Fuse:
 
     def __init__(self, blows_at: int = 0) -> None:
         self.burnt = 0
+        self.blown = asyncio.Event()
         self._blows_at = blows_at
 
     def burn(self) -> None:
         """One step further."""
         self.burnt += 1
         if self._blows_at and self.burnt >= self._blows_at:
+            self.blown.set()
             raise Crash
-
-    @property
-    def is_blown(self) -> bool:
-        """Whether the hub is dead."""
-        return bool(self._blows_at) and self.burnt >= self._blows_at
 
 
 class Fused:

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.unit.hub.usecases.people import People, service
+
+from perijove.hub.domain.errors import NoSuchServer, NotAllowed
+from perijove.hub.domain.users import User
+from perijove.hub.usecases.door import Visit
+from perijove.wire.door import EXCHANGED_TOKEN_SECONDS, MAX_VISITS
+from perijove.wire.identity import IdentityClaims
+
+CULLER = {"name": "culler", "api_token": "token-of-the-culler"}
+ROLE = {"name": "culling", "scopes": ["access:servers"], "services": ["culler"]}
+
+
+async def add_server(people: People, user: User, name: str = "") -> None:
+    async with people.store.unit() as unit:
+        await unit.servers.add(user_id=user.id, name=name, created=people.clock.now())
+
+
+async def test_a_session_opens_ones_own_server_as_long_as_it_lives() -> None:
+    people = People()
+    signed_in = await people.enter()
+    ada = await people.principal()
+    await add_server(people, signed_in.user)
+    people.clock.advance(60)
+
+    entry = await people.door.enter(ada, "ada/")
+
+    claims = IdentityClaims.from_claims(people.signer.signed[-1])
+    assert (entry.path, entry.server_path) == ("/user/ada/", "/user/ada/")
+    assert entry.max_age == timedelta(days=14).total_seconds() - 60
+    assert (claims.sub, claims.sid, claims.aud) == ("ada", ada.session_id, "ada/")
+    assert claims.scope == ("read", "write", "execute")
+    assert claims.exp - claims.iat == entry.max_age
+
+
+async def test_somebody_elses_server_is_as_if_it_were_not_there() -> None:
+    """
+    Nobody learns from the door which servers there are.
+    """
+    people = People()
+    ada = await people.principal("ada")
+    await add_server(people, (await people.enter("bob")).user)
+
+    for audience in ("bob/", "nobody/", "", "/"):
+        with pytest.raises(NoSuchServer):
+            await people.door.enter(ada, audience)
+    assert people.signer.signed == []
+
+
+async def test_an_administrator_may_open_every_server() -> None:
+    people = People()
+    root = await people.principal("root")
+    await add_server(people, (await people.enter("bob")).user, "work")
+
+    entry = await people.door.enter(root, "bob/work")
+
+    assert entry.path == "/user/bob/work/"
+    assert people.signer.signed[-1]["sub"] == "root"
+    with pytest.raises(NoSuchServer):
+        await people.door.enter(root, "bob/other")
+
+
+async def test_who_may_open_no_server_at_all_is_told_so() -> None:
+    people = People()
+    await people.enter()
+
+    with pytest.raises(NotAllowed):
+        await people.door.enter(service("helper"), "ada/")
+
+
+async def test_a_token_cannot_get_a_browsers_cookie() -> None:
+    people = People()
+    signed_in = await people.enter()
+    await add_server(people, signed_in.user)
+    _, text = await people.tokens.create(user=signed_in.user, maker=await people.principal())
+    by_token = await people.identify.by_token(text)
+    assert by_token is not None
+
+    with pytest.raises(NotAllowed, match="Sign in"):
+        await people.door.enter(by_token, "ada/")
+
+
+async def test_a_hub_token_is_exchanged_for_a_short_statement() -> None:
+    people = People()
+    user = (await people.enter()).user
+    token, text = await people.tokens.create(user=user, maker=await people.principal())
+
+    _, seconds = await people.door.exchange(text, "ada/")
+
+    claims = people.signer.signed[-1]
+    assert seconds == EXCHANGED_TOKEN_SECONDS == claims["exp"] - claims["iat"]
+    assert (claims["sub"], claims["sid"]) == ("ada", f"token:{token.public_id}")
+
+
+async def test_a_token_that_may_not_enter_is_exchanged_for_nothing() -> None:
+    people = People()
+    user = (await people.enter()).user
+    ada = await people.principal()
+    _, narrow = await people.tokens.create(user=user, maker=ada, scopes=["read:users!user"])
+    _, wide = await people.tokens.create(user=user, maker=ada)
+
+    for token, audience in ((narrow, "ada/"), (wide, "bob/"), ("unknown", "ada/"), ("", "ada/")):
+        with pytest.raises(NotAllowed):
+            await people.door.exchange(token, audience)
+
+
+async def test_visits_in_order_are_let_be() -> None:
+    people = People(services=[CULLER], roles=[ROLE])
+    signed_in = await people.enter()
+    token, _ = await people.tokens.create(user=signed_in.user, maker=await people.principal())
+    visits = [
+        Visit(sid=signed_in.session.id, user="ada", audience="ada/"),
+        Visit(sid=f"token:{token.public_id}", user="ada", audience="ada/work"),
+        Visit(sid="token:s-culler", user="culler", audience="ada/"),
+    ]
+
+    assert await people.door.recheck(visits) == []
+
+
+async def test_visits_that_lost_their_ground_are_refused() -> None:
+    """
+    The message that should have closed them may have been lost; this one heals it.
+    """
+    people = People(services=[CULLER], roles=[ROLE])
+    gone, here = await people.enter(), await people.enter()
+    token, _ = await people.tokens.create(user=here.user, maker=await people.principal(), expires_in=5)
+    await people.sign_out(gone.session, gone.user)
+    people.clock.advance(5)
+    visits = [
+        Visit(sid=gone.session.id, user="ada", audience="ada/"),
+        Visit(sid=here.session.id, user="bob", audience="ada/"),
+        Visit(sid=here.session.id, user="ada", audience="bob/"),
+        Visit(sid=f"token:{token.public_id}", user="ada", audience="ada/"),
+        Visit(sid="token:a999", user="ada", audience="ada/"),
+        Visit(sid="token:nonsense", user="ada", audience="ada/"),
+        Visit(sid="token:s-culler", user="ada", audience="ada/"),
+        Visit(sid="token:s-unknown", user="unknown", audience="ada/"),
+    ]
+
+    assert await people.door.recheck(visits) == visits
+
+
+async def test_a_token_whose_owner_changed_name_is_refused() -> None:
+    people = People()
+    user = (await people.enter()).user
+    token, _ = await people.tokens.create(user=user, maker=await people.principal())
+    async with people.store.unit() as unit:
+        await unit.users.rename(user.id, "grace")
+    visit = Visit(sid=f"token:{token.public_id}", user="ada", audience="ada/")
+
+    assert await people.door.recheck([visit]) == [visit]
+
+
+async def test_sessions_end_at_the_door_too() -> None:
+    people = People()
+    signed_in = await people.enter()
+    people.clock.advance(timedelta(days=14).total_seconds())
+    visit = Visit(sid=signed_in.session.id, user="ada", audience="ada/")
+
+    assert await people.door.recheck([visit]) == [visit]
+
+
+async def test_too_many_visits_at_once_are_refused() -> None:
+    people = People()
+    signed_in = await people.enter()
+    visits = [Visit(sid=signed_in.session.id, user="ada", audience="ada/")] * (MAX_VISITS + 1)
+
+    assert await people.door.recheck(visits) == visits

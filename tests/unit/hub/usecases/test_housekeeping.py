@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+
+from tests.unit.hub.usecases.people import People
+
+from perijove.hub.usecases.housekeeping import FLUSH_SECONDS, HOUR, Housekeeping
+from perijove.hub.usecases.testing import START
+from perijove.kit.tasks import TaskGroup
+
+
+def housekeeping(people: People) -> Housekeeping:
+    return Housekeeping(store=people.store, activity=people.activity, clock=people.clock)
+
+
+async def test_what_has_ended_is_thrown_away() -> None:
+    people = People()
+    signed_in = await people.enter()
+    await people.tokens.create(user=signed_in.user, maker=await people.principal(), expires_in=5)
+    await people.invitations.invite(await people.principal("root"), days=1)
+    kept, _ = await people.tokens.create(user=signed_in.user, maker=await people.principal())
+    people.clock.advance(20 * 86400)
+
+    await housekeeping(people).sweep()
+
+    async with people.store.unit() as unit:
+        assert await unit.sessions.of_user(signed_in.user.id) == []
+        assert await unit.tokens.of_user(signed_in.user.id) == [kept]
+        assert await unit.accounts.invitations() == []
+
+
+async def test_activity_is_written_regularly_and_at_the_end() -> None:
+    people = People()
+    signed_in = await people.enter()
+    async with TaskGroup("test") as tasks:
+        tasks.start("housekeeping", housekeeping(people).run())
+        await asyncio.sleep(FLUSH_SECONDS / 2)
+        people.clock.advance(1)
+        people.activity.note_user("ada", people.clock.now())
+        await asyncio.sleep(FLUSH_SECONDS)
+        written = (await people.user("ada")).last_activity
+        people.clock.advance(1)
+        people.activity.note_user("ada", people.clock.now())
+
+    assert signed_in.user.last_activity == START
+    assert written is not None
+    assert (await people.user("ada")).last_activity == people.clock.now() > written
+
+
+async def test_sweeping_comes_back_every_hour() -> None:
+    people = People()
+    signed_in = await people.enter()
+    async with TaskGroup("test") as tasks:
+        tasks.start("housekeeping", housekeeping(people).run())
+        await asyncio.sleep(1)
+        people.clock.advance(20 * 86400)
+        await asyncio.sleep(HOUR)
+
+    async with people.store.unit() as unit:
+        assert await unit.sessions.of_user(signed_in.user.id) == []
