@@ -199,6 +199,16 @@ class Store(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorState:
+    """What a proxy says about itself in a cheap call."""
+
+    #: `kid`s of the public keys that the door knows
+    keys: frozenset[str]
+    #: differs after every start of the proxy; empty if it does not say
+    instance: str = ""
+
+
 class ProxyGateway(Protocol):
     """The proxy's table and door. Every call raises ProxyAway if the proxy does not answer."""
 
@@ -206,9 +216,7 @@ class ProxyGateway(Protocol):
     async def add(self, route: Route) -> None: ...
     async def remove(self, path: str) -> None: ...
     async def replace_all(self, routes: Sequence[Route]) -> None: ...
-    async def keys(self) -> Sequence[str]:
-        """`kid`s of the public keys that the door knows now."""
-        ...
+    async def door(self) -> DoorState: ...
 
     async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None: ...
     async def revoke(self, revocation: Revocation) -> None: ...

@@ -9,7 +9,9 @@ All calls carry `Authorization: token <CONFIGPROXY_AUTH_TOKEN>`.
 | PUT `/api/routes` | `{"<path>": {body of a POST}, …}` | 204; the table is exactly this, in one step |
 | PUT `/api/keys` | `{"keys": [JWK, …]}` | 204; replaces the public keys of the door |
 | POST `/api/revocations` | `Revocation.to_body()` | 204; open WebSockets it names are closed within 1 s |
-| GET `/api/door` | | 200 `{"keys": ["kid", …], "sessions": n, "revoked": n}` |
+| GET `/api/door` | | 200 `{"keys": ["kid", …], "sessions": n, "revoked": n, "instance": "…"}` |
+
+`instance` is new with every start of the proxy, so that a hub learns that what it told last may be lost.
 """
 
 from __future__ import annotations

@@ -74,14 +74,15 @@ class AttemptLimiter:
 
     def check(self, *, account: str, address: str, now: float) -> None:
         """
-        Let an attempt through, or not. An empty *account* counts the address alone.
+        Let an attempt through, or not. Of the two, one that is empty is unknown and does not count.
 
         Raises:
             TooManyAttempts: with the seconds to wait.
         """
-        wait = self._addresses.wait(address, now)
-        if account:
-            wait = max(wait, self._accounts.wait(account, now))
+        wait = max(
+            self._accounts.wait(account, now) if account else 0.0,
+            self._addresses.wait(address, now) if address else 0.0,
+        )
         if wait > 0:
             raise TooManyAttempts(retry_after=int(wait) + 1)
 
@@ -89,7 +90,8 @@ class AttemptLimiter:
         """Count a failed attempt. It is counted before the slow check of a password, so that many at once count too."""
         if account:
             self._accounts.add(account, now)
-        self._addresses.add(address, now)
+        if address:
+            self._addresses.add(address, now)
 
     def succeeded(self, *, account: str, address: str) -> None:
         """The attempt just counted was good: the account starts afresh, and the address gets that one back."""

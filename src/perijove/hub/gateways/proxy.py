@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 
 from perijove.hub.domain.errors import ProxyAway
+from perijove.hub.ports import DoorState
 from perijove.wire.control import DOOR_PATH, KEYS_PATH, REVOCATIONS_PATH, ROUTES_PATH, Revocation
 from perijove.wire.routes import Route
 
@@ -69,10 +70,12 @@ class HttpProxyGateway:
         """The table is exactly this, in one step."""
         await self._call("PUT", ROUTES_PATH, {route.path: route.to_body() for route in routes})
 
-    async def keys(self) -> Sequence[str]:
-        """`kid`s of the door's public keys."""
-        listed = _object(await self._call("GET", DOOR_PATH)).get("keys", [])
-        return [str(kid) for kid in listed] if isinstance(listed, list) else []
+    async def door(self) -> DoorState:
+        """Which keys the door knows, and which start of the proxy this is."""
+        answer = _object(await self._call("GET", DOOR_PATH))
+        listed = answer.get("keys", [])
+        keys = frozenset(str(kid) for kid in listed) if isinstance(listed, list) else frozenset()
+        return DoorState(keys=keys, instance=str(answer.get("instance", "")))
 
     async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
         """Replace the door's public keys."""

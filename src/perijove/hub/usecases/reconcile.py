@@ -16,7 +16,7 @@ from perijove.hub.domain.errors import InvalidRequest, ProxyAway
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.servers import Server
-from perijove.hub.ports import IdentitySigner, ProxyGateway, Store
+from perijove.hub.ports import DoorState, IdentitySigner, ProxyGateway, Store
 from perijove.hub.usecases.activity import Activity, parse_time
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.route_table import RouteTable
@@ -57,6 +57,7 @@ class Reconciler:
         self._clock = clock
         self._fixed = (self._hub_route(hub_target), *self._service_routes(base_url, services))
         self._last_full: float | None = None
+        self._last_door: DoorState | None = None
         self._was_away = False
 
     async def run(self) -> None:
@@ -66,8 +67,8 @@ class Reconciler:
     async def look(self) -> None:
         """One cheap look; a full one if anything is in doubt. A proxy that is away is no error here."""
         try:
-            knows_keys = await self._knows_keys()
-            if knows_keys and not self._was_away and not self._is_full_due():
+            door = await self._proxy.door()
+            if not self._was_away and door == self._last_door and not self._is_full_due():
                 await self._revocations.send_pending()
                 return
             await self.once()
@@ -87,14 +88,15 @@ class Reconciler:
         Raises:
             ProxyAway: the proxy does not answer.
         """
-        if not await self._knows_keys():
+        door = await self._proxy.door()
+        ours = frozenset(str(jwk["kid"]) for jwk in self._signer.public_jwks)
+        if door.keys != ours:
             await self._proxy.set_keys(self._signer.public_jwks)
         await self._routes.replace(self._needed)
         await self._revocations.send_pending()
+        # A proxy that restarts from here on says another instance, or has lost its keys: either is a reason to look.
+        self._last_door = DoorState(keys=ours, instance=door.instance)
         self._last_full = self._clock.monotonic()
-
-    async def _knows_keys(self) -> bool:
-        return {str(jwk["kid"]) for jwk in self._signer.public_jwks} == set(await self._proxy.keys())
 
     def _is_full_due(self) -> bool:
         if self._routes.is_doubtful or self._last_full is None:

@@ -6,9 +6,8 @@ These record what was asked; the driver does the rest.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -34,7 +33,6 @@ log = structlog.get_logger(__name__)
 
 #: Longest user_options, as JSON: they are stored with every server.
 MAX_OPTIONS: Final = 65_536
-_RUNNING: Final = tuple(state for state in State if state not in (State.STOPPED, State.STOPPING))
 
 
 def _check_named(name: str, policy: ServerPolicy) -> str:
@@ -148,25 +146,6 @@ class StopServer:
         """Stop it and wait until it is gone, at most *timeout* seconds; the answer tells whether it is."""
         server = await self(user, name)
         return server if server.state is State.STOPPED else await self._driver.settled(server.id, timeout)
-
-
-class StopAllServers:
-    """Stops everything that runs, when the hub itself is to end with its servers."""
-
-    def __init__(self, *, store: Store, driver: Driver) -> None:
-        self._store = store
-        self._driver = driver
-
-    async def __call__(self, *, timeout: float) -> Sequence[Server]:
-        """Ask all to stop and wait, at most *timeout* seconds; the answer is what still is there then."""
-        async with self._store.unit() as unit:
-            running = await unit.servers.in_states(_RUNNING)
-            moves = [await self._driver.record_in(unit, server, Event.STOP_ASKED, {}) for server in running]
-        log.info("servers.stop_asked", count=len(moves))
-        for move in moves:
-            self._driver.carry_out(move)
-        ends = await asyncio.gather(*(self._driver.settled(move.server.id, timeout) for move in moves))
-        return [server for server in ends if server.state is not State.STOPPED]
 
 
 class CreateServer:

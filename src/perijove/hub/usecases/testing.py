@@ -14,7 +14,7 @@ from typing import Any
 from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, WrongCredentials
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
-from perijove.hub.ports import Authenticated, Exit, Running, SpawnPlan
+from perijove.hub.ports import Authenticated, DoorState, Exit, Running, SpawnPlan
 from perijove.wire.control import Revocation
 from perijove.wire.routes import LAST_ACTIVITY, Route
 
@@ -114,6 +114,7 @@ class FakeProxy:
         self.known_keys: list[str] = []
         self.revocations: list[Revocation] = []
         self.is_away = False
+        self.instance = "start-1"
         self.replacements = 0
         self.calls = 0
 
@@ -144,10 +145,10 @@ class FakeProxy:
         self.replacements += 1
         self.table = {route.path: route.to_body() for route in routes}
 
-    async def keys(self) -> Sequence[str]:
+    async def door(self) -> DoorState:
         """Ids of the keys that were set."""
         self._answer()
-        return list(self.known_keys)
+        return DoorState(keys=frozenset(self.known_keys), instance=self.instance)
 
     async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
         """Replace the keys."""

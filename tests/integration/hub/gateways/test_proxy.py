@@ -11,6 +11,7 @@ import pytest
 
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.gateways.proxy import HttpProxyGateway
+from perijove.hub.ports import DoorState
 from perijove.wire.control import Revocation
 from perijove.wire.routes import Route
 
@@ -64,14 +65,14 @@ async def proxy(tmp_path: Path, api: ControlApi) -> AsyncIterator[HttpProxyGatew
 
 
 async def test_every_call_is_what_the_wire_says(proxy: HttpProxyGateway, api: ControlApi) -> None:
-    api.body = b'{"keys": ["k1"]}'
+    api.body = b'{"keys": ["k1"], "instance": "i1"}'
 
     await proxy.routes()
     await proxy.add(ROUTE)
     await proxy.remove("/user/ada b")
     await proxy.remove("/")
     await proxy.replace_all([ROUTE])
-    kids = await proxy.keys()
+    door = await proxy.door()
     await proxy.set_keys([{"kid": "k1"}])
     await proxy.revoke(Revocation(before=5, sid="s1"))
 
@@ -86,7 +87,7 @@ async def test_every_call_is_what_the_wire_says(proxy: HttpProxyGateway, api: Co
         ("POST", "/api/revocations", {"before": 5, "sid": "s1", "user": "", "audience": ""}),
     ]
     assert api.tokens == {"token the-secret"}
-    assert kids == ["k1"]
+    assert door == DoorState(keys=frozenset({"k1"}), instance="i1")
 
 
 async def test_removing_what_is_not_there_is_fine_and_adding_is_not(proxy: HttpProxyGateway, api: ControlApi) -> None:
@@ -105,6 +106,20 @@ async def test_a_refused_token_is_said_plainly(proxy: HttpProxyGateway, api: Con
         await proxy.routes()
 
 
+async def test_a_proxy_that_hangs_is_away(tmp_path: Path) -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    socket = tmp_path / "hanging.sock"
+    async with (
+        await asyncio.start_unix_server(hang, socket),
+        HttpProxyGateway(f"http+unix://{quote(str(socket), safe='')}", "x", timeout=0.1) as gateway,
+    ):
+        with pytest.raises(ProxyAway, match="ReadTimeout"):
+            await gateway.door()
+
+
 @pytest.mark.parametrize("nonsense", [b"<html>", b"[1]"])
 async def test_nonsense_is_no_answer(proxy: HttpProxyGateway, api: ControlApi, nonsense: bytes) -> None:
     api.body = nonsense
@@ -114,10 +129,10 @@ async def test_nonsense_is_no_answer(proxy: HttpProxyGateway, api: ControlApi, n
 
 
 async def test_a_connection_from_before_a_restart_is_no_failure(proxy: HttpProxyGateway, api: ControlApi) -> None:
-    await proxy.keys()
+    await proxy.door()
     api.cut = 1
 
-    assert await proxy.keys() == []
+    assert await proxy.door() == DoorState(keys=frozenset())
 
 
 async def test_a_proxy_that_is_not_there_is_away(tmp_path: Path) -> None:
@@ -125,4 +140,4 @@ async def test_a_proxy_that_is_not_there_is_away(tmp_path: Path) -> None:
 
     async with HttpProxyGateway(f"http+unix://{nobody}", "x", timeout=1) as gateway:
         with pytest.raises(ProxyAway):
-            await gateway.keys()
+            await gateway.door()

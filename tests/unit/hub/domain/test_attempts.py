@@ -75,6 +75,15 @@ def test_without_an_account_only_the_address_counts() -> None:
         guard.check(account="", address="10.0.0.1", now=0)
 
 
+def test_an_unknown_address_does_not_count() -> None:
+    """
+    Otherwise everybody whose address is not known would share one limit.
+    """
+    guard = limiter()
+    for n in range(20):
+        fail(guard, 1, account=f"user{n}", address="")
+
+
 def test_memory_is_bounded() -> None:
     window = SlidingWindow(limit=2, seconds=60, max_keys=10)
     for n in range(100):

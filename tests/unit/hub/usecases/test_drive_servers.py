@@ -375,6 +375,67 @@ async def test_a_crash_that_nobody_heard_of_is_found_by_polling() -> None:
     await world.check()
 
 
+async def test_a_launcher_that_is_away_is_no_proof_of_a_crash() -> None:
+    world = World()
+    ada = await world.add_user()
+    await ready_server(world, ada)
+    world.spawners.is_away = True
+
+    async with world.hub() as hub:
+        await hub.driver.poll_ready()
+
+    assert (await world.server(ada)).state is State.READY
+
+
+async def test_the_server_of_a_user_deleted_meanwhile_is_not_started() -> None:
+    world = World()
+    ada = await world.add_user()
+
+    async with world.hub(policy=ServerPolicy(concurrent_spawn_limit=1)) as hub:
+        await hub.line.enter(999, lambda _ahead: None)
+        await hub.start(ada, "")
+        async with world.store.unit() as unit:
+            await unit.users.delete(ada.id)
+        hub.line.leave(999)
+        await asyncio.sleep(1)
+
+    assert world.spawners.launches == []
+    await world.check()
+
+
+async def test_a_route_that_takes_too_long_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    ada = await world.add_user()
+
+    async def hang(_route: object) -> None:
+        await asyncio.sleep(100)
+
+    monkeypatch.setattr(world.proxy, "add", hang)
+    async with world.hub(policy=ServerPolicy(http_timeout=3)) as hub:
+        asked = await hub.start(ada, "")
+        server = await hub.driver.settled(asked.id, 1000)
+
+    assert server.failure == "The proxy did not take its route in time."
+    await world.check()
+
+
+async def test_waiting_for_a_server_ends_with_its_time_or_with_the_server() -> None:
+    world = World()
+    ada = await world.add_user()
+    world.spawners.gate.clear()
+
+    async with world.hub() as hub:
+        asked = await hub.start(ada, "")
+        waited = await hub.driver.settled(asked.id, 2.5)
+        before = world.clock.monotonic()
+        at_once = await hub.driver.settled(asked.id, 0)
+        after = world.clock.monotonic()
+
+        assert (waited.state, at_once.state, after - before) == (State.LAUNCHING, State.LAUNCHING, 0)
+        with pytest.raises(NoSuchServer):
+            await hub.driver.settled(999, 1)
+
+
 async def test_an_exit_of_an_older_generation_changes_nothing() -> None:
     world = World()
     ada = await world.add_user()

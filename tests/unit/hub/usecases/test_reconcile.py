@@ -60,6 +60,23 @@ async def test_a_proxy_that_forgot_everything_gets_it_back() -> None:
     assert world.proxy.known_keys == ["key-1"]
 
 
+async def test_a_proxy_that_came_back_from_an_old_snapshot_is_looked_at() -> None:
+    """
+    It has its keys and most routes, but not what it was told last before it died.
+    """
+    world = World()
+    ada = await world.add_user()
+
+    async with world.hub(watching=True) as hub:
+        await start(hub, ada)
+        await asyncio.sleep(3)
+        world.proxy.instance = "start-2"
+        del world.proxy.table["/user/ada"]
+        await asyncio.sleep(3)
+
+    assert sorted(world.proxy.table) == ["/", "/user/ada"]
+
+
 async def test_a_stale_route_of_ours_goes_and_a_foreign_one_stays() -> None:
     world = World()
     foreign: dict[str, Any] = {"target": "http://10.0.0.7:80", "access": "open", "audience": "", "extra": [1]}

@@ -12,7 +12,7 @@ from perijove.hub.domain.errors import (
     TooManyServers,
 )
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.usecases.servers import MAX_OPTIONS, CreateServer, GetServer, RemoveServer, StopAllServers
+from perijove.hub.usecases.servers import MAX_OPTIONS, CreateServer, GetServer, RemoveServer
 
 NAMED = ServerPolicy(allow_named_servers=True, named_server_limit_per_user=2)
 
@@ -164,23 +164,3 @@ async def test_a_server_is_read_with_fresh_activity() -> None:
         assert await get(ada, "") == server
         with pytest.raises(NoSuchServer):
             await get(ada, "other")
-
-
-async def test_everything_is_stopped_at_once_and_what_does_not_stop_is_told() -> None:
-    world = World()
-    users = [await world.add_user(name) for name in ("ada", "bob", "eve")]
-    async with world.hub() as hub:
-        stop_all = StopAllServers(store=hub.store, driver=hub.driver)
-        for user in users[:2]:
-            await hub.driver.settled((await hub.start(user, "")).id, 10)
-        world.spawners.gate.clear()
-        await hub.start(users[2], "")
-
-        assert await stop_all(timeout=10) == []
-        await world.check()
-        assert await stop_all(timeout=10) == []
-
-        world.spawners.gate.set()
-        await hub.driver.settled((await hub.start(users[0], "")).id, 10)
-        world.spawners.is_away = True
-        assert [server.key for server in await stop_all(timeout=2)] == ["ada/"]
