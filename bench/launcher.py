@@ -15,10 +15,10 @@ import statistics
 import time
 
 import psutil
-from tests.support.launcher import browser, end, identity, launch_request, launched, launcher_process, remove_test_users
 
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire.launcher import Launched
+from tests.support.launcher import browser, end, identity, launch_request, launched, launcher_process, remove_test_users
 
 TOGETHER = 10
 

@@ -23,9 +23,10 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from deployments import Running, jupyterhub, perijove
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+from deployments import Running, jupyterhub, perijove
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]

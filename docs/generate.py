@@ -57,7 +57,7 @@ def scopes() -> str:
             _MADE,
             "# Scopes\n",
             "A scope says what a user, a service or a token may do.",
-            "`scope!user=ada`, `scope!server=ada/` and `scope!service=name` narrow it to one user, server or service.\n",
+            "`scope!user=ada`, `scope!server=ada/` and `scope!service=name` narrow it to one of these.\n",
             "| scope | allows | brings with it |",
             "|---|---|---|",
             *rows,

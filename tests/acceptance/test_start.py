@@ -159,7 +159,7 @@ def test_ctrl_c_ends_everything_in_order_and_says_so(folder: Path) -> None:
 
 def test_servers_outlive_the_supervisor_and_are_adopted(unstarted: Site) -> None:
     """
-    kill -9 of everything that is not a server: after the next start the same server answers.
+    Kill -9 of everything that is not a server: after the next start the same server answers.
     """
     site = unstarted
     with site.config.open("a", encoding="utf-8") as file:

@@ -13,7 +13,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +34,6 @@ from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswo
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
 from perijove.hub.gateways.proxy import HttpProxyGateway
-from perijove.hub.gateways.secret_files import read_or_make
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
 from perijove.hub.store.errors import StoreUnusable
@@ -61,7 +59,9 @@ from perijove.hub.usecases.stop_all import StopAllServers
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
 from perijove.hub.web.app import make_app
+from perijove.hub.web.cookie_secret import load_cookie_secret
 from perijove.hub.web.lab.assets import LabAssets
+from perijove.hub.web.lab.tree import lab_static_dir
 from perijove.hub.web.metrics import Metrics
 from perijove.hub.web.parts import About, Parts
 from perijove.kit.clock import SystemClock, SystemRandomness
@@ -260,7 +260,7 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
         settings=settings,
         clock=clock,
         randomness=randomness,
-        cookie_secret=read_or_make(settings.paths.cookie_secret, lambda: randomness.hex(32).encode()),
+        cookie_secret=load_cookie_secret(settings.paths.cookie_secret),
         store=store,
         roles=ground.roles,
         identify=ground.identify,
@@ -384,7 +384,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, hub.ending.ask)
-    loop.add_signal_handler(ORPHANED_SIGNAL, hub.ending.ask, False)  # noqa: FBT003
+    loop.add_signal_handler(ORPHANED_SIGNAL, hub.ending.ask, False)
     parts = hub.parts
     tasks.start("driver", parts.driver.run())
     tasks.start("reconciler", parts.reconciler.run())
@@ -404,7 +404,7 @@ def _uvicorn_config(hub: Hub) -> uvicorn.Config:
         make_app(hub.parts),
         http="httptools",
         ws="none",
-        lifespan="off",
+        lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -434,7 +434,7 @@ def _unix_origin(path: Path) -> str:
 
 
 def _lab_assets(settings: HubSettings) -> LabAssets | None:
-    source = Path(sys.prefix) / "share" / "jupyter" / "lab" / "static"
+    source = lab_static_dir()
     if not source.is_dir():
         log.warning("lab.not_installed", hint="install perijove[server]")
         return None

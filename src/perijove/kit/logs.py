@@ -15,9 +15,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
-_SECRET_KEYS: Final = frozenset(
-    {"token", "password", "authorization", "cookie", "secret", "xsrf", "_xsrf"}
-)
+_SECRET_KEYS: Final = frozenset({"token", "password", "authorization", "cookie", "secret", "xsrf", "_xsrf"})
 _SECRET_QUERY: Final = re.compile(r"([?&](?:token|code|state|_xsrf|password|key|invite)=)[^&\s\"']+", re.IGNORECASE)
 
 LogFormat = Literal["console", "json"]

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.integration.proxy.support import TOKEN, Running, request, running
 
 from perijove.kit.jws import SigningKey
+from tests.integration.proxy.support import TOKEN, Running, request, running
 
 TARGET = "http://127.0.0.1:47721"
 ADA: dict[str, Any] = {"user": "ada", "server_name": "", "target": TARGET, "jupyterhub": True}

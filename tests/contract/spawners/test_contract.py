@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.launcher import TINY, LauncherProcess, eventually, launcher_process, remove_test_users
 from traitlets.config import Config
 
 from perijove.kit.tasks import TaskGroup
@@ -24,6 +23,7 @@ from perijove.spawners.local import LocalSpawner
 from perijove.spawners.testing import FakeSpawner
 from perijove.spawners.values import BackendSettings, SpawnerUser, SpawnRequest
 from perijove.wire.launcher import ExitReport
+from tests.support.launcher import TINY, LauncherProcess, eventually, launcher_process, remove_test_users
 
 Make = Callable[..., Spawner]
 _generations = itertools.count(1)

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.support.launcher import LauncherProcess, end, launcher_process, needs_root, remove_test_users
 
 from perijove.spawners.launcher_client import LauncherClient
+from tests.support.launcher import LauncherProcess, end, launcher_process, needs_root, remove_test_users
 
 
 @pytest.fixture(scope="session", params=[pytest.param("root", marks=needs_root), "own uid"])

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from perijove.spawners.errors import LimitUnenforceable, SpawnRefused
+from perijove.spawners.launcher_client import LauncherClient
+from perijove.wire.launcher import Limits
 from tests.support.launcher import (
     NOBODY,
     LauncherProcess,
@@ -23,10 +27,6 @@ from tests.support.launcher import (
     needs_root,
     shell,
 )
-
-from perijove.spawners.errors import LimitUnenforceable, SpawnRefused
-from perijove.spawners.launcher_client import LauncherClient
-from perijove.wire.launcher import Limits
 
 #: One key may run each generation once, and the launcher is shared by the tests.
 _generations = itertools.count(1)

@@ -15,6 +15,11 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+
+from perijove.kit.tasks import TaskGroup
+from perijove.spawners.errors import SpawnRefused
+from perijove.spawners.launcher_client import LauncherClient
+from perijove.wire.launcher import ExitReport
 from tests.support.launcher import (
     TINY,
     LauncherProcess,
@@ -28,11 +33,6 @@ from tests.support.launcher import (
     needs_root,
     shell,
 )
-
-from perijove.kit.tasks import TaskGroup
-from perijove.spawners.errors import SpawnRefused
-from perijove.spawners.launcher_client import LauncherClient
-from perijove.wire.launcher import ExitReport
 
 
 def is_gone(pid: int) -> bool:

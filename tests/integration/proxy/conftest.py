@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import uvloop
+
 from tests.integration.proxy.support import LoopFactory, Running, running
 
 

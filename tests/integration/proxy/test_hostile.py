@@ -9,6 +9,11 @@ import socket
 from http import HTTPStatus
 
 import pytest
+
+from perijove.proxy.core.targets import parse_target
+from perijove.proxy.net.frontend import Passing
+from perijove.proxy.net.listen import CannotListen, bind_tcp, max_clients
+from perijove.proxy.net.timeouts import Timeouts
 from tests.integration.proxy.support import (
     UPGRADE,
     Connection,
@@ -23,11 +28,6 @@ from tests.integration.proxy.support import (
     until,
     websocket,
 )
-
-from perijove.proxy.core.targets import parse_target
-from perijove.proxy.net.frontend import Passing
-from perijove.proxy.net.listen import CannotListen, bind_tcp, max_clients
-from perijove.proxy.net.timeouts import Timeouts
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from perijove.kit.jws import SigningKey
 from tests.integration.proxy.support import (
     PATIENCE,
     TOKEN,
@@ -31,8 +33,6 @@ from tests.integration.proxy.support import (
     serving,
     until,
 )
-
-from perijove.kit.jws import SigningKey
 
 COMMAND = (sys.executable, "-c", "from perijove.cli.proxy import proxy; proxy()")
 SOURCE = str(Path(__file__).parents[3] / "src")

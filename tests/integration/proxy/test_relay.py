@@ -9,6 +9,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
+
+from perijove.proxy.net.timeouts import Timeouts
 from tests.integration.proxy.support import (
     UPGRADE,
     Connection,
@@ -22,8 +24,6 @@ from tests.integration.proxy.support import (
     until,
     websocket,
 )
-
-from perijove.proxy.net.timeouts import Timeouts
 
 
 async def test_a_request_reaches_its_route_with_path_and_query_as_sent(proxy: Running) -> None:

@@ -8,10 +8,10 @@ import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.support.launcher import LauncherProcess, end, launch_request, launched, launcher_process, remove_test_users
 
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire.launcher import Launched
+from tests.support.launcher import LauncherProcess, end, launch_request, launched, launcher_process, remove_test_users
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from tests.support.launcher import browser, identity
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import InvalidStatus
 
 from perijove.kit.jws import SigningKey
 from perijove.wire.identity import IDENTITY_HEADER
 from perijove.wire.launcher import Launched
+from tests.support.launcher import browser, identity
 
 
 @pytest.mark.parametrize(

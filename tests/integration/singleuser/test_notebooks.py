@@ -15,6 +15,11 @@ from typing import Any
 
 import psutil
 import pytest
+from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.asyncio.client import connect as connection
+
+from perijove.spawners.launcher_client import LauncherClient
+from perijove.wire.launcher import Launched
 from tests.support.launcher import (
     browser,
     end,
@@ -24,11 +29,6 @@ from tests.support.launcher import (
     launched,
     needs_root,
 )
-from websockets.asyncio.client import ClientConnection, unix_connect
-from websockets.asyncio.client import connect as connection
-
-from perijove.spawners.launcher_client import LauncherClient
-from perijove.wire.launcher import Launched
 
 PAGE_CONFIG = re.compile(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', re.DOTALL)
 PROGRAM = identity(sid="token:1")

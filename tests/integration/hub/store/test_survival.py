@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.unit.hub.usecases.world import Fuse, Hub, World
 
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.users import User
 from perijove.hub.store.schema import upgrade
 from perijove.hub.store.sql import SqlStore
+from tests.unit.hub.usecases.world import Fuse, Hub, World
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from tests.unit.hub.web.rig import NAVIGATION, PASSWORD, Browser, Rig, make_settings
 
 from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.web.rig import NAVIGATION, PASSWORD, Browser, Rig, make_settings
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
-from tests.unit.hub.scopes.strategies import PLAIN, resources, scope_sets
 
 from perijove.hub.scopes.decision import (
     AnyResource,
@@ -20,6 +19,7 @@ from perijove.hub.scopes.decision import (
     reach,
 )
 from perijove.hub.scopes.expansion import Holder, expand
+from tests.unit.hub.scopes.strategies import PLAIN, resources, scope_sets
 
 ADA = Holder(user="ada")
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from tests.unit.hub.scopes.strategies import scope_sets
 
 from perijove.hub.scopes.catalog import SELF_SCOPES
 from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
+from tests.unit.hub.scopes.strategies import scope_sets
 
 ADA = Holder(user="ada")
 

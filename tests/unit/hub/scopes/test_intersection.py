@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from tests.unit.hub.scopes.strategies import PLAIN, resources, scope_sets
-from tests.unit.hub.scopes.test_decision import Somebody
 
 from perijove.hub.scopes.decision import Resource, may
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect, reduce
+from tests.unit.hub.scopes.strategies import PLAIN, resources, scope_sets
+from tests.unit.hub.scopes.test_decision import Somebody
 
 ADA = Holder(user="ada")
 

@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.unit.hub.usecases.people import PASSWORD, People
 
 from perijove.hub.domain.accounts import AccountState, InvitationKind
 from perijove.hub.domain.errors import (
@@ -20,6 +19,7 @@ from perijove.hub.domain.errors import (
 )
 from perijove.hub.usecases import accounts as module
 from perijove.hub.usecases.sign_in import SignedIn
+from tests.unit.hub.usecases.people import PASSWORD, People
 
 
 async def accept(people: People, code: str, name: str = "ada", password: str = PASSWORD) -> SignedIn:

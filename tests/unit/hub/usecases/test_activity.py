@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.hub.usecases.people import People
 
 from perijove.hub.domain.errors import InvalidRequest, NoSuchUser, StoreAway
 from perijove.hub.domain.servers import Server
 from perijove.hub.usecases.activity import Activity, parse_time
 from perijove.hub.usecases.testing import START
+from tests.unit.hub.usecases.people import People
 
 LATER = START + timedelta(minutes=5)
 

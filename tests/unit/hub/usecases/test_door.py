@@ -3,13 +3,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.unit.hub.usecases.people import People, service
 
 from perijove.hub.domain.errors import NoSuchServer, NotAllowed
 from perijove.hub.domain.users import User
 from perijove.hub.usecases.door import Visit
 from perijove.wire.door import EXCHANGED_TOKEN_SECONDS, MAX_VISITS
 from perijove.wire.identity import IdentityClaims
+from tests.unit.hub.usecases.people import People, service
 
 CULLER = {"name": "culler", "api_token": "token-of-the-culler"}
 ROLE = {"name": "culling", "scopes": ["access:servers"], "services": ["culler"]}

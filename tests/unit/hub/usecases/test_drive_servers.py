@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from tests.unit.hub.usecases.world import Fuse, Hub, World
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import AlreadyRunning, InvalidRequest, NoSuchServer
@@ -14,6 +13,7 @@ from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Exit
 from perijove.wire.routes import MINE
+from tests.unit.hub.usecases.world import Fuse, Hub, World
 
 
 async def told(hub: Hub, server_id: int) -> list[ProgressEvent]:

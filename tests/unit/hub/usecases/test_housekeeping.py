@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.unit.hub.usecases.people import People
-
 from perijove.hub.usecases.housekeeping import FLUSH_SECONDS, HOUR, Housekeeping
 from perijove.hub.usecases.testing import START
 from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.usecases.people import People
 
 
 def housekeeping(people: People) -> Housekeeping:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.unit.hub.usecases.people import People
 
 from perijove.hub.domain.principals import Kind
 from perijove.hub.domain.secrets_at_rest import hash_secret
+from tests.unit.hub.usecases.people import People
 
 SERVICE = {"name": "culler", "api_token": "token-of-the-culler"}
 ROLE = {"name": "culling", "scopes": ["list:users", "delete:servers"], "services": ["culler"]}

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.hub.usecases.world import Hub, World
 
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.domain.roles import Service
@@ -13,6 +12,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.usecases.reconcile import FULL_SECONDS, Reconciler
 from perijove.hub.usecases.testing import START
 from perijove.wire.routes import MINE, Route
+from tests.unit.hub.usecases.world import Hub, World
 
 HUB = {"target": "http+unix://hub", "access": "open", "audience": "", "hub": True, MINE: True}
 

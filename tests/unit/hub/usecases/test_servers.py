@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.hub.usecases.world import World
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import (
@@ -13,6 +12,7 @@ from perijove.hub.domain.errors import (
 )
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.usecases.servers import MAX_OPTIONS, CreateServer, GetServer, RemoveServer
+from tests.unit.hub.usecases.world import World
 
 NAMED = ServerPolicy(allow_named_servers=True, named_server_limit_per_user=2)
 

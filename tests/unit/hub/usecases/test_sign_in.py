@@ -3,11 +3,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.unit.hub.usecases.people import People
 
 from perijove.hub.domain.errors import TooManyAttempts, WrongCredentials
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.usecases.sign_in import MAX_USER_AGENT
+from tests.unit.hub.usecases.people import People
 
 
 async def fail(people: People, name: str = "ada", address: str = "10.0.0.1") -> None:

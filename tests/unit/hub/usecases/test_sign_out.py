@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from tests.unit.hub.usecases.people import People
-
 from perijove.hub.usecases import sign_out as module
 from perijove.wire.control import Revocation
+from tests.unit.hub.usecases.people import People
 
 
 async def test_signing_out_ends_the_session_here_and_at_the_door() -> None:

@@ -3,11 +3,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.unit.hub.usecases.people import People, service
 
 from perijove.hub.domain.errors import InvalidRequest, InvalidScope, NoSuchToken
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.usecases.tokens import MAX_NOTE
+from tests.unit.hub.usecases.people import People, service
 
 
 async def test_a_token_is_shown_once_and_kept_as_a_hash() -> None:

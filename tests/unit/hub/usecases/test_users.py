@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.hub.usecases.world import Hub, World
 
 from perijove.hub.domain.accounts import Account, AccountState
 from perijove.hub.domain.errors import AlreadyExists, InvalidName, InvalidRequest, NoSuchUser, NotAllowed
@@ -12,6 +11,7 @@ from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.users import User
 from perijove.hub.usecases.testing import START
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
+from tests.unit.hub.usecases.world import Hub, World
 
 ROOT = Principal(kind=Kind.USER, name="root", scopes=frozenset(), user_id=99, admin=True)
 HELPER = Principal(kind=Kind.SERVICE, name="helper", scopes=frozenset({"admin:users", "delete:users"}))

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.unit.hub.web.rig import Rig, make_settings
 
 from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.web.rig import Rig, make_settings
 
 
 @pytest.fixture(autouse=True)

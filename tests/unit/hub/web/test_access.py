@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
-from tests.unit.hub.web.rig import SCRIPT, Rig
 
 from perijove.hub.web.access import Access, OpenPage, Page, Public
+from tests.unit.hub.web.rig import SCRIPT, Rig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from tests.unit.hub.web.rig import Rig, make_settings
-
 from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.web.rig import Rig, make_settings
 
 
 async def test_starting_compiles_every_page(tasks: TaskGroup) -> None:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.hub.web.rig import CONTROL_TOKEN, Rig
 
 from perijove.wire.door import EXCHANGED_TOKEN_SECONDS
+from tests.unit.hub.web.rig import CONTROL_TOKEN, Rig
 
 
 @pytest.mark.parametrize("header", ["", "token wrong", "bearer control", CONTROL_TOKEN])

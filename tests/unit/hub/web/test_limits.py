@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from tests.unit.hub.web.rig import Rig
-
 from perijove.hub.web.limits import MAX_BODY
+from tests.unit.hub.web.rig import Rig
 
 
 async def test_a_longer_body_is_not_read(rig: Rig) -> None:

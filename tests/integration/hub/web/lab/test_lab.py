@@ -13,13 +13,13 @@ from pathlib import Path
 import brotli
 import httpx
 import pytest
-from tests.unit.hub.web.rig import Rig, make_settings
 
 from perijove.hub.web.lab import compress
 from perijove.hub.web.lab.assets import LabAssets
 from perijove.hub.web.lab.start_list import StartList
 from perijove.hub.web.lab.tree import LabTree
 from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.web.rig import Rig, make_settings
 
 MAIN = "main.efd36b46f3b45eb8.js"
 CHUNK = "1014.073326ef5d98db5e.js"

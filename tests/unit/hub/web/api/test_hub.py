@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.hub.web.rig import SCRIPT, Rig, make_settings
 
 from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.web.rig import SCRIPT, Rig, make_settings
 
 SERVICE_TOKEN = "a-service-token-of-some-length"
 SERVICES = [{"name": "culler", "api_token": SERVICE_TOKEN}]

@@ -7,13 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.unit.hub.web.rig import Rig, make_settings
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import NoSuchServer
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.web.api.servers import event_stream
 from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.web.rig import Rig, make_settings
 
 
 @pytest.fixture

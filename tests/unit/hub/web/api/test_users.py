@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+
 from tests.unit.hub.web.rig import Rig
 
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.hub.web.rig import Rig, make_settings
 
 from perijove.config.settings import ServerPolicy
 from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.web.rig import Rig, make_settings
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.hub.web.rig import Rig, make_settings
 
 from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.web.rig import Rig, make_settings
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.hub.web.rig import PASSWORD, Rig, make_settings
 
 from perijove.hub.domain.accounts import Account, AccountState
 from perijove.kit.tasks import TaskGroup
 from perijove.wire.identity import IDENTITY_COOKIE
+from tests.unit.hub.web.rig import PASSWORD, Rig, make_settings
 
 
 async def test_signing_in_leads_straight_into_jupyterlab(rig: Rig) -> None:

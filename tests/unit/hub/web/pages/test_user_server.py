@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.hub.web.rig import SCRIPT, Rig
 
 from perijove.wire.identity import IDENTITY_COOKIE
+from tests.unit.hub.web.rig import SCRIPT, Rig
 
 
 async def test_visiting_ones_own_stopped_server_starts_it_and_ends_up_there(rig: Rig) -> None:
