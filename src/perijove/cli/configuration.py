@@ -52,6 +52,7 @@ class Configuration:
     #: one per server is made of it; this one shows its values and carries those the hub needs
     spawner: Spawner
     paths: Paths
+    db_url: str
 
     @property
     def bind(self) -> BindUrl:
@@ -74,6 +75,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
     authenticator_class = _find(find_authenticator, "authenticator_class", perijove)
     spawner_class = _find(find_spawner, "spawner_class", perijove)
     check_names(config, known_classes(authenticator_class, spawner_class), file=file)
+    paths = _paths(perijove)
     return Configuration(
         config=config,
         file=file,
@@ -81,7 +83,8 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         perijove=perijove,
         authenticator=_trial_authenticator(authenticator_class, config, file),
         spawner=build(spawner_class, config, file=file),
-        paths=_paths(perijove),
+        paths=paths,
+        db_url=_database(perijove, paths),
     )
 
 
@@ -118,6 +121,12 @@ def known_classes(*chosen: type[Configurable]) -> Known:
     return {cls.__name__: cls for cls in classes}
 
 
+def _database(perijove: Perijove, paths: Paths) -> str:
+    if perijove.db_url and not perijove.db_url.startswith("sqlite:///"):
+        raise WrongValue("c.Perijove.db_url: this version keeps its database in SQLite: sqlite:////folder/file.sqlite")
+    return perijove.db_url or f"sqlite:///{paths.database}"
+
+
 def _paths(perijove: Perijove) -> Paths:
     environ, uid = process_environment(), os.getuid()
     return Paths(
@@ -135,7 +144,7 @@ def hub_settings(configuration: Configuration, *, control_token: str) -> HubSett
         base_url=bind.base_url,
         public_url=p.public_url,
         api_url=f"{connect}{bind.base_url}hub/api",
-        db_url=p.db_url or f"sqlite:///{configuration.paths.database}",
+        db_url=configuration.db_url,
         paths=configuration.paths,
         control_token=control_token,
         sign_in=SignInPolicy(allow_signup=p.allow_signup, session_days=p.cookie_max_age_days),

@@ -35,7 +35,9 @@ class Perijove(Configurable):
     runtime_dir = Unicode("", help="Sockets. Default: /run/perijove as root, else $XDG_RUNTIME_DIR/perijove.").tag(
         config=True
     )
-    db_url = Unicode("", help="SQLAlchemy database URL. Default: an SQLite file in state_dir.").tag(config=True)
+    db_url = Unicode(
+        "", help="Database, for instance sqlite:////srv/perijove.sqlite. Default: a file in state_dir."
+    ).tag(config=True)
     pid_file = Unicode("", help="File that the process id is written to.").tag(config=True)
     hub_user = Unicode("perijove-hub", help="System user that the hub runs as when started by root.").tag(config=True)
     proxy_user = Unicode("perijove-proxy", help="System user that the proxy runs as when started by root.").tag(

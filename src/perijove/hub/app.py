@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -136,6 +135,7 @@ class _Ground:
     clock: SystemClock
     randomness: SystemRandomness
     signer: FileSigner
+    hasher: Argon2Hasher
     roles: RoleBook
     activity: Activity
     identify: Identify
@@ -166,14 +166,22 @@ class _Server(uvicorn.Server):
         yield
 
 
-def compose(inputs: HubInputs, *, store: SqlStore, backend: Backend, proxy: HttpProxyGateway, tasks: TaskGroup) -> Hub:
+def compose(
+    inputs: HubInputs,
+    *,
+    store: SqlStore,
+    backend: Backend,
+    proxy: HttpProxyGateway,
+    hasher: Argon2Hasher,
+    tasks: TaskGroup,
+) -> Hub:
     """
     The parts list.
 
     Raises:
         HubError: a declaration or a file of the configuration is not usable.
     """
-    ground = _ground(inputs, store=store, proxy=proxy, tasks=tasks)
+    ground = _ground(inputs, store=store, proxy=proxy, hasher=hasher, tasks=tasks)
     machinery = _machinery(ground, backend)
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
     return Hub(
@@ -184,7 +192,9 @@ def compose(inputs: HubInputs, *, store: SqlStore, backend: Backend, proxy: Http
     )
 
 
-def _ground(inputs: HubInputs, *, store: SqlStore, proxy: HttpProxyGateway, tasks: TaskGroup) -> _Ground:
+def _ground(
+    inputs: HubInputs, *, store: SqlStore, proxy: HttpProxyGateway, hasher: Argon2Hasher, tasks: TaskGroup
+) -> _Ground:
     settings, clock = inputs.settings, SystemClock()
     roles = load_roles(roles=settings.load_roles, services=settings.services)
     activity = Activity(store=store, clock=clock)
@@ -196,6 +206,7 @@ def _ground(inputs: HubInputs, *, store: SqlStore, proxy: HttpProxyGateway, task
         clock=clock,
         randomness=SystemRandomness(),
         signer=FileSigner.open(settings.paths.signing_key),
+        hasher=hasher,
         roles=roles,
         activity=activity,
         identify=Identify(store=store, clock=clock, roles=roles, activity=activity),
@@ -235,7 +246,8 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         clock=ground.clock,
         policy=policy,
         tasks=ground.tasks,
-        holder=f"{socket.gethostname()}:{os.getpid()}:{ground.randomness.hex(4)}",
+        # The same after a restart, so that what was under way is taken up at once. Over SQLite there is one hub.
+        holder=socket.gethostname(),
     )
     reconciler = Reconciler(
         store=ground.store,
@@ -312,7 +324,7 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
 def _accounts(ground: _Ground) -> dict[str, Any]:
     """The ways in: they share one limiter, one hasher and one maker of sessions."""
     store, clock, randomness, policy = ground.store, ground.clock, ground.randomness, ground.settings.sign_in
-    hasher = Argon2Hasher()
+    hasher = ground.hasher
     sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy)
     limiter = AttemptLimiter(
         per_account=policy.attempts_per_account,
@@ -365,8 +377,9 @@ async def _serve(inputs: HubInputs) -> int:
         store = await stack.enter_async_context(SqlStore(settings.db_url))
         proxy = await stack.enter_async_context(HttpProxyGateway(control, settings.control_token))
         backend = await stack.enter_async_context(inputs.spawner.open_backend(backend_settings))
+        hasher = stack.enter_context(contextlib.closing(Argon2Hasher()))
         tasks = await stack.enter_async_context(TaskGroup("hub"))
-        hub = compose(inputs, store=store, backend=backend, proxy=proxy, tasks=tasks)
+        hub = compose(inputs, store=store, backend=backend, proxy=proxy, hasher=hasher, tasks=tasks)
         server = _Server(_uvicorn_config(hub))
         serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
         await _begin(hub, inputs, tasks)

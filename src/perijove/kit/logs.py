@@ -91,5 +91,5 @@ def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") 
     root.handlers[:] = [handler]
     root.setLevel(threshold)
     # These say per connection what our own access lines say per request.
-    for noisy in ("httpx", "httpcore", "aiosqlite", "alembic", "uvicorn", "asyncio"):
+    for noisy in ("httpx", "httpcore", "alembic", "uvicorn", "asyncio"):
         logging.getLogger(noisy).setLevel(max(threshold, logging.WARNING))
