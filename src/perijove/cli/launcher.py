@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def launcher(
         system_user_prefix=system_user_prefix,
         app=app,
         stop_servers=stop_servers,
-        inherited=process.inherited_sockets(os.environ, LISTEN_FDS_VARIABLE).get(LAUNCHER),
+        inherited=_inherited(),
     )
     try:
         asyncio.run(run(settings, os.environ, ready=_say_ready))
@@ -61,9 +62,12 @@ def launcher(
         sys.exit(EXIT_UNUSABLE)
 
 
+def _inherited() -> socket.socket | None:
+    try:
+        return process.inherited_sockets(os.environ, LISTEN_FDS_VARIABLE).get(LAUNCHER)
+    except process.NotInherited as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
 def _say_ready() -> None:
     process.notify_parent(os.environ, NOTIFY_FD_VARIABLE, '{"ready": true}')
-
-
-if __name__ == "__main__":
-    launcher()

@@ -12,14 +12,15 @@ import click
 
 from perijove import __version__
 from perijove.kit import logs
+from perijove.kit.process import NotInherited, inherited_sockets
 from perijove.proxy.app import serve
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.errors import BadTarget, ProxyError
 from perijove.proxy.core.targets import Target, parse_target
 from perijove.proxy.net.frontend import Passing
-from perijove.proxy.net.listen import inherited_sockets
 from perijove.proxy.net.timeouts import Timeouts
-from perijove.wire.control import AUTH_TOKEN_VARIABLE, LISTEN_FDS_VARIABLE
+from perijove.wire.control import AUTH_TOKEN_VARIABLE
+from perijove.wire.supervision import LISTEN_FDS_VARIABLE
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -72,7 +73,7 @@ def proxy(*, log_level: str, log_format: logs.LogFormat, **flags: Any) -> None:
     logs.configure(process="proxy", level="warning" if level == "warn" else level, fmt=log_format)
     try:
         code = serve(_config(**flags))
-    except ProxyError as exc:
+    except (ProxyError, NotInherited) as exc:
         raise click.ClickException(str(exc)) from exc
     raise SystemExit(code)
 
@@ -109,8 +110,7 @@ def _config(  # one parameter per flag
         api_ip=api_ip,
         api_port=port + 1 if api_port is None else api_port,
         api_socket=api_socket,
-        # Taken out, so that nothing this process ever starts inherits them.
-        inherited=inherited_sockets(os.environ.pop(LISTEN_FDS_VARIABLE, "")),
+        inherited=inherited_sockets(os.environ, LISTEN_FDS_VARIABLE),
         auth_token=os.environ.pop(AUTH_TOKEN_VARIABLE, ""),
         default_target=default_target,
         error_target=error_target,

@@ -44,19 +44,24 @@ def become_user(*, uid: int, gid: int, groups: Sequence[int]) -> None:
     os.setresuid(uid, uid, uid)
 
 
+class NotInherited(Exception):
+    """The environment names sockets that this process did not inherit."""
+
+
 def inherited_sockets(environ: Mapping[str, str], variable: str) -> dict[str, socket.socket]:
     """
     Listening sockets that the parent handed down, by name; none if *variable* is not set.
 
     Raises:
-        ValueError: the variable is not `name=fd,name=fd`.
+        NotInherited: the variable is not `name=fd,name=fd`, or a descriptor in it is no socket.
     """
     sockets: dict[str, socket.socket] = {}
     for item in filter(None, environ.get(variable, "").split(",")):
-        name, separator, number = item.partition("=")
-        if not separator or not number.isdecimal():
-            raise ValueError(f"{variable} must be name=fd,name=fd")
-        sockets[name] = socket.socket(fileno=int(number))
+        name, _, number = item.partition("=")
+        try:
+            sockets[name] = socket.socket(fileno=int(number))
+        except (OSError, ValueError) as exc:
+            raise NotInherited(f"{variable}: {item!r} names no inherited socket") from exc
         sockets[name].setblocking(False)
         os.set_inheritable(int(number), False)
     return sockets

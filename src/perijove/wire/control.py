@@ -25,8 +25,6 @@ REVOCATIONS_PATH: Final = "/api/revocations"
 DOOR_PATH: Final = "/api/door"
 #: Environment variable that holds the shared secret (contract h).
 AUTH_TOKEN_VARIABLE: Final = "CONFIGPROXY_AUTH_TOKEN"  # noqa: S105  # a name, no secret
-#: Open file descriptors handed down by the supervisor, as systemd does (sd_listen_fds(3)).
-LISTEN_FDS_VARIABLE: Final = "PERIJOVE_LISTEN_FDS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,5 @@
 """
-Listening sockets: bound here, or inherited from a supervisor.
+Listening sockets that the proxy binds itself; those of a supervisor come by `kit/process.py`.
 """
 
 from __future__ import annotations
@@ -17,25 +17,6 @@ BACKLOG: Final = 1024
 
 class CannotListen(ProxyError):
     """The proxy cannot listen at this address."""
-
-
-def inherited_sockets(value: str) -> dict[str, socket.socket]:
-    """
-    The sockets named in `PERIJOVE_LISTEN_FDS`, for instance `public=3,control=4`.
-
-    Raises:
-        CannotListen: *value* or a descriptor in it makes no sense.
-    """
-    found = {}
-    for item in filter(None, value.split(",")):
-        name, _, number = item.partition("=")
-        try:
-            found[name] = socket.socket(fileno=int(number))
-        except (OSError, ValueError) as exc:
-            raise CannotListen(f"{item!r} names no inherited socket") from exc
-        found[name].setblocking(False)
-        os.set_inheritable(found[name].fileno(), False)
-    return found
 
 
 def bind_tcp(host: str, port: int) -> list[socket.socket]:
