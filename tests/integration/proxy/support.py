@@ -24,7 +24,7 @@ from perijove.proxy.config import ProxyConfig
 from perijove.wire.identity import IdentityClaims
 
 #: Longest wait for anything in these tests.
-PATIENCE = 8.0
+PATIENCE = 30.0
 TOKEN = "control-secret"
 CRLF2 = b"\r\n\r\n"
 
