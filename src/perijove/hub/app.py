@@ -324,6 +324,7 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
         config=ground.inputs.config,
         book=StorePasswordBook(store=store, hasher=hasher),
     )
+    reserved = ground.settings.admin_users | ground.roles.named_users
     return {
         "sign_in": SignIn(
             store=store,
@@ -334,8 +335,12 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
             admin_users=ground.settings.admin_users,
         ),
         "first_admin": FirstAdmin(store=store, clock=clock, randomness=randomness),
-        "invitations": Invitations(store=store, clock=clock, randomness=randomness, hasher=hasher, sessions=sessions),
-        "sign_up": SignUp(store=store, clock=clock, hasher=hasher, limiter=limiter, allowed=policy.allow_signup),
+        "invitations": Invitations(
+            store=store, clock=clock, randomness=randomness, hasher=hasher, sessions=sessions, reserved=reserved
+        ),
+        "sign_up": SignUp(
+            store=store, clock=clock, hasher=hasher, limiter=limiter, allowed=policy.allow_signup, reserved=reserved
+        ),
         "change_password": ChangePassword(
             store=store, clock=clock, hasher=hasher, limiter=limiter, revocations=ground.revocations
         ),

@@ -69,10 +69,20 @@ class People:
         self.first_admin = FirstAdmin(store=self.store, clock=self.clock, randomness=self.randomness)
         hasher = FakeHasher()
         self.invitations = Invitations(
-            store=self.store, clock=self.clock, randomness=self.randomness, hasher=hasher, sessions=self.sessions
+            store=self.store,
+            clock=self.clock,
+            randomness=self.randomness,
+            hasher=hasher,
+            sessions=self.sessions,
+            reserved=frozenset(admin_users),
         )
         self.sign_up = SignUp(
-            store=self.store, clock=self.clock, hasher=hasher, limiter=self.limiter, allowed=allow_signup
+            store=self.store,
+            clock=self.clock,
+            hasher=hasher,
+            limiter=self.limiter,
+            allowed=allow_signup,
+            reserved=frozenset(admin_users),
         )
         self.change_password = ChangePassword(
             store=self.store, clock=self.clock, hasher=hasher, limiter=self.limiter, revocations=self.revocations
