@@ -108,6 +108,7 @@ class Hub:
     parts: Parts
     housekeeping: Housekeeping
     stop_all: StopAllServers
+    revocations: Revocations
     ending: Ending
 
 
@@ -180,6 +181,7 @@ def compose(inputs: HubInputs, *, store: SqlStore, backend: Backend, proxy: Http
         parts=_parts(ground, machinery, ending),
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
+        revocations=ground.revocations,
         ending=ending,
     )
 
@@ -198,7 +200,9 @@ def _ground(inputs: HubInputs, *, store: SqlStore, proxy: HttpProxyGateway, task
         signer=FileSigner.open(settings.paths.signing_key),
         roles=roles,
         activity=activity,
-        identify=Identify(store=store, clock=clock, roles=roles, activity=activity),
+        identify=Identify(
+            store=store, clock=clock, roles=roles, activity=activity, blocked_users=settings.blocked_users
+        ),
         revocations=Revocations(proxy=proxy, clock=clock),
         lab_assets=_lab_assets(settings),
     )
@@ -396,6 +400,9 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("housekeeping", hub.housekeeping.run())
     if parts.lab_assets is not None:
         tasks.start("lab assets", parts.lab_assets.prepare())
+    for name in sorted(parts.settings.blocked_users):
+        # Blocked since the last start, perhaps: the proxy has outlived many a hub, with the visits that it let in.
+        await hub.revocations.revoke(user=name)
     notice: dict[str, Any] = {"ready": True}
     code = await parts.first_admin.link_code() if parts.about.has_accounts else None
     if code is not None:
