@@ -152,3 +152,72 @@ def test_a_script_from_her_server_cannot_act_as_the_administrator(ada: Person) -
     status = ada.page.evaluate("() => fetch('/hub/api/users/eve', {method: 'POST'}).then(answer => answer.status)")
 
     assert status == 403
+
+
+FRAME_COOKIES = """
+address => new Promise(done => {
+  const frame = document.createElement("iframe");
+  frame.onload = () => {
+    let seen = "";
+    try { seen = frame.contentDocument.cookie; } catch { seen = ""; }
+    frame.remove();
+    done(seen);
+  };
+  frame.src = address;
+  document.body.append(frame);
+})
+"""
+
+# Only a click opens a popup.
+POPUP_START = """
+address => {
+  window.seenInPopup = new Promise(done => {
+    window.addEventListener("click", () => {
+      const popup = window.open(address, "_blank");
+      const until = Date.now() + 2000;
+      const look = () => {
+        let seen = "";
+        try {
+          const there = popup.location.pathname === address && popup.document.readyState === "complete";
+          seen = there ? popup.document.cookie + popup.document.documentElement.textContent : "";
+        } catch { seen = ""; }
+        if (seen || popup.closed || Date.now() > until) { popup.close(); done(seen); } else { setTimeout(look, 50); }
+      };
+      look();
+    }, { once: true, capture: true });
+  });
+}
+"""
+
+MOVED_COOKIES = """
+address => {
+  const here = location.href;
+  history.pushState(null, "", address);
+  const seen = document.cookie;
+  history.replaceState(null, "", here);
+  return seen;
+}
+"""
+
+
+@pytest.mark.parametrize("address", ["/hub/static/logo.svg", "/hub/api/user", "/hub/home", "/hub/no-such-page"])
+def test_a_script_from_her_server_cannot_learn_the_csrf_token(ada: Person, address: str) -> None:
+    """
+    With the token it could do on the hub whatever she may: make administrators, for instance.
+    """
+    page = ada.page
+    page.locator("#jupyterlab-splash").wait_for(state="detached")
+    in_frame = page.evaluate(FRAME_COOKIES, address)
+    page.evaluate(POPUP_START, address)
+    page.mouse.click(5, 5)
+    in_popup = page.evaluate("() => window.seenInPopup")
+    by_moving = page.evaluate(MOVED_COOKIES, address)
+
+    assert (in_frame, in_popup) == ("", "")
+    assert token_cookie(ada) not in by_moving
+
+
+def token_cookie(person: Person) -> str:
+    """The hub's CSRF token, which no script may see."""
+    found = [c for c in person.context.cookies() if c.get("name") == "_xsrf" and c.get("path") == "/hub/"]
+    return str(found[0].get("value"))

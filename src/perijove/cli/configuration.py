@@ -159,6 +159,7 @@ def hub_settings(configuration: Configuration, *, control_token: str) -> HubSett
             named_server_limit_per_user=p.named_server_limit_per_user,
         ),
         admin_users=frozenset(p.admin_users) | frozenset(configuration.authenticator.admin_users),
+        blocked_users=frozenset(configuration.authenticator.blocked_users),
         load_roles=p.load_roles,
         services=p.services,
         token_expires_in_max_seconds=p.token_expires_in_max_seconds,

@@ -113,6 +113,7 @@ class HubSettings:
     #: shared secret of the proxy's control API and of the door's questions
     control_token: str = field(repr=False)
     admin_users: frozenset[str] = frozenset()
+    blocked_users: frozenset[str] = frozenset()
     #: declarations as written (contract f, g); checked by `usecases/load_roles.py`
     load_roles: Sequence[Mapping[str, Any]] = ()
     services: Sequence[Mapping[str, Any]] = ()

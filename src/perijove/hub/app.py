@@ -107,6 +107,7 @@ class Hub:
     parts: Parts
     housekeeping: Housekeeping
     stop_all: StopAllServers
+    revocations: Revocations
     ending: Ending
 
 
@@ -188,6 +189,7 @@ def compose(
         parts=_parts(ground, machinery, ending),
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
+        revocations=ground.revocations,
         ending=ending,
     )
 
@@ -209,7 +211,9 @@ def _ground(
         hasher=hasher,
         roles=roles,
         activity=activity,
-        identify=Identify(store=store, clock=clock, roles=roles, activity=activity),
+        identify=Identify(
+            store=store, clock=clock, roles=roles, activity=activity, blocked_users=settings.blocked_users
+        ),
         revocations=Revocations(proxy=proxy, clock=clock),
         lab_assets=_lab_assets(settings),
     )
@@ -336,6 +340,7 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
         config=ground.inputs.config,
         book=StorePasswordBook(store=store, hasher=hasher),
     )
+    reserved = ground.settings.admin_users | ground.roles.named_users
     return {
         "sign_in": SignIn(
             store=store,
@@ -346,8 +351,12 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
             admin_users=ground.settings.admin_users,
         ),
         "first_admin": FirstAdmin(store=store, clock=clock, randomness=randomness),
-        "invitations": Invitations(store=store, clock=clock, randomness=randomness, hasher=hasher, sessions=sessions),
-        "sign_up": SignUp(store=store, clock=clock, hasher=hasher, limiter=limiter, allowed=policy.allow_signup),
+        "invitations": Invitations(
+            store=store, clock=clock, randomness=randomness, hasher=hasher, sessions=sessions, reserved=reserved
+        ),
+        "sign_up": SignUp(
+            store=store, clock=clock, hasher=hasher, limiter=limiter, allowed=policy.allow_signup, reserved=reserved
+        ),
         "change_password": ChangePassword(
             store=store, clock=clock, hasher=hasher, limiter=limiter, revocations=ground.revocations
         ),
@@ -404,6 +413,9 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("housekeeping", hub.housekeeping.run())
     if parts.lab_assets is not None:
         tasks.start("lab assets", parts.lab_assets.prepare())
+    for name in sorted(parts.settings.blocked_users):
+        # Blocked since the last start, perhaps: the proxy has outlived many a hub, with the visits that it let in.
+        await hub.revocations.revoke(user=name)
     notice: dict[str, Any] = {"ready": True}
     code = await parts.first_admin.link_code() if parts.about.has_accounts else None
     if code is not None:

@@ -1,12 +1,16 @@
 """
 Who a server runs as: a system user of its own when the launcher is root, else the launcher itself.
 
-System users are looked up, and made on demand with `useradd`. Never uid 0, never a system account.
+System users are made on demand with `useradd`, and used again only if we made them: a person whom the hub
+calls `ada` need not be the `ada` who has an account on this machine, and must not get her files. Members of
+the group `PEOPLE` are ours, or were handed over by an administrator (docs/decisions/0004). Never uid 0, never
+a system account.
 """
 
 from __future__ import annotations
 
 import asyncio
+import grp
 import os
 import pwd
 import shutil
@@ -26,6 +30,10 @@ log = structlog.get_logger(__name__)
 
 #: Lowest uid that is a person's (login.defs(5), UID_MIN).
 FIRST_PERSON_UID: Final = 1000
+#: Highest uid that is a person's: `nobody` is above (login.defs(5), UID_MAX).
+LAST_PERSON_UID: Final = 60000
+#: Group of the system users that servers may run as. Servers themselves are not given it.
+PEOPLE: Final = "perijove-people"
 #: Seconds `useradd` may take: it waits for a lock on /etc/passwd.
 USERADD_TIMEOUT: Final = 20.0
 
@@ -90,32 +98,42 @@ class SystemAccounts:
                 raise NoSuchUser(f"there is no system user {name}")
             async with self._making:
                 entry = _look_up(name) or await self._make(name)
-        if entry.pw_uid < FIRST_PERSON_UID:
-            raise NoSuchUser(f"{name} is a system account (uid {entry.pw_uid}); servers run as people only")
+        people = _group(PEOPLE)
+        _refuse_unless_ours(entry, people)
         return Account(
             name=name,
             login=name,
             uid=entry.pw_uid,
             gid=entry.pw_gid,
-            groups=tuple(os.getgrouplist(name, entry.pw_gid)),
+            groups=tuple(gid for gid in os.getgrouplist(name, entry.pw_gid) if gid != people),
             home=request.home or entry.pw_dir,
             shell=entry.pw_shell or "/bin/sh",
         )
 
     async def _make(self, name: str) -> pwd.struct_passwd:
-        useradd = shutil.which("useradd", path="/usr/sbin:/usr/bin:/sbin:/bin")
-        if useradd is None:
-            raise NoSuchUser(f"there is no system user {name}, and no useradd to make it with")
-        argv = [useradd, "--create-home", "--shell", _login_shell(), "--", name]
-        try:
-            code, said = await self._reaper.run(argv, timeout=USERADD_TIMEOUT)
-        except TimeoutError as exc:
-            raise LaunchFailed(f"useradd {name} took longer than {USERADD_TIMEOUT:.0f} s") from exc
+        if _group(PEOPLE) is None:
+            await self._run("groupadd", "--system", PEOPLE)
+        # Debian's homes are open to everybody unless told otherwise.
+        private = ("--key", "HOME_MODE=0700", "--key", "UMASK=077")
+        said = await self._run(
+            "useradd", "--create-home", *private, "--groups", PEOPLE, "--shell", _login_shell(), "--", name
+        )
         entry = _look_up(name)
         if entry is None:
-            raise NoSuchUser(f"useradd could not make {name}: {said.strip() or code}")
+            raise NoSuchUser(f"useradd could not make {name}: {said}")
         log.info("account.made", account=name, uid=entry.pw_uid)
         return entry
+
+    async def _run(self, program: str, *words: str) -> str:
+        """What *program* said, or else its exit code."""
+        path = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+        if path is None:
+            raise NoSuchUser(f"there is no {program} to make system users with")
+        try:
+            code, said = await self._reaper.run([path, *words], timeout=USERADD_TIMEOUT)
+        except TimeoutError as exc:
+            raise LaunchFailed(f"{program} {words[-1]} took longer than {USERADD_TIMEOUT:.0f} s") from exc
+        return said.strip() or str(code)
 
 
 class OwnAccount:
@@ -149,6 +167,24 @@ def _look_up(name: str) -> pwd.struct_passwd | None:
         return pwd.getpwnam(name)
     except KeyError:
         return None
+
+
+def _group(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
+def _refuse_unless_ours(entry: pwd.struct_passwd, people: int | None) -> None:
+    name = entry.pw_name
+    if not FIRST_PERSON_UID <= entry.pw_uid <= LAST_PERSON_UID:
+        raise NoSuchUser(f"{name} is a system account (uid {entry.pw_uid}); servers run as people only")
+    if people is None or people not in os.getgrouplist(name, entry.pw_gid):
+        raise NoSuchUser(
+            f"this machine has an account {name} that perijove did not make, so its files may be somebody else's. "
+            f"An administrator can hand it over with: usermod --append --groups {PEOPLE} {name}"
+        )
 
 
 def _login_shell() -> str:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from perijove.launcher.accounts import PEOPLE
 from perijove.spawners.errors import LimitUnenforceable, SpawnRefused
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire.launcher import Limits
 from tests.support.launcher import (
     NOBODY,
+    USER_PREFIX,
     LauncherProcess,
     browser,
     end,
@@ -212,7 +216,7 @@ async def test_a_program_that_does_not_exist_says_so(client: LauncherClient) -> 
 
 
 @pytest.mark.parametrize("launcher", [pytest.param("root", marks=needs_root)], indirect=True)
-@pytest.mark.parametrize("account", ["root", "daemon"])
+@pytest.mark.parametrize("account", ["root", "daemon", "nobody"])
 async def test_no_server_runs_as_a_system_account(client: LauncherClient, account: str) -> None:
     with pytest.raises(SpawnRefused, match="system account"):
         await launched(client, shell("true", generation=fresh(), system_user=account))
@@ -222,3 +226,39 @@ async def test_no_server_runs_as_a_system_account(client: LauncherClient, accoun
 async def test_a_missing_user_is_only_made_when_asked(client: LauncherClient) -> None:
     with pytest.raises(SpawnRefused, match="no system user"):
         await launched(client, shell("true", generation=fresh(), system_user="pjlaunch-absent", create_user=False))
+
+
+@pytest.fixture
+def somebodys_account() -> Iterator[str]:
+    """An account of this machine that was there before perijove."""
+    name = f"{USER_PREFIX}resident"
+    subprocess.run(["useradd", "--create-home", name], check=True)
+    yield name
+    subprocess.run(["userdel", "--remove", "--force", name], check=False, capture_output=True)
+
+
+def hand_over(account: str) -> None:
+    subprocess.run(["usermod", "--append", "--groups", PEOPLE, account], check=True)
+
+
+@pytest.mark.parametrize("launcher", [pytest.param("root", marks=needs_root)], indirect=True)
+async def test_an_account_that_was_there_before_is_nobodys_until_handed_over(
+    client: LauncherClient, somebodys_account: str
+) -> None:
+    """
+    Whoever signs up on the web under a name that the machine knows must not get that account's files.
+    """
+    with pytest.raises(SpawnRefused, match="did not make"):
+        await launched(client, shell("id -Gn", user="resident", generation=fresh()))
+
+    hand_over(somebodys_account)
+    report = await exit_of(client, await launched(client, shell("id -Gn", user="resident", generation=fresh())))
+
+    assert report.log_tail == (somebodys_account,)
+
+
+@pytest.mark.parametrize("launcher", [pytest.param("root", marks=needs_root)], indirect=True)
+async def test_a_home_is_its_owners_alone(client: LauncherClient) -> None:
+    report = await exit_of(client, await launched(client, shell("stat -c %a .", user="bob", generation=fresh())))
+
+    assert report.log_tail == ("700",)

@@ -31,7 +31,7 @@ def test_two_people_never_share_an_account(one: str, other: str) -> None:
 
 def test_nobody_can_sign_up_as_somebodys_mapped_name() -> None:
     """
-    "Ada" becomes ada-xxxxxxxx; a person who is really called that must become something else.
+    "Ada" becomes ada-xxxxxxxxxxxxxxxx; a person who is really called that must become something else.
     """
     mapped = system_name("Ada")
 
@@ -40,13 +40,29 @@ def test_nobody_can_sign_up_as_somebodys_mapped_name() -> None:
 
 @given(st.text(max_size=400))
 def test_a_directory_name_is_one_safe_component(key: str) -> None:
-    assert re.fullmatch(r"[a-z_][a-z0-9_-]{12,23}", directory_name(key))
+    assert re.fullmatch(r"[a-z_][a-z0-9_-]{17,23}", directory_name(key))
 
 
 def test_keys_that_look_alike_have_different_directories() -> None:
     keys = ["ada/", "ada//", "Ada/", "ada/x", "a/da", "ada", "../ada"]
 
     assert len({directory_name(key) for key in keys}) == len(keys)
+
+
+def test_a_mapped_name_has_a_hash_that_nobody_can_meet_on_purpose() -> None:
+    """
+    With 32 bits, somebody would find a name with the slug and the hash of another's within minutes.
+    """
+    assert re.fullmatch(r"ada-example-com-[0-9a-f]{16}", system_name("ada@example-com"))
+
+
+def test_nobody_can_be_called_like_a_shortened_name() -> None:
+    """
+    Whoever could would be given the other's runtime directory.
+    """
+    shortened = short_name("a" * 32)
+
+    assert short_name(shortened) != shortened
 
 
 def test_long_names_are_shortened_without_meeting() -> None:

@@ -26,6 +26,7 @@ class AccountState(Enum):
 
     WAITING = "waiting"  #: signed up; an administrator must approve it
     ACTIVE = "active"
+    RETIRED = "retired"  #: its user was deleted or renamed; files of that name may be left on the machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,16 @@ class Invitation:
     created: datetime
     expires_at: datetime
     created_by: str = ""
+
+
+def retired(name: str, *, created: datetime) -> Account:
+    """
+    What stays of a name whose user is gone: nobody signs in with it, and nobody can ask for it.
+
+    Homes and system users are found by name, so a stranger of the same name would get what was left behind.
+    An administrator can give the name to somebody again.
+    """
+    return Account(name=name, password_hash="", state=AccountState.RETIRED, created=created)
 
 
 def check_password(password: str) -> str:

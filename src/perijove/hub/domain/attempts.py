@@ -8,6 +8,7 @@ the longest is forgotten.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
 
 from perijove.hub.domain.errors import TooManyAttempts
@@ -81,7 +82,7 @@ class AttemptLimiter:
         """
         wait = max(
             self._accounts.wait(account, now) if account else 0.0,
-            self._addresses.wait(address, now) if address else 0.0,
+            self._addresses.wait(_network(address), now) if address else 0.0,
         )
         if wait > 0:
             raise TooManyAttempts(retry_after=int(wait) + 1)
@@ -91,9 +92,22 @@ class AttemptLimiter:
         if account:
             self._accounts.add(account, now)
         if address:
-            self._addresses.add(address, now)
+            self._addresses.add(_network(address), now)
 
     def succeeded(self, *, account: str, address: str) -> None:
         """The attempt just counted was good: the account starts afresh, and the address gets that one back."""
         self._accounts.clear(account)
-        self._addresses.take_back(address)
+        self._addresses.take_back(_network(address))
+
+
+def _network(address: str) -> str:
+    """Whom *address* stands for: whoever has one IPv6 address has the 2⁶⁴ of its network."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((parsed, 64), strict=False))

@@ -93,12 +93,23 @@ class Invitations:
         randomness: Randomness,
         hasher: PasswordHasher,
         sessions: SessionMaker,
+        reserved: frozenset[str] = frozenset(),
     ) -> None:
+        """
+        Args:
+            store: where accounts are.
+            clock: the time.
+            randomness: for codes.
+            hasher: of passwords.
+            sessions: for whoever accepts.
+            reserved: names that the configuration gives rights to: nobody chooses one of them.
+        """
         self._store = store
         self._clock = clock
         self._randomness = randomness
         self._hasher = hasher
         self._sessions = sessions
+        self._reserved = reserved
 
     async def invite(self, principal: Principal, *, name: str = "", days: float = 7.0) -> tuple[Invitation, str]:
         """
@@ -115,7 +126,8 @@ class Invitations:
         code = self._randomness.token(24)
         now = self._clock.now()
         async with self._store.unit() as unit:
-            if wanted and await unit.accounts.get(wanted) is not None:
+            account = await unit.accounts.get(wanted) if wanted else None
+            if account is not None and account.state is not AccountState.RETIRED:
                 raise AlreadyExists(f"There is an account {wanted!r} already.")
             invitation = await unit.accounts.add_invitation(
                 Invitation(
@@ -183,13 +195,14 @@ class Invitations:
         first = invitation.kind is InvitationKind.FIRST_ADMIN
         if first and await unit.users.has_admin():
             raise NoSuchInvitation
-        if await unit.accounts.get(name) is not None:
+        account, user = await unit.accounts.get(name), await unit.users.by_name(name)
+        # A row without an account was added by an administrator, and a retired name may have files on the machine:
+        # only an invitation to that very name may take either. The same goes for names that the configuration knows.
+        is_spoken_for = user is not None or account is not None or (name in self._reserved and not first)
+        has_account = account is not None and account.state is not AccountState.RETIRED
+        if has_account or (is_spoken_for and invitation.name != name):
             raise AlreadyExists(f"The name {name!r} is taken.")
         now = self._clock.now()
-        user = await unit.users.by_name(name)
-        # A row without an account was added by an administrator; only an invitation to that very name may take it.
-        if user is not None and invitation.name != name:
-            raise AlreadyExists(f"The name {name!r} is taken.")
         if user is None:
             user = await unit.users.add(name=name, admin=first, created=now)
         await unit.accounts.put(Account(name=name, password_hash=password_hash, state=AccountState.ACTIVE, created=now))
@@ -200,13 +213,30 @@ class SignUp:
     """Strangers ask for an account; an administrator approves or refuses."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, hasher: PasswordHasher, limiter: AttemptLimiter, allowed: bool
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        hasher: PasswordHasher,
+        limiter: AttemptLimiter,
+        allowed: bool,
+        reserved: frozenset[str] = frozenset(),
     ) -> None:
+        """
+        Args:
+            store: where accounts are.
+            clock: the time.
+            hasher: of passwords.
+            limiter: of attempts.
+            allowed: whether strangers may ask at all.
+            reserved: names that the configuration gives rights to: nobody can ask for one of them.
+        """
         self._store = store
         self._clock = clock
         self._hasher = hasher
         self._limiter = limiter
         self._allowed = allowed
+        self._reserved = reserved
 
     async def __call__(self, *, name: str, password: str, address: str) -> None:
         """
@@ -269,6 +299,8 @@ class SignUp:
         log.info("sign_up.refused", user=account.name, by=principal.name)
 
     async def _is_taken(self, unit: Unit, name: str) -> bool:
+        if name in self._reserved:
+            return True
         if await unit.accounts.get(name) is not None or await unit.users.by_name(name) is not None:
             return True
         return len(await unit.accounts.in_state(AccountState.WAITING)) >= MAX_WAITING

@@ -138,6 +138,8 @@ class Door:
         found = await unit.sessions.by_id(sid)
         if found is None or found[0].expires_at <= now or found[1].name != user_name:
             return frozenset()
+        if self._identify.is_blocked(found[1]):
+            return frozenset()
         return self._roles.scopes_of_user(found[1])
 
     async def _scopes_of_token(self, unit: Unit, token_id: str, user_name: str, now: datetime) -> frozenset[str]:
@@ -149,7 +151,9 @@ class Door:
         if row is None or self._identify.is_over(row, now):
             return frozenset()
         user = await unit.users.by_id(row.user_id)
-        return self._identify.of_token(row, user).scopes if user is not None and user.name == user_name else frozenset()
+        if user is None or user.name != user_name or self._identify.is_blocked(user):
+            return frozenset()
+        return self._identify.of_token(row, user).scopes
 
     def _sign(self, principal: Principal, display_name: str, audience: str, now: datetime, ends: datetime) -> str:
         claims = IdentityClaims(

@@ -32,7 +32,24 @@ SERVICE_TOKEN: Final = "s-"  # noqa: S105  # a mark, no secret
 class Identify:
     """Finds out who a cookie or a token belongs to."""
 
-    def __init__(self, *, store: Store, clock: Clock, roles: RoleBook, activity: Activity) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        roles: RoleBook,
+        activity: Activity,
+        blocked_users: frozenset[str] = frozenset(),
+    ) -> None:
+        """
+        Args:
+            store: where sessions and tokens are.
+            clock: the time.
+            roles: what people and services may do.
+            activity: where uses are noted.
+            blocked_users: names that are nobody's, whatever cookies and tokens they still have.
+        """
+        self._blocked_users = blocked_users
         self._store = store
         self._clock = clock
         self._roles = roles
@@ -48,7 +65,7 @@ class Identify:
             return None
         session, user = found
         now = self._clock.now()
-        if session.expires_at <= now:
+        if session.expires_at <= now or self.is_blocked(user):
             return None
         self._activity.note_session(session.id, now)
         self._activity.note_user(user.name, now)
@@ -75,6 +92,10 @@ class Identify:
         scopes = intersect(expand(row.scopes, holder), self._roles.scopes_of_user(user) | self._own_server(row, user))
         return self._user(user, scopes, token_id=row.public_id)
 
+    def is_blocked(self, user: User) -> bool:
+        """Whether the configuration shuts *user* out."""
+        return user.name in self._blocked_users
+
     def is_over(self, row: ApiToken, now: datetime) -> bool:
         """Whether a token has ended."""
         return row.expires_at is not None and row.expires_at <= now
@@ -84,7 +105,8 @@ class Identify:
             candidates = await unit.tokens.by_prefix(token[:PREFIX_LENGTH])
         now = self._clock.now()
         for row, user in candidates:
-            if hmac.compare_digest(row.token_hash, token_hash) and not self.is_over(row, now):
+            is_it = hmac.compare_digest(row.token_hash, token_hash)
+            if is_it and not self.is_over(row, now) and not self.is_blocked(user):
                 return row, user
         return None
 

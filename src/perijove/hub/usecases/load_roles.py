@@ -44,6 +44,11 @@ class RoleBook:
         """All declared services, in the order of the configuration."""
         return tuple(self._services.values())
 
+    @property
+    def named_users(self) -> frozenset[str]:
+        """Everybody whom a declared role names: what they may do hangs on their name."""
+        return frozenset(name for role in self._roles.values() for name in role.users or ())
+
     def role(self, name: str) -> Role | None:
         """The role of that name."""
         return self._roles.get(name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from perijove.hub.domain.accounts import AccountState, retired
 from perijove.hub.domain.errors import AlreadyExists, InvalidRequest, NoSuchUser, NotAllowed
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind, Principal
@@ -175,6 +176,7 @@ class DeleteUser:
             if any(server.is_active for server in await unit.servers.of_users([user.id])):
                 raise InvalidRequest(f"{name}'s server has been started in the meantime.")
             await unit.users.delete(user.id)
+            await unit.accounts.put(retired(user.name, created=user.created))
         log.info("user.deleted", user=name, by=asker.name)
         await self._revocations.revoke(user=name)
 
@@ -217,10 +219,14 @@ class PatchUser:
         # A server's key, directory and environment have the name in them: it must not run meanwhile.
         if any(server.is_active for server in await unit.servers.of_users([user.id])):
             raise InvalidRequest(f"Stop the servers of {user.name} before renaming them.")
-        if await unit.users.by_name(name) is not None or await unit.accounts.get(name) is not None:
+        account = await unit.accounts.get(name)
+        has_account = account is not None and account.state is not AccountState.RETIRED
+        if await unit.users.by_name(name) is not None or has_account:
             raise InvalidRequest(f"User {name} already exists, username must be unique")
+        await unit.accounts.delete(name)
         await unit.users.rename(user.id, name)
         await unit.accounts.rename(user.name, name)
+        await unit.accounts.put(retired(user.name, created=user.created))
         return replace(user, name=name)
 
 

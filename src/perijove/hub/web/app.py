@@ -21,7 +21,7 @@ from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
 from perijove.hub.web.api import hub, servers, tokens, users
 from perijove.hub.web.edge import Edge
-from perijove.hub.web.errors import SignInNeeded, WebError
+from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
 from perijove.hub.web.headers import DefaultHeaders
 from perijove.hub.web.lab import routes as lab
 from perijove.hub.web.lab.assets import LAB_ASSETS
@@ -64,6 +64,7 @@ def make_app(parts: Parts) -> FastAPI:
             HubError: problems.on_hub_error,
             WebError: problems.on_hub_error,
             SignInNeeded: problems.on_sign_in_needed,
+            TwinCookies: problems.on_twin_cookies,
             HTTPException: problems.on_http_error,
             RequestValidationError: problems.on_invalid_request,
             ClientDisconnect: problems.on_disconnect,

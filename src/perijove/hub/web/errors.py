@@ -8,6 +8,7 @@ What is wrong with a request before any use case has seen it. `problems.py` maps
     ├── HiddenResource        a scope is held, for something else: existence is not told (contract d)
     ├── ForeignRequest        Fetch-Metadata says that it is not our page that asks
     ├── BadXsrf               no token, or another one
+    ├── TwinCookies           two cookies of one name say who this is
     └── BadBody               not the JSON that was asked for
 """
 
@@ -50,6 +51,10 @@ class ForeignRequest(WebError):
 
 class BadXsrf(WebError):
     """This form has ended. Go back, reload the page and try again."""
+
+
+class TwinCookies(WebError):
+    """This browser had two sign-in cookies, one of which was not the hub's. Both are removed: sign in again."""
 
 
 class BadBody(WebError):

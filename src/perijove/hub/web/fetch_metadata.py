@@ -52,4 +52,6 @@ def is_own_navigation(headers: Mapping[str, str]) -> bool:
 
 def reads_by_script(headers: Mapping[str, str]) -> bool:
     """Whether a cookie-carrying GET on the API comes from a script and so must carry a token (contract d)."""
-    return headers.get("sec-fetch-mode", "navigate") != "navigate"
+    is_navigation = headers.get("sec-fetch-mode", "navigate") == "navigate"
+    # A frame, an <object>: whatever a script put there, it can look into.
+    return not (is_navigation and headers.get("sec-fetch-dest", "document") == "document")

@@ -36,13 +36,22 @@ API_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     | {
         "Access-Control-Allow-Headers": "accept, content-type, authorization",
         "Content-Security-Policy": "frame-ancestors 'none'; default-src 'none'",
+        # An answer that a script opens in a window of its own must be out of its reach.
+        "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
 )
-#: Scripts, styles and fonts. No content policy: a worker would take its script's for its own.
+#: Scripts, styles and fonts. No content policy: a worker would take its script's for its own. Shown in a frame or
+#: a window, a file would be a document at the hub's address, in the hands of whoever opened it.
 FILE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
-    _EVERYWHERE | {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-cache"}
+    _EVERYWHERE
+    | {
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-cache",
+    }
 )
 
 

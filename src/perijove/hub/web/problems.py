@@ -45,6 +45,7 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         web.HiddenResource: 404,
         web.ForeignRequest: 403,
         web.BadXsrf: 403,
+        web.TwinCookies: 403,
         web.BadBody: 400,
     }
 )
@@ -94,6 +95,14 @@ async def on_sign_in_needed(request: Request, error: Exception) -> Response:
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     hub = edge_of(request).parts.settings.hub_prefix
     return RedirectResponse(f"{hub}login?next={quote(wanted, safe='')}", status_code=302)
+
+
+async def on_twin_cookies(request: Request, error: Exception) -> Response:
+    """Neither of them is believed, and both are removed, so that signing in again helps."""
+    log.warning("cookies.twins", path=request.url.path)
+    response = answer(request, status_of(error), str(error))
+    edge_of(request).cookies.drop_twins(request, response)
+    return response
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

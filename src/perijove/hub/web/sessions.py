@@ -15,6 +15,7 @@ from starlette.responses import Response
 from perijove.hub.domain.sessions import Session
 from perijove.hub.web.client_address import is_tls
 from perijove.hub.web.csrf import FIELD
+from perijove.hub.web.errors import TwinCookies
 from perijove.wire.identity import HUB_COOKIES
 
 SIGN_IN_COOKIE, SIGN_IN_COOKIE_TLS, SESSION_ID_COOKIE = HUB_COOKIES
@@ -22,6 +23,8 @@ SIGN_IN_COOKIE, SIGN_IN_COOKIE_TLS, SESSION_ID_COOKIE = HUB_COOKIES
 VISITOR_COOKIE: Final = "perijove-visitor"
 #: Seconds for which a form of somebody not signed in stays good.
 VISITOR_SECONDS: Final = 24 * 3600
+#: Segments of a path below which planted cookies are looked for: no address of the hub's own has more.
+_MAX_SEGMENTS: Final = 12
 
 
 class Cookies:
@@ -33,13 +36,22 @@ class Cookies:
         self._max_age = int(session_days * 24 * 3600)
 
     def secret(self, request: HTTPConnection) -> str:
-        """The session's secret, or ""."""
-        name = SIGN_IN_COOKIE_TLS if is_tls(request) else SIGN_IN_COOKIE
-        return request.cookies.get(name, "")
+        """
+        The session's secret, or "".
+
+        Raises:
+            TwinCookies: there are two.
+        """
+        return _only(request, SIGN_IN_COOKIE_TLS if is_tls(request) else SIGN_IN_COOKIE)
 
     def visitor(self, request: HTTPConnection) -> str:
-        """What names a browser that is not signed in, or ""."""
-        return request.cookies.get(VISITOR_COOKIE, "")
+        """
+        What names a browser that is not signed in, or "".
+
+        Raises:
+            TwinCookies: there are two.
+        """
+        return _only(request, VISITOR_COOKIE)
 
     def put_session(self, request: HTTPConnection, response: Response, session: Session, secret: str) -> None:
         """Sign the browser in."""
@@ -78,6 +90,40 @@ class Cookies:
             samesite="lax",
         )
 
+    def drop_twins(self, request: HTTPConnection, response: Response) -> None:
+        """
+        Remove the cookies that say who this is, whatever path they were planted at.
+
+        Only cookies whose path leads to the request's are sent with it, so these paths are all there are.
+        """
+        segments = request.url.path.strip("/").split("/")[:_MAX_SEGMENTS]
+        above = ["/".join(segments[:count]) for count in range(1, len(segments) + 1)]
+        for path in ["/", *(f"/{part}{slash}" for part in above for slash in ("", "/"))]:
+            for name in (SIGN_IN_COOKIE, VISITOR_COOKIE):
+                response.delete_cookie(name, path=path)
+        response.delete_cookie(SIGN_IN_COOKIE_TLS, path="/", secure=True)
+
     def put_xsrf(self, request: HTTPConnection, response: Response, token: str) -> None:
-        """For scripts of our pages and JupyterHub's clients, which read it (contract i): hence not HttpOnly."""
-        response.set_cookie(FIELD, token, path=self._hub_prefix, secure=is_tls(request), samesite="strict")
+        """
+        For JupyterHub's clients, which read it (contract i).
+
+        HttpOnly, other than there: script of a user's server is of the hub's origin and could read it, in a frame
+        or after `history.pushState`, whatever its path says. Our own pages have the token in their HTML.
+        """
+        response.set_cookie(
+            FIELD, token, path=self._hub_prefix, secure=is_tls(request), httponly=True, samesite="strict"
+        )
+
+
+def _only(request: HTTPConnection, name: str) -> str:
+    """
+    The value of the cookie *name*, or "".
+
+    A script of a user's server can plant a second one at another path, and which of them comes first is for
+    that script to choose. So there is no choice between two.
+    """
+    pairs = (pair.partition("=") for line in request.headers.getlist("cookie") for pair in line.split(";"))
+    values = {value.strip() for key, _, value in pairs if key.strip() == name}
+    if len(values) > 1:
+        raise TwinCookies
+    return values.pop() if values else ""

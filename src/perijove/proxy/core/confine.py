@@ -26,7 +26,11 @@ DROPPED: Final = frozenset(
         b"origin-agent-cluster",
         b"public-key-pins",
         b"report-to",
+        b"sec-session-registration",
+        b"secure-session-registration",
+        b"set-login",
         b"strict-transport-security",
+        b"use-as-dictionary",
     }
 )
 #: All fields that `Fence.confine` must see.

@@ -162,10 +162,16 @@ class Gate:
     def _decide_by_cookie(
         self, audience: str, request: RequestHead, target: bytes, now: float, *, refused_token: bool
     ) -> Decision:
-        for identity in request.fields.identities:
-            claims = self._admit(identity, audience, now)
-            if claims is None:
-                continue
+        admitted = [
+            (identity, claims)
+            for identity in request.fields.identities
+            if (claims := self._admit(identity, audience, now)) is not None
+        ]
+        if len({claims.sub for _, claims in admitted}) > 1:
+            # Script of a user's server can plant its owner's own cookie at a longer path, which comes first:
+            # nobody must work, unknowingly, as somebody else.
+            return Refuse(reason="This browser has cookies of two people for this server. Remove them and sign in.")
+        for identity, claims in admitted:
             # A browser sends cookies along with what other sites ask for: what changes something must
             # come from this very host. Tokens in headers need no such check.
             if not _is_harmless(request) and not is_same_origin(request):

@@ -35,6 +35,7 @@ MAX_MEMO: Final = 2048
 
 _HOST: Final = re.compile(rb"[0-9A-Za-z.\-_~%!$&'()*+,;=:\[\]]+")
 _HUB_TOKEN: Final = re.compile(rb"(?:token|bearer) +([!-~]+)", re.IGNORECASE)
+_HUB_SCHEME: Final = re.compile(rb"(?:token|bearer)\b", re.IGNORECASE)
 #: Fields of which a second one would be read differently by different programs.
 _SINGLE: Final = (b"content-length", b"transfer-encoding", b"authorization", b"origin", b"upgrade", b"expect")
 #: What says where a request came from; a client's own is not believed. Tornado trusts the last two.
@@ -192,8 +193,11 @@ def read_fields(block: bytes) -> RequestFields:
             raise BadRequest(f"The request has two {name.decode()} fields.")
     connection = list_items(values.get(b"connection", []))
     length, chunked = _read_framing(values)
-    token = _HUB_TOKEN.fullmatch(b"".join(values.get(b"authorization", [])))
-    lines, gated_lines, forwarded_lines = _sort_lines(triples, connection, hides_authorization=token is not None)
+    authorization = b"".join(values.get(b"authorization", []))
+    token = _HUB_TOKEN.fullmatch(authorization)
+    # Also what is not quite a token: most likely it is one, misspelt, and the server has no use for it.
+    is_ours = _HUB_SCHEME.match(authorization) is not None
+    lines, gated_lines, forwarded_lines = _sort_lines(triples, connection, hides_authorization=is_ours)
     return RequestFields(
         host=_read_host(values),
         close=b"close" in connection,

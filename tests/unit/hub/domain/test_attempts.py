@@ -36,6 +36,28 @@ def test_an_address_has_so_many_tries_for_all_accounts_together() -> None:
     guard.check(account="another", address="10.0.0.2", now=0)
 
 
+def test_an_ipv6_network_is_one_address() -> None:
+    """
+    Everybody who has one IPv6 address has a whole network of them to try from.
+    """
+    guard = limiter()
+    for n in range(5):
+        fail(guard, 1, account=f"user{n}", address=f"2001:db8::{n}")
+
+    with pytest.raises(TooManyAttempts):
+        guard.check(account="another", address="2001:db8::ffff", now=0)
+    guard.check(account="another", address="2001:db8:0:1::1", now=0)
+
+
+def test_an_ipv4_address_is_the_same_in_either_form() -> None:
+    guard = limiter()
+    for n in range(5):
+        fail(guard, 1, account=f"user{n}", address="::ffff:10.0.0.1")
+
+    with pytest.raises(TooManyAttempts):
+        guard.check(account="another", address="10.0.0.1", now=0)
+
+
 def test_old_failures_are_forgotten() -> None:
     guard = limiter()
     fail(guard, 3)

@@ -42,6 +42,7 @@ class People:
         roles: Sequence[Mapping[str, Any]] = (),
         services: Sequence[Mapping[str, Any]] = (),
         admin_users: Sequence[str] = (),
+        blocked_users: Sequence[str] = (),
         max_token_seconds: int = 0,
         allow_signup: bool = True,
     ) -> None:
@@ -65,14 +66,30 @@ class People:
             admin_users=frozenset(admin_users),
         )
         self.sign_out = SignOut(store=self.store, revocations=self.revocations)
-        self.identify = Identify(store=self.store, clock=self.clock, roles=self.roles, activity=self.activity)
+        self.identify = Identify(
+            store=self.store,
+            clock=self.clock,
+            roles=self.roles,
+            activity=self.activity,
+            blocked_users=frozenset(blocked_users),
+        )
         self.first_admin = FirstAdmin(store=self.store, clock=self.clock, randomness=self.randomness)
         hasher = FakeHasher()
         self.invitations = Invitations(
-            store=self.store, clock=self.clock, randomness=self.randomness, hasher=hasher, sessions=self.sessions
+            store=self.store,
+            clock=self.clock,
+            randomness=self.randomness,
+            hasher=hasher,
+            sessions=self.sessions,
+            reserved=frozenset(admin_users),
         )
         self.sign_up = SignUp(
-            store=self.store, clock=self.clock, hasher=hasher, limiter=self.limiter, allowed=allow_signup
+            store=self.store,
+            clock=self.clock,
+            hasher=hasher,
+            limiter=self.limiter,
+            allowed=allow_signup,
+            reserved=frozenset(admin_users),
         )
         self.change_password = ChangePassword(
             store=self.store, clock=self.clock, hasher=hasher, limiter=self.limiter, revocations=self.revocations

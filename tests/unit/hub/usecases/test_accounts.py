@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from perijove.hub.domain.accounts import AccountState, InvitationKind
+from perijove.hub.domain.accounts import AccountState, InvitationKind, retired
 from perijove.hub.domain.errors import (
     AlreadyExists,
     InvalidName,
@@ -133,6 +133,42 @@ async def test_a_mistake_does_not_spend_the_link(name: str, password: str, error
         await accept(people, code, name, password)
 
     assert (await accept(people, code, "bob")).user.name == "bob"
+
+
+async def test_nobody_chooses_a_name_that_the_configuration_gives_rights_to() -> None:
+    """
+    Whoever holds an invitation for just anybody would else be an administrator by choosing the right name.
+    """
+    people = People(admin_users=["grace"])
+    host = await people.principal("root")
+    _, for_anybody = await people.invitations.invite(host)
+    _, for_grace = await people.invitations.invite(host, name="grace")
+
+    with pytest.raises(AlreadyExists):
+        await accept(people, for_anybody, "grace")
+    await people.sign_up(name="grace", password=PASSWORD, address="10.0.0.1")
+
+    assert await people.sign_up.waiting(host) == []
+    assert (await accept(people, for_grace, "")).user.name == "grace"
+
+
+async def test_the_name_of_somebody_who_is_gone_is_an_administrators_to_give() -> None:
+    """
+    Homes are found by name: a stranger of that name would get the files that were left behind.
+    """
+    people = People()
+    host = await people.principal("root")
+    async with people.store.unit() as unit:
+        await unit.accounts.put(retired("ada", created=people.clock.now()))
+    _, for_anybody = await people.invitations.invite(host)
+    _, for_ada = await people.invitations.invite(host, name="ada")
+
+    with pytest.raises(AlreadyExists):
+        await accept(people, for_anybody, "ada")
+    await people.sign_up(name="ada", password=PASSWORD, address="10.0.0.1")
+
+    assert await people.sign_up.waiting(host) == []
+    assert (await accept(people, for_ada, "")).user.name == "ada"
 
 
 async def test_invitations_are_listed_withdrawn_and_end() -> None:

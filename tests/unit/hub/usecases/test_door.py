@@ -164,6 +164,18 @@ async def test_sessions_end_at_the_door_too() -> None:
     assert await people.door.recheck([visit]) == [visit]
 
 
+async def test_visits_of_somebody_blocked_are_refused() -> None:
+    people = People(blocked_users=["eve"])
+    signed_in = await people.enter("eve")
+    token, _ = await people.tokens.create(user=signed_in.user, maker=service("script"))
+    visits = [
+        Visit(sid=signed_in.session.id, user="eve", audience="eve/"),
+        Visit(sid=f"token:{token.public_id}", user="eve", audience="eve/"),
+    ]
+
+    assert await people.door.recheck(visits) == visits
+
+
 async def test_too_many_visits_at_once_are_refused() -> None:
     people = People()
     signed_in = await people.enter()

@@ -6,7 +6,7 @@ import pytest
 
 from perijove.hub.domain.principals import Kind
 from perijove.hub.domain.secrets_at_rest import hash_secret
-from tests.unit.hub.usecases.people import People
+from tests.unit.hub.usecases.people import People, service
 
 SERVICE = {"name": "culler", "api_token": "token-of-the-culler"}
 ROLE = {"name": "culling", "scopes": ["list:users", "delete:servers"], "services": ["culler"]}
@@ -43,6 +43,18 @@ async def test_a_session_ends_with_its_time() -> None:
 
     assert before is not None
     assert await people.identify.by_session(signed_in.secret) is None
+
+
+async def test_blocking_somebody_ends_what_they_still_hold() -> None:
+    """
+    Not only the next sign-in: a cookie lives for two weeks, a token perhaps for ever.
+    """
+    people = People(blocked_users=["eve"])
+    signed_in = await people.enter("eve")
+    _, token = await people.tokens.create(user=signed_in.user, maker=service("script"))
+
+    assert await people.identify.by_session(signed_in.secret) is None
+    assert await people.identify.by_token(token) is None
 
 
 async def test_a_token_allows_what_it_was_made_for_and_no_more() -> None:

@@ -20,6 +20,12 @@ def book(*roles: dict[str, Any]) -> RoleBook:
     return load_roles(roles=roles, services=[CULLER])
 
 
+def test_whom_the_roles_name_is_known() -> None:
+    book = load_roles(roles=[{"name": "culler", "scopes": ["list:users"], "users": ["ada", "bob"]}], services=[])
+
+    assert book.named_users == {"ada", "bob"}
+
+
 def test_everybody_is_a_user_and_administrators_are_more() -> None:
     roles = book()
 

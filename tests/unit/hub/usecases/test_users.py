@@ -133,6 +133,33 @@ async def test_deleting_a_user_stops_their_servers_and_closes_the_door() -> None
     assert [item.user for item in world.proxy.revocations] == ["ada"]
 
 
+async def test_the_name_of_a_deleted_or_renamed_user_is_kept_from_strangers() -> None:
+    """
+    Homes are found by name (test_accounts.py has what a retired name means).
+    """
+    world = World()
+    await world.add_user("ada")
+    await world.add_user("bob")
+    async with world.hub() as hub:
+        await delete(hub)("ada", ROOT)
+        await patch(hub)("bob", ROOT, new_name="grace")
+    async with world.store.unit() as unit:
+        gone = [await unit.accounts.get(name) for name in ("ada", "bob")]
+
+    assert [account.state for account in gone if account] == [AccountState.RETIRED, AccountState.RETIRED]
+
+
+async def test_an_administrator_may_give_a_retired_name_to_somebody() -> None:
+    world = World()
+    await world.add_user("ada")
+    await world.add_user("bob")
+    async with world.hub() as hub:
+        await delete(hub)("ada", ROOT)
+        renamed = await patch(hub)("bob", ROOT, new_name="ada")
+
+    assert renamed.name == "ada"
+
+
 async def test_a_server_that_does_not_stop_keeps_its_user() -> None:
     world = World()
     ada = await world.add_user()

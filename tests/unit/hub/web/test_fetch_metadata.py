@@ -70,4 +70,5 @@ def test_only_a_stated_navigation_of_our_own_counts_as_one() -> None:
 
 def test_scripts_are_told_from_programs() -> None:
     assert reads_by_script({"sec-fetch-mode": "cors"})
+    assert reads_by_script({"sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"})
     assert not reads_by_script({})

@@ -31,6 +31,18 @@ async def test_no_answer_may_be_framed_or_guessed_at(path: str) -> None:
     assert headers["x-jupyterhub-version"] == "6.1.1"
 
 
+@pytest.mark.parametrize("path", ["/hub/home", "/hub/api/users", "/hub/static/x.js"])
+async def test_no_answer_is_in_the_hands_of_the_window_that_opened_it(path: str) -> None:
+    """
+    Script of a user's server may open a window at any address of the hub; it must not see into it.
+    """
+    assert (await headers_of(path))["cross-origin-opener-policy"] == "same-origin"
+
+
+async def test_a_file_is_shown_in_no_frame() -> None:
+    assert (await headers_of("/hub/static/x.js"))["x-frame-options"] == "DENY"
+
+
 async def test_a_page_runs_no_inline_script() -> None:
     policy = (await headers_of("/hub/home"))["content-security-policy"]
 

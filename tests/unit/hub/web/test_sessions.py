@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from perijove.hub.domain.sessions import Session
+from perijove.hub.web.errors import TwinCookies
 from perijove.hub.web.sessions import Cookies
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,6 +52,51 @@ def test_over_tls_a_cookie_without_the_prefix_signs_nobody_in() -> None:
     A sibling domain could have planted it.
     """
     assert cookies().secret(connection(tls=True, cookie="jupyterhub-hub-login=planted")) == ""
+
+
+@pytest.mark.parametrize("name", ["jupyterhub-hub-login", "perijove-visitor"])
+def test_of_two_cookies_none_is_believed(name: str) -> None:
+    """
+    Script of a user's server can plant one at a path of its choice, and so decide which comes first.
+    """
+    twins = connection(tls=False, cookie=f"{name}=planted; other=1; {name}=true")
+    read = cookies().secret if name == "jupyterhub-hub-login" else cookies().visitor
+
+    with pytest.raises(TwinCookies):
+        read(twins)
+
+
+def test_one_cookie_sent_twice_is_one() -> None:
+    assert cookies().secret(connection(tls=False, cookie="jupyterhub-hub-login=x; jupyterhub-hub-login=x")) == "x"
+
+
+def test_twins_are_removed_wherever_they_were_planted() -> None:
+    response = Response()
+    scope = {
+        "type": "http",
+        "client": None,
+        "headers": [],
+        "scheme": "http",
+        "path": "/hub/people",
+        "query_string": b"",
+    }
+    cookies().drop_twins(HTTPConnection(scope), response)
+
+    lines = [line for line in response.headers.getlist("set-cookie") if line.startswith("jupyterhub-hub-login=")]
+    paths = {line.partition("Path=")[2].partition(";")[0] for line in lines}
+
+    assert paths == {"/", "/hub", "/hub/", "/hub/people", "/hub/people/"}
+    assert all("Max-Age=0" in line for line in lines)
+
+
+def test_no_script_can_read_the_csrf_token() -> None:
+    """
+    The path of a cookie is no wall: script of the same origin reads it in a frame or after `history.pushState`.
+    """
+    response = Response()
+    cookies().put_xsrf(connection(tls=False), response, "token")
+
+    assert "HttpOnly" in response.headers["set-cookie"]
 
 
 def test_signing_out_removes_what_signing_in_set() -> None:

@@ -81,6 +81,17 @@ def test_any_valid_cookie_of_several_counts() -> None:
     assert isinstance(World().decide(request), Allow)
 
 
+def test_valid_cookies_of_two_people_let_nobody_in() -> None:
+    """
+    One of them was planted: by script of a server that both may enter, at a longer path so that it comes first.
+    """
+    people = {"good": CLAIMS, "good-too": replace(CLAIMS, sub="eve", sid="s2")}
+    gate = Gate(verify=lambda identity, _: people[identity], revocations=RevocationList(), enter_path="/hub/enter")
+    request = ask(b"Cookie: perijove-identity=good-too; perijove-identity=good", HTML)
+
+    assert isinstance(gate.decide(audience="ada/", request=request, now=NOW), Refuse)
+
+
 def test_a_signature_is_checked_once() -> None:
     world = World()
     for _ in range(3):

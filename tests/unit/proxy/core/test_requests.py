@@ -198,6 +198,14 @@ def test_other_authorization_is_the_servers_own() -> None:
     assert request.fields.hub_token == ""
 
 
+@pytest.mark.parametrize("value", [b"token\tabc", b"Token abc def", b"bearer", b"token  ", b"Bearer a, Basic b"])
+def test_what_may_be_a_misspelt_hub_token_stays_here(value: bytes) -> None:
+    request = get(b"Authorization: " + value)
+
+    assert sent(request, gated=True) == [HOST[:-2]]
+    assert request.fields.hub_token == ""
+
+
 @pytest.mark.parametrize("scheme", [b"token", b"Token", b"bearer", b"Bearer"])
 def test_hub_tokens_come_in_two_schemes(scheme: bytes) -> None:
     assert get(b"Authorization: " + scheme + b" abc").fields.hub_token == "abc"

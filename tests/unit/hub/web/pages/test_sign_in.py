@@ -178,3 +178,16 @@ async def test_the_home_page_comes_first_if_the_administrator_says_so(tasks: Tas
 
     assert answer.headers["location"] == "/hub/home"
     assert not rig.spawners.running()
+
+
+async def test_a_planted_second_cookie_signs_nobody_in_and_is_removed(rig: Rig) -> None:
+    """
+    Else script of eve's server could make ada's browser act as eve on the hub, or worse.
+    """
+    ada = await rig.signed_in("ada")
+    ada.client.cookies.set("jupyterhub-hub-login", "planted", domain="hub.example", path="/hub")
+    refused = await ada.get("/hub/home")
+    again = await ada.get("/hub/home")
+
+    assert refused.status_code == 403
+    assert (again.status_code, again.headers["location"]) == (302, "/hub/login?next=%2Fhub%2Fhome")
