@@ -36,8 +36,8 @@ from perijove.wire.supervision import LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_V
 T = TypeVar("T")
 
 SOURCE: Final = Path(__file__).parents[2] / "src"
-#: System users that these tests make begin with it.
-USER_PREFIX: Final = "pjlaunch-"
+#: System users that this run makes begin with it; another run at the same time leaves them alone.
+USER_PREFIX: Final = f"pjlaunch{os.getpid()}-"
 #: An ordinary user that every machine has, for launchers that are not root.
 NOBODY: Final = 65534
 PATIENCE: Final = 30.0

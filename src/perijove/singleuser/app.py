@@ -27,7 +27,7 @@ from traitlets import Instance, default
 from traitlets.config import Config
 
 from perijove.kit.tasks import TaskGroup
-from perijove.singleuser import environment
+from perijove.singleuser import environment, home
 from perijove.singleuser import preload as preloading
 from perijove.singleuser.activity import ActivityReporter
 from perijove.singleuser.authorizer import ScopeAuthorizer
@@ -164,6 +164,7 @@ def settings(config: ServerConfig) -> Config:
 def preferences(config: ServerConfig) -> Config:
     """What we would choose; files of the administrator and the user may choose otherwise."""
     c = Config()
+    c.merge(home.lab_directories())
     # A user cannot install into an environment that everybody shares, and the manager that offers it
     # costs a third of the start and 10 MB.
     c.LabApp.extension_manager = "readonly"
@@ -205,6 +206,7 @@ def run(*, listen_fd: int, args: list[str]) -> int:
         return 78
     if config.disable_user_config:
         _forget_user_config(config)
+    home.look_again()
     # Handlers of extensions that do not say who may call them are refused to strangers anyway
     # (`allow_unauthenticated_access`); their authors' names are no news for a user's log.
     warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)

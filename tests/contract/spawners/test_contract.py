@@ -23,7 +23,14 @@ from perijove.spawners.local import LocalSpawner
 from perijove.spawners.testing import FakeSpawner
 from perijove.spawners.values import BackendSettings, SpawnerUser, SpawnRequest
 from perijove.wire.launcher import ExitReport
-from tests.support.launcher import TINY, LauncherProcess, eventually, launcher_process, remove_test_users
+from tests.support.launcher import (
+    TINY,
+    USER_PREFIX,
+    LauncherProcess,
+    eventually,
+    launcher_process,
+    remove_test_users,
+)
 
 Make = Callable[..., Spawner]
 _generations = itertools.count(1)
@@ -55,7 +62,7 @@ async def backend(kind: type[Spawner], request: pytest.FixtureRequest) -> AsyncI
 def make(kind: type[Spawner], backend: Backend) -> Make:
     def made(**traits: Any) -> Spawner:
         if kind is LocalSpawner:
-            traits = {"system_user_prefix": "pjlaunch-", "cmd": SLEEP, "term_timeout": 5, **traits}
+            traits = {"system_user_prefix": USER_PREFIX, "cmd": SLEEP, "term_timeout": 5, **traits}
         return kind(user=SpawnerUser(name="ada"), backend=backend, **traits)
 
     return made

@@ -137,6 +137,35 @@ async def test_saving_writes_a_notebook_file(server: Launched) -> None:
     assert json.loads((home / "n.ipynb").read_text())["nbformat"] == 4
 
 
+async def test_what_a_user_arranges_and_sets_is_kept_at_home(server: Launched) -> None:
+    """
+    JupyterLab finds out where that is when it is imported: in the template, which has no home.
+    """
+    workspace = {"data": {}, "metadata": {"id": "default"}}
+    setting = {"raw": '{"theme": "JupyterLab Dark"}'}
+    async with browser(server, PROGRAM) as visitor:
+        arranged = await visitor.put("/user/ada/lab/api/workspaces/default", json=workspace)
+        url = "/user/ada/lab/api/settings/@jupyterlab/apputils-extension:themes"
+        set_ = await visitor.put(url, json=setting)
+    lab = Path(psutil.Process(server.pid).cwd()) / ".jupyter" / "lab"
+
+    assert (arranged.status_code, set_.status_code) == (204, 204)
+    assert list((lab / "workspaces").iterdir())
+    assert "Dark" in (lab / "user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings").read_text()
+
+
+async def test_a_deleted_file_is_in_the_users_own_trash(server: Launched) -> None:
+    async with browser(server, PROGRAM) as visitor:
+        file = {"type": "file", "format": "text", "content": "not needed"}
+        await visitor.put("/user/ada/api/contents/old.txt", json=file)
+        deleted = await visitor.delete("/user/ada/api/contents/old.txt")
+    home = Path(psutil.Process(server.pid).cwd())
+
+    assert deleted.status_code == 204
+    assert not (home / "old.txt").exists()
+    assert list((home / ".local/share/Trash/files").glob("old*.txt"))
+
+
 async def test_terminals_run_commands(server: Launched) -> None:
     async with browser(server, PROGRAM) as visitor:
         name = (await visitor.post("/user/ada/api/terminals")).json()["name"]
