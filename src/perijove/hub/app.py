@@ -421,7 +421,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     if code is not None:
         notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"
     notify_parent(inputs.environ, NOTIFY_FD_VARIABLE, json.dumps(notice))
-    log.info("hub.ready", version=__version__)
+    log.debug("hub.ready", version=__version__)
 
 
 def _uvicorn_config(hub: Hub) -> uvicorn.Config:

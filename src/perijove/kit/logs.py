@@ -46,7 +46,8 @@ def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") 
     """
 
     def name_process(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event.setdefault("process", process)
+        # A person's line has it in brackets behind the event, where structlog shows a logger's name.
+        event.setdefault("process" if fmt == "json" else "logger", process)
         return event
 
     shared: list[structlog.typing.Processor] = [
@@ -60,7 +61,9 @@ def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") 
         structlog.processors.JSONRenderer()
         if fmt == "json"
         else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=sys.stderr.isatty(),
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,
         )
     )
     threshold = logging.getLevelName(level.upper())

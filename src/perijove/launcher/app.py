@@ -116,10 +116,12 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         servers.adopt()
         tasks.start("template", template.keep())
         async with _listening(settings, protocol):
-            log.info("launcher.ready", socket=str(settings.socket), **describe(as_root=as_root)["isolation"])
+            # Below a supervisor this is its business, and it says so in its own words.
+            say = log.info if settings.inherited is None else log.debug
+            say("launcher.ready", socket=str(settings.socket), **describe(as_root=as_root)["isolation"])
             ready()
             await stopping.wait()
-            log.info("launcher.stopping", servers=len(servers.running()), stop_servers=settings.stop_servers)
+            say("launcher.stopping", servers=len(servers.running()), stop_servers=settings.stop_servers)
         if settings.stop_servers:
             await servers.stop_all(STOP_GRACE)
 

@@ -55,6 +55,9 @@ def become_server(plan: ChildPlan, *, listening: int, log: int, gate: int) -> No
         code = _run(plan)
     except SystemExit as exc:
         code = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+        if exc.code is not None and not isinstance(exc.code, int):
+            # As the interpreter does: `sys.exit("why")` in somebody's settings is what they need to read.
+            print(exc.code, file=sys.stderr)  # noqa: T201
     except BaseException:  # noqa: BLE001  # process edge: the log is all that will be known
         traceback.print_exc()
     logging.shutdown()

@@ -103,7 +103,7 @@ class Servers:
             launched = record.launched
             self._newest[launched.key] = max(launched.generation, self._newest.get(launched.key, 0))
             if processes.is_alive(launched.pid, launched.start_time):
-                log.info("server.adopted", key=launched.key, pid=launched.pid)
+                log.debug("server.adopted", key=launched.key, pid=launched.pid)
                 self._watch(Server(record=record, ended=_end_of(launched.pid), adopted=True))
             else:
                 gone = asyncio.get_running_loop().create_future()
@@ -146,7 +146,7 @@ class Servers:
                 raise LaunchFailed(f"the server could not be launched: {exc}") from exc
             self._newest[request.key] = request.generation
             self._watch(server)
-            log.info("server.launched", key=request.key, pid=server.launched.pid, uid=account.uid)
+            log.debug("server.launched", key=request.key, pid=server.launched.pid, uid=account.uid)
             return server.launched
 
     def terminate(self, key: str, generation: int, grace: float) -> None:
@@ -249,7 +249,7 @@ class Servers:
             self._records.write_exit(self._layout.server_directory(launched.key), report)
         except OSError as exc:
             log.error("exit.not_recorded", key=launched.key, error=str(exc))  # noqa: TRY400
-        log.info("server.exited", key=launched.key, reason=report.reason, status=report.status, asked=report.asked)
+        log.debug("server.exited", key=launched.key, reason=report.reason, status=report.status, asked=report.asked)
         self._tell(report)
 
     async def _kill_after(self, server: Server, grace: float) -> None:

@@ -123,7 +123,7 @@ class Template:
         report = await asyncio.wait_for(self._read(), WARM_TIMEOUT)
         if not report["warm"]:
             raise LaunchFailed(f"the template has {report['threads']} threads; a forked copy would hang")
-        log.info("template.warm", seconds=round(report["seconds"], 2), pid=self._pid)
+        log.debug("template.warm", seconds=round(report["seconds"], 2), pid=self._pid)
         self._warm.set()
 
     async def _ask(self, plan: ChildPlan, descriptors: tuple[int, int, int]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -121,7 +121,7 @@ class Proxy:
         """Say in the log where it listens, and what an administrator should know."""
         config = self._config
         public, control = self._addresses
-        log.info("proxy.listening", public=public, control=control, routes=len(self._table))
+        self._say("proxy.listening", public=public, control=control, routes=len(self._table))
         if not self._door.is_on:
             log.warning("proxy.no_door", message="No hub and no keys are known: every route is open.")
         if not config.auth_token:
@@ -129,7 +129,7 @@ class Proxy:
 
     async def stop(self) -> None:
         """Accept nothing more, let requests in flight end, close."""
-        log.info("proxy.stopping")
+        self._say("proxy.stopping")
         for server in self._servers:
             server.close()
         self._frontend.is_draining = True
@@ -142,7 +142,11 @@ class Proxy:
         self._control.close()
         await self._tasks.close()
         self._backend.save()
-        log.info("proxy.stopped")
+        self._say("proxy.stopped")
+
+    def _say(self, event: str, **values: Any) -> None:
+        # Below a supervisor this is its business, and it says so in its own words.
+        (log.debug if self._config.inherited else log.info)(event, **values)
 
     def _sweep(self) -> None:
         self._connections.check(self._time.now())

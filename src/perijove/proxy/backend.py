@@ -105,7 +105,7 @@ class Backend:
         except BadControlCall as exc:
             log.warning("snapshot.unusable", reason=str(exc))
             return
-        log.info("snapshot.restored", routes=len(self._table), keys=len(self._door.jwks))
+        log.debug("snapshot.restored", routes=len(self._table), keys=len(self._door.jwks))
 
     def save(self) -> None:
         """Write down what there is, now."""

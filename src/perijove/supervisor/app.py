@@ -96,7 +96,7 @@ class Supervisor:
             ran = asyncio.get_running_loop().time() - started
             deaths = 1 if ran > RECOVERED_AFTER else deaths + 1
             pause = pause_before_restart(deaths)
-            log.warning("part.died", part=part.name, pid=child.pid, status=status, restart_in=round(pause, 2))
+            log.warning("part.died", part=part.name, pid=child.pid, why=_how(status), restart_in=round(pause, 2))
             await asyncio.sleep(pause)
 
     async def _announce(self, part: Part, child: Child, *, first: bool) -> None:
@@ -107,7 +107,7 @@ class Supervisor:
         if not first:
             log.info("part.restarted", part=part.name, pid=child.pid)
         if part.name == "hub" and first:
-            self._deployment.say(f"perijove is at {self._deployment.public_origin}/")
+            self._deployment.say(f"perijove is at {self._deployment.public_origin}/ (Ctrl-C stops it)")
         link = notice.get("first_admin", "")
         if link:
             self._deployment.say(
@@ -144,6 +144,11 @@ class Supervisor:
             if found is None or found.si_pid in ours:
                 return
             os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def _how(status: int) -> str:
+    """An exit status in words."""
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
 async def supervise(deployment: Deployment) -> int:

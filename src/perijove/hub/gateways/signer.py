@@ -78,5 +78,5 @@ def _make(path: Path) -> SigningKey:
         return _read(path)
     finally:
         aside.unlink()
-    log.info("signing_key.made", kid=key.kid)
+    log.debug("signing_key.made", kid=key.kid)
     return key

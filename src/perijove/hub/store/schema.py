@@ -63,7 +63,8 @@ def upgrade(db_url: str) -> None:
         raise translate(exc, db_url) from exc
     finally:
         engine.dispose()
-    log.info("database.migrated", before=version, now=HEAD)
+    # A new database is no news; one that was changed is.
+    (log.info if version else log.debug)("database.migrated", before=version, now=HEAD)
 
 
 def translate(exc: DBAPIError, db_url: str) -> StoreUnusable:

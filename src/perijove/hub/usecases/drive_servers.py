@@ -249,7 +249,7 @@ class Driver:
             log.debug("server.overtaken", server=server.key, outcome=outcome.event.value)
             return None
         self._progress.moved(move.server)
-        log.info("server.moved", server=server.key, state=move.server.state.value, why=outcome.event.value)
+        _log_move(move.server, outcome)
         return move
 
     # -- exits, leases ----------------------------------------------------------------------------------------
@@ -282,7 +282,10 @@ class Driver:
                     move = await self.record_in(unit, server, Event.EXITED, _end_of(server, exit_))
             except StaleGeneration:
                 continue
-            log.info("server.exited", server=server.key, why=exit_.message, asked=exit_.asked)
+            if exit_.asked or server.state is State.STOPPING:
+                log.info("server.stopped", server=server.key)
+            else:
+                log.warning("server.exited", server=server.key, why=exit_.message)
             self.carry_out(move)
             return
 
@@ -315,6 +318,18 @@ _AFRESH: Final[Mapping[State, Mapping[str, Any]]] = {
     State.LAUNCHING: {"handle": {}, "target": "", "started_at": None, "failure": "", "failure_log": ()},
     State.STOPPED: {"handle": {}, "target": "", "started_at": None},
 }
+
+
+def _log_move(server: Server, outcome: Outcome) -> None:
+    """One line for an operator when a server has started, stopped or failed; the steps between are for debugging."""
+    if server.state is State.READY:
+        log.info("server.started", server=server.key)
+    elif outcome.event is Event.GAVE_UP:
+        log.warning("server.failed", server=server.key, why=server.failure)
+    elif server.state is State.STOPPED:
+        log.info("server.stopped", server=server.key)
+    else:
+        log.debug("server.moved", server=server.key, state=server.state.value, why=outcome.event.value)
 
 
 def _end_of(server: Server, exit_: Exit) -> dict[str, Any]:

@@ -47,4 +47,4 @@ class Housekeeping:
             tokens = await unit.tokens.delete_expired(now)
             invitations = await unit.accounts.delete_expired_invitations(now)
         if sessions or tokens or invitations:
-            log.info("rows.expired", sessions=sessions, tokens=tokens, invitations=invitations)
+            log.debug("rows.expired", sessions=sessions, tokens=tokens, invitations=invitations)

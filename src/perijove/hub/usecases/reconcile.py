@@ -115,7 +115,7 @@ class Reconciler:
         now = {path: _without_activity(body) for path, body in present.items()}
         if now == {path: route.to_body() for path, route in wanted.items()}:
             return None
-        log.info("routes.replaced", before=len(present), after=len(wanted))
+        log.debug("routes.replaced", before=len(present), after=len(wanted))
         return list(wanted.values())
 
     def _note_activity(self, present: Mapping[str, Mapping[str, Any]], servers: Sequence[Server]) -> None:

@@ -102,7 +102,7 @@ class StartServer:
             if server is None:
                 server = await _add(unit, user, name, self._clock, self._policy)
             move = await self._driver.record_in(unit, server, Event.START_ASKED, changes)
-        log.info("server.start_asked", server=move.server.key, generation=move.server.generation)
+        log.debug("server.start_asked", server=move.server.key, generation=move.server.generation)
         return self._driver.carry_out(move)
 
     def _as_it_is(self, server: Server) -> Server:
@@ -139,7 +139,7 @@ class StopServer:
             if server.state in (State.STOPPED, State.STOPPING):
                 return server
             move = await self._driver.record_in(unit, server, Event.STOP_ASKED, {})
-        log.info("server.stop_asked", server=server.key, generation=server.generation)
+        log.debug("server.stop_asked", server=server.key, generation=server.generation)
         return self._driver.carry_out(move)
 
     async def and_wait(self, user: User, name: str, *, timeout: float) -> Server:

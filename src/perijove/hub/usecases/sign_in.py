@@ -67,7 +67,7 @@ class SessionMaker:
         )
         await unit.sessions.add(session)
         await unit.users.touch({user.name: now})
-        log.info("session.opened", user=user.name, session=session.id, address=address)
+        log.info("session.opened", user=user.name, address=address)
         return SignedIn(user=replace(user, last_activity=now), session=session, secret=secret)
 
 

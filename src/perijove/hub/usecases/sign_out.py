@@ -64,5 +64,5 @@ class SignOut:
         """End *session* with its tokens, and close the door and the open WebSockets that it opened."""
         async with self._store.unit() as unit:
             await unit.sessions.delete(session.id)
-        log.info("session.ended", user=user.name, session=session.id)
+        log.info("session.ended", user=user.name)
         await self._revocations.revoke(sid=session.id)

@@ -68,6 +68,7 @@ TITLES: Final[Mapping[int, str]] = MappingProxyType(
 #: What to do about it, where the error itself does not say.
 ADVICE: Final[Mapping[int, str]] = MappingProxyType(
     {
+        403: "Your account is not allowed to do this. If it should be, ask an administrator.",
         404: "The address may be wrong, or it is something that you may not see.",
         500: "It has been logged. Trying again may help.",
         503: "This part is starting or being restarted. The page tries again by itself.",
@@ -85,7 +86,9 @@ def status_of(error: Exception) -> int:
 async def on_hub_error(request: Request, error: Exception) -> Response:
     """A use case or the web edge refuses."""
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, domain.TooMany) else {}
-    return answer(request, status_of(error), str(error), headers=headers)
+    # Which scope is missing helps those who write programs; people get the advice.
+    for_programs_alone = isinstance(error, web.MissingScopes) and not _is_api(request)
+    return answer(request, status_of(error), None if for_programs_alone else str(error), headers=headers)
 
 
 async def on_sign_in_needed(request: Request, error: Exception) -> Response:

@@ -24,6 +24,20 @@ _EXPLANATIONS: Final[dict[int, str]] = {
     HTTPStatus.GATEWAY_TIMEOUT: "The server behind this address took too long to answer.",
 }
 _HUB_DOWN: Final = "The hub is restarting. Running notebooks are not affected; this page looks again by itself."
+_HUB_DOWN_TITLE: Final = "Back in a moment"
+#: The colours of the hub's own pages, which this page stands in for.
+_STYLE: Final = (
+    ":root{color-scheme:light dark;--paper:#f7f6f3;--ink:#1f2229;--quiet:#5d6370}"
+    "@media(prefers-color-scheme:dark){:root{--paper:#14161b;--ink:#e9e7e2;--quiet:#a3a8b4}}"
+    "body{font:1rem/1.55 system-ui,sans-serif;background:var(--paper);color:var(--ink);text-align:center;"
+    "max-width:27rem;margin:clamp(1.5rem,9vh,6rem) auto;padding:0 1.25rem}"
+    "h1{font-size:1.6rem;line-height:1.25;margin:0 0 .25rem}p{color:var(--quiet);margin:0 0 1.25rem}"
+)
+_PAGE: Final = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}<title>{title}</title>'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>'
+    "<body><main><h1>{heading}</h1><p>{text}</p><p>{status}</p></main></body></html>"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +89,9 @@ def plain_page(status: int, *, is_hub: bool) -> Answer:
     title = html.escape(f"{status} {phrase(status)}")
     text = _HUB_DOWN if retries else _EXPLANATIONS.get(status, "This did not work.")
     refresh = f'<meta http-equiv="refresh" content="{RETRY_SECONDS}">' if retries else ""
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}<title>{title}</title>'
-        '<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}'
-        "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;padding:0 1rem}</style>"
-        f"</head><body><h1>{title}</h1><p>{html.escape(text)}</p></body></html>"
+    heading = _HUB_DOWN_TITLE if retries else phrase(status)
+    page = _PAGE.format(
+        refresh=refresh, title=title, style=_STYLE, heading=html.escape(heading), text=html.escape(text), status=status
     )
     fields = f"Retry-After: {RETRY_SECONDS}\r\n".encode() if retries else b""
     return Answer(status=status, body=page.encode(), content_type="text/html; charset=utf-8", fields=fields)

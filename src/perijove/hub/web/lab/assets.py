@@ -47,7 +47,10 @@ class LabAssets:
         )
         try:
             code = await asyncio.wait_for(process.wait(), _COMPRESS_TIMEOUT)
-            log.info("lab.assets_compressed" if code == 0 else "lab.assets_not_compressed", exit_code=code)
+            if code == 0:
+                log.debug("lab.assets_compressed")
+            else:
+                log.warning("lab.assets_not_compressed", exit_code=code)
         finally:
             if process.returncode is None:
                 process.kill()

@@ -52,7 +52,12 @@ def main(arguments: list[str]) -> None:
     source, target = map(Path, arguments)
     os.nice(_LOWEST_PRIORITY)
     if not target.exists():
-        compress_tree(source, target)
+        try:
+            compress_tree(source, target)
+        except OSError:
+            # A hub that was killed leaves its run behind; the two meet when the first is done and tidies up.
+            if not target.exists():
+                raise
     remove_others(target)
 
 
