@@ -27,8 +27,9 @@ import pytest
 
 T = TypeVar("T")
 
-#: Names of system users that tests make begin with it, so that they can be removed.
-USER_PREFIX: Final = "pjtest-"
+#: Names of system users that tests make begin with the first; with the second those of this very run.
+ALL_RUNS: Final = "pjtest"
+USER_PREFIX: Final = f"{ALL_RUNS}{os.getpid()}-"
 #: Seconds for anything that should happen soon; long, because machines that run tests are busy.
 PATIENCE: Final = 30.0
 _LINK: Final = re.compile(r"(http://\S+/hub/welcome\?key=\S+)")
@@ -182,11 +183,12 @@ def _environment(folder: Path) -> Mapping[str, str]:
 
 
 def remove_system_users() -> None:
-    """Every system user whose name begins with `USER_PREFIX`, with home."""
+    """The system users of this run, and of runs that ended before they could; with their homes."""
     if os.geteuid() != 0:
         return
     for entry in pwd.getpwall():
-        if entry.pw_name.startswith(USER_PREFIX):
+        run = re.match(rf"{ALL_RUNS}(\d+)-", entry.pw_name)
+        if run and (entry.pw_name.startswith(USER_PREFIX) or not Path("/proc", run[1]).exists()):
             subprocess.run(["userdel", "--remove", "--force", entry.pw_name], capture_output=True, check=False)
 
 

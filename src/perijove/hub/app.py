@@ -405,6 +405,9 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     if parts.lab_assets is not None:
         tasks.start("lab assets", parts.lab_assets.prepare())
     notice: dict[str, Any] = {"ready": True}
+    warning = await hub.housekeeping.clock_warning()
+    if warning:
+        notice["warnings"] = [warning]
     code = await parts.first_admin.link_code() if parts.about.has_accounts else None
     if code is not None:
         notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"

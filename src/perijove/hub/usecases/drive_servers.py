@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 POLLS_AT_ONCE: Final = 16
 #: seconds between looks at a row that another hub may be driving
 LOOK_AGAIN: Final = 1.0
+#: how far the clocks of two hubs over one database may differ
+MAX_SKEW: Final = timedelta(minutes=1)
 #: tries to record something that others keep overtaking
 SWAP_TRIES: Final = 10
 #: effects that lead towards READY: these are dropped as soon as something else is recorded
@@ -287,8 +289,11 @@ class Driver:
             return
 
     def _may_take(self, server: Server, now: datetime) -> bool:
-        free = server.lease_holder in ("", self._holder)
-        return free or server.lease_until is None or server.lease_until <= now
+        if server.lease_holder in ("", self._holder) or server.lease_until is None:
+            return True
+        # No hub grants itself that much: the clock has been set back since, and nobody may hold it any more.
+        impossible = server.lease_until > self._lease_end() + MAX_SKEW
+        return server.lease_until <= now or impossible
 
     async def _take(self, unit: Unit, server: Server) -> Server | None:
         mine = replace(server, lease_holder=self._holder, lease_until=self._lease_end())
