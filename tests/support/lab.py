@@ -10,9 +10,9 @@ from typing import Final
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from tests.support.passwords import PASSWORD
 from tests.support.site import Site
 
-PASSWORD: Final = "correct horse battery staple"
 #: Milliseconds for anything that happens in a browser on a busy machine.
 PATIENCE: Final = 60_000
 #: Milliseconds after which a run that JupyterLab dropped, its kernel not being connected yet, is given again.

@@ -4,7 +4,8 @@ A service with a token of its own, as scripts and graders use one.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self, TypeAlias
 
 import httpx
 
@@ -22,6 +23,10 @@ c.JupyterHub.load_roles = [{{"name": "script", "services": ["script"], "scopes":
 """
 
 
+#: what makes a `Rest` of a token
+WithToken: TypeAlias = "Callable[[str], Rest]"
+
+
 class Rest:
     """Calls with the service's token."""
 
@@ -29,9 +34,15 @@ class Rest:
         headers = {"Authorization": f"token {token}"} if token else {}
         self._client = httpx.Client(base_url=site.origin, headers=headers, timeout=PATIENCE, trust_env=False)
 
-    def __call__(self, method: str, path: str, json: Any = None) -> httpx.Response:
+    def __call__(
+        self, method: str, path: str, json: Any = None, *, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """One call; *path* is below the site's origin."""
-        return self._client.request(method, path, json=json)
+        return self._client.request(method, path, json=json, headers=headers)
+
+    def raw(self, method: str, path: str, body: bytes) -> httpx.Response:
+        """One call with a body as it is."""
+        return self._client.request(method, path, content=body)
 
     def user(self, name: str) -> None:
         """Make a user."""
@@ -48,6 +59,12 @@ class Rest:
         """Stop it and wait."""
         self("DELETE", f"/hub/api/users/{name}/server")
         eventually(lambda: self("GET", f"/hub/api/users/{name}").json()["servers"] == {})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the connections."""

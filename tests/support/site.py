@@ -60,10 +60,21 @@ def free_port() -> int:
 
 
 class Site:
-    """One perijove, from start to stop."""
+    """
+    One perijove, from start to stop.
 
-    def __init__(self, folder: Path, config: str, *, words: tuple[str, ...] = ()) -> None:
+    Args:
+        folder: everything of it is in here.
+        config: the end of its configuration file.
+        words: on its command line.
+        runner: the system user who runs it; None: whoever runs the tests.
+    """
+
+    def __init__(
+        self, folder: Path, config: str, *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None
+    ) -> None:
         self.folder = folder
+        self.runner = runner
         self.port = free_port()
         self.hub_port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
@@ -98,6 +109,9 @@ class Site:
                 cwd="/",
                 env=_environment(self.folder),
                 start_new_session=True,
+                user=self.runner.pw_uid if self.runner else None,
+                group=self.runner.pw_gid if self.runner else None,
+                extra_groups=[] if self.runner else None,
             )
         if wait:
             eventually(lambda: self._is_up(already))
@@ -178,8 +192,17 @@ def _traces(process: psutil.Process) -> str:
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH", "HOME") if name in os.environ}
-    return {**kept, "XDG_RUNTIME_DIR": str(folder), "TMPDIR": "/tmp"}
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+    return {**kept, "XDG_RUNTIME_DIR": str(folder), "TMPDIR": "/tmp", "HOME": str(folder)}
+
+
+def make_system_user(name: str) -> pwd.struct_passwd:
+    """An ordinary user without a home, removed at the end of the run; for root only."""
+    login = USER_PREFIX + name
+    with suppress(KeyError):
+        return pwd.getpwnam(login)
+    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", login], check=True, capture_output=True)
+    return pwd.getpwnam(login)
 
 
 def remove_system_users() -> None:
@@ -193,15 +216,37 @@ def remove_system_users() -> None:
 
 
 @contextmanager
-def running_site(config: str = "", *, words: tuple[str, ...] = ()) -> Iterator[Site]:
-    """A perijove that is up; stopped and removed afterwards."""
+def site_folder(runner: pwd.struct_passwd | None = None) -> Iterator[Path]:
+    """An empty folder with a short path, *runner*'s own; removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="pj-", dir="/tmp"))
     # Users' servers pass through on the way to their sockets.
     folder.chmod(0o755)
-    site = Site(folder, config, words=words)
+    if runner is not None:
+        os.chown(folder, runner.pw_uid, runner.pw_gid)
     try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def unstarted_site(
+    config: str = "", *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None
+) -> Iterator[Site]:
+    """A perijove that has not been started; ended, if it was, and removed afterwards."""
+    with site_folder(runner) as folder:
+        site = Site(folder, config, words=words, runner=runner)
+        try:
+            yield site
+        finally:
+            site.close()
+
+
+@contextmanager
+def running_site(
+    config: str = "", *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None
+) -> Iterator[Site]:
+    """A perijove that is up; stopped and removed afterwards."""
+    with unstarted_site(config, words=words, runner=runner) as site:
         site.start()
         yield site
-    finally:
-        site.close()
-        shutil.rmtree(folder, ignore_errors=True)
