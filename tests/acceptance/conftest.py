@@ -13,11 +13,9 @@ from typing import Final
 
 import pytest
 
-from tests.support.rest import OPEN_HOUSE, Rest, WithToken
+from tests.support.rest import LAST_WORDS, OPEN_HOUSE, Rest, WithToken
 from tests.support.site import Site, remove_system_users, running_site, unstarted_site
 
-#: What the server of anybody whose name begins with `broken` says before it ends.
-LAST_WORDS: Final = "the disk of notebooks is not mounted"
 _SHARED: Final = f"""{OPEN_HOUSE}
 c.JupyterHub.allow_named_servers = True
 

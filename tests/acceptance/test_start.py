@@ -155,31 +155,3 @@ def test_ctrl_c_ends_everything_in_order_and_says_so(folder: Path) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not list(site.runtime.glob("servers/*/server.json"))
     rest.close()
-
-
-def test_servers_outlive_the_supervisor_and_are_adopted(unstarted: Site) -> None:
-    """
-    Kill -9 of everything that is not a server: after the next start the same server answers.
-    """
-    site = unstarted
-    with site.config.open("a", encoding="utf-8") as file:
-        file.write(OPEN_HOUSE)
-    site.start()
-    rest = Rest(site)
-    rest.user("ada")
-    rest.start("ada")
-    rest("PUT", "/user/ada/api/contents/kept.txt", json={"type": "file", "format": "text", "content": "kept"})
-    started = rest("GET", "/user/ada/api/status").json()["started"]
-
-    site.kill()
-    eventually(lambda: not _listens(site.port))
-    site.start()
-
-    eventually(lambda: rest("GET", "/user/ada/api/status").status_code == 200)
-    assert rest("GET", "/user/ada/api/status").json()["started"] == started
-    rest.close()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

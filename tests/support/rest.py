@@ -13,6 +13,8 @@ from tests.support.site import PATIENCE, Site, eventually
 
 TOKEN: Final = "0123456789abcdef0123456789abcdef"
 
+#: what the server of anybody whose name begins with `broken` says before it ends, where tests make it so
+LAST_WORDS: Final = "the disk of notebooks is not mounted"
 #: anybody signs in with any password; a service may do everything
 OPEN_HOUSE: Final = f"""
 c.JupyterHub.authenticator_class = "dummy"
@@ -31,8 +33,8 @@ class Rest:
     """Calls with the service's token."""
 
     def __init__(self, site: Site, token: str = TOKEN) -> None:
-        headers = {"Authorization": f"token {token}"} if token else {}
-        self._client = httpx.Client(base_url=site.origin, headers=headers, timeout=PATIENCE, trust_env=False)
+        self.headers = {"Authorization": f"token {token}"} if token else {}
+        self._client = httpx.Client(base_url=site.origin, headers=self.headers, timeout=PATIENCE, trust_env=False)
 
     def __call__(
         self, method: str, path: str, json: Any = None, *, headers: Mapping[str, str] | None = None

@@ -6,6 +6,7 @@ Every process it starts is ended by pid, every system user it makes is removed.
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 import psutil
@@ -146,6 +147,19 @@ class Site:
                 if name in child.cmdline():
                     return child
         raise LookupError(name)
+
+    def records(self, user: str) -> list[dict[str, Any]]:
+        """What the launcher has written down of the default server of *user*: one item, while it runs."""
+        written = []
+        for path in self.runtime.glob("servers/*/server.json"):
+            with suppress(OSError):
+                written.append(json.loads(path.read_text(encoding="utf-8"))["launched"])
+        return [launched for launched in written if launched["key"] == f"{user}/"]
+
+    def server_pid(self, user: str) -> int:
+        """The process of the default server of *user*."""
+        pid: int = self.records(user)[0]["pid"]
+        return pid
 
     def kill_part(self, name: str) -> int:
         """SIGKILL it; answers the pid that was."""
