@@ -19,7 +19,7 @@ import pytest
 
 from perijove.wire.supervision import EXIT_UNUSABLE
 from tests.support.rest import OPEN_HOUSE, Rest
-from tests.support.site import PATIENCE, Site, eventually
+from tests.support.site import PATIENCE, Site
 
 pytestmark = pytest.mark.timeout(120)
 

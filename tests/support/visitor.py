@@ -21,7 +21,13 @@ class Visitor:
 
     def __init__(self, site: Site, name: str) -> None:
         self.name = name
-        self._client = httpx.Client(base_url=site.origin, timeout=PATIENCE, follow_redirects=True, trust_env=False)
+        self._client = httpx.Client(
+            base_url=site.origin,
+            headers={"Accept": "text/html"},
+            timeout=PATIENCE,
+            follow_redirects=True,
+            trust_env=False,
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -188,11 +188,17 @@ class Driver:
         for server in filter(None, taken):
             log.info("server.taken_up", server=server.key, state=server.state.value, generation=server.generation)
             self.carry_out(Move(server, RESUME[server.state]))
+        # Exits are told to whoever listens then; one from before is only found by looking. Else probing what is
+        # dead would go on until the last timeout.
+        await self._check_all([server for server in taken if server is not None and server.handle])
 
     async def poll_ready(self) -> None:
         """Find the ready servers whose process is gone without anybody having heard."""
         async with self._store.unit() as unit:
             rows = await unit.servers.in_states([State.READY])
+        await self._check_all(rows)
+
+    async def _check_all(self, rows: Sequence[Server]) -> None:
         gate = asyncio.Semaphore(POLLS_AT_ONCE)
         async with TaskGroup("polls") as polls:
             checks = {polls.start(row.key, self._check(row, gate)) for row in rows}
