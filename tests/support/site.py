@@ -69,10 +69,17 @@ class Site:
         config: the end of its configuration file.
         words: on its command line.
         runner: the system user who runs it; None: whoever runs the tests.
+        name: tells its files in *folder* from those of another.
     """
 
     def __init__(
-        self, folder: Path, config: str, *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None
+        self,
+        folder: Path,
+        config: str,
+        *,
+        words: tuple[str, ...] = (),
+        runner: pwd.struct_passwd | None = None,
+        name: str = "config",
     ) -> None:
         self.folder = folder
         self.runner = runner
@@ -81,10 +88,10 @@ class Site:
         self.origin = f"http://127.0.0.1:{self.port}"
         self.state = folder / "state"
         self.runtime = folder / "run"
-        self.config = folder / "config.py"
+        self.config = folder / f"{name}.py"
         self.config.write_text(self._settings() + config, encoding="utf-8")
         self._words = words
-        self._output = folder / "output.log"
+        self._output = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def _settings(self) -> str:
@@ -97,6 +104,11 @@ class Site:
             f"c.Perijove.proxy_user = {USER_PREFIX + 'proxy'!r}\n"
             f"c.LocalSpawner.system_user_prefix = {USER_PREFIX!r}\n"
         )
+
+    def add(self, text: str) -> None:
+        """Add to the end of the configuration file."""
+        with self.config.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
 
     def start(self, *, wait: bool = True) -> None:
         """Run `perijove`; with *wait* until it says where it is."""

@@ -73,7 +73,9 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         file = Path(DEFAULT_FILE)
     file = file.resolve() if file else None
     config = merged(read_file(file) if file else Config(), read_flags(flags))
-    perijove = build(Perijove, _only(config, "Perijove"), file=file)
+    own = _only(config, "Perijove")
+    check_names(own, {"Perijove": Perijove}, file=file)
+    perijove = build(Perijove, own, file=file)
     authenticator_class = _find(find_authenticator, "authenticator_class", perijove, file)
     spawner_class = _find(find_spawner, "spawner_class", perijove, file)
     check_names(config, known_classes(authenticator_class, spawner_class), file=file)
@@ -87,7 +89,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         authenticator=_trial_authenticator(authenticator_class, config, file),
         spawner=build(spawner_class, config, file=file),
         paths=paths,
-        db_url=_database(perijove, paths),
+        db_url=_database(perijove, paths, file),
     )
 
 
@@ -133,9 +135,12 @@ def known_classes(*chosen: type[Configurable]) -> Known:
     return {cls.__name__: cls for cls in classes}
 
 
-def _database(perijove: Perijove, paths: Paths) -> str:
+def _database(perijove: Perijove, paths: Paths, file: Path | None) -> str:
     if perijove.db_url and not perijove.db_url.startswith("sqlite:///"):
-        raise WrongValue("c.Perijove.db_url: this version keeps its database in SQLite: sqlite:////folder/file.sqlite")
+        raise WrongValue(
+            f"{place(file, 'Perijove', 'db_url')}c.Perijove.db_url: this version keeps its database in SQLite: "
+            "sqlite:////folder/file.sqlite"
+        )
     return perijove.db_url or f"sqlite:///{paths.database}"
 
 

@@ -39,7 +39,8 @@ def check_names(config: Config, known: Known, *, file: Path | None) -> None:
     """
     for section, values in config.items():
         if section not in known:
-            raise UnknownName(_sentence(file, section, "", difflib.get_close_matches(section, [*known, *ALIASES], 1)))
+            nearest = [f"c.{match}" for match in difflib.get_close_matches(section, [*known, *ALIASES], 1)]
+            raise UnknownName(_sentence(file, section, "", nearest))
         names = traits_of(known[section])
         for name in values:
             if name not in names:
