@@ -106,16 +106,17 @@ def test_a_folder_that_belongs_to_somebody_else_is_refused() -> None:
         assert "Traceback" not in site.output
 
 
-def test_ctrl_c_ends_everything() -> None:
-    runner = make_system_user("runner") if os.geteuid() == 0 else None
-    with running_site(OPEN_HOUSE, runner=runner) as site, Rest(site) as rest:
-        rest.user("ada")
-        rest.start("ada")
-        everybody = psutil.Process(site.pid).children(recursive=True)
-        assert everybody
+def test_ctrl_c_ends_everything(own_site: Site, own_rest: Rest) -> None:
+    """
+    Comes last: nothing is left to ask afterwards.
+    """
+    own_rest.user("carol")
+    own_rest.start("carol")
+    everybody = psutil.Process(own_site.pid).children(recursive=True)
+    assert everybody
 
-        status = site.interrupt()
+    status = own_site.interrupt()
 
-        assert status == 0
-        eventually(lambda: not any(process.is_running() for process in everybody))
-        assert "perijove has stopped" in site.output
+    assert status == 0
+    eventually(lambda: not any(process.is_running() for process in everybody))
+    assert "perijove has stopped" in own_site.output

@@ -106,12 +106,11 @@ def test_as_root_the_interpreter_is_for_everybody_to_read_and_for_root_to_write(
     assert ("apt install python3-venv" in ran.stderr) is bool(status)
 
 
-@needs_root
 def test_a_python_without_venv_is_refused_with_what_to_install(checkout: Path, folder: Path) -> None:
     """
-    Debian's own Python comes without venv and pip.
+    Debian's own Python comes without venv and pip. Another one is not taken instead: this one was asked for.
     """
-    python = fake(folder / "python3", "exit 1")
+    python = fake(folder / "my python3", "exit 1")
 
     refused = run(checkout, "server", PYTHON=str(python), PERIJOVE_ENVIRONMENT=str(folder / "environment"))
 

@@ -57,6 +57,11 @@ class Person:
         self.page.locator("#jp-MainLogo").wait_for(state="attached")
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
+    def fresh_lab(self) -> None:
+        """JupyterLab with nothing open but its launcher."""
+        self.open(f"/user/{self.name}/lab?reset")
+        self.wait_for_lab()
+
     def new_notebook(self) -> None:
         """From the launcher."""
         self.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
