@@ -9,32 +9,45 @@ import os
 import pwd
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 
-from tests.support.rest import OPEN_HOUSE, TOKEN, Rest
-from tests.support.site import USER_PREFIX, Site, eventually, running_site
+from tests.support.rest import LAST_WORDS, TOKEN, Rest
+from tests.support.site import USER_PREFIX, Site, eventually
+from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(120)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes system users")
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    """One perijove for all of these."""
-    with running_site(OPEN_HOUSE) as running:
-        yield running
+SMALL_FILE = {"type": "file", "format": "text", "content": "x" * 5000}
 
 
-@pytest.fixture
-def rest(site: Site) -> Iterator[Rest]:
-    """A service that may do everything."""
-    client = Rest(site)
-    yield client
-    client.close()
+def failed(page: httpx.Response) -> str:
+    """The page's text, once it says that the start has failed."""
+    return page.text if page.status_code == 500 else ""
+
+
+@contextmanager
+def small_disk(folder: Path, *, uid: int) -> Iterator[None]:
+    """Put a full disk of a few pages at *folder*."""
+    options = f"size=64k,mode=700,uid={uid}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True, capture_output=True)
+    try:
+        with suppress(OSError), (folder / "full").open("wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        os.chown(folder / "full", uid, -1)
+        yield
+    finally:
+        # Lazily: a process of the server may still be on its way out.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +107,28 @@ def test_a_home_in_trouble_does_not_stop_a_server(trouble: str, rest: Rest) -> N
     rest.stop(name)
 
 
+@needs_root
+def test_a_home_without_a_free_byte_does_not_stop_a_server(rest: Rest) -> None:
+    """
+    Whoever has filled the disk must get in to delete something.
+    """
+    rest.user("home-full")
+    rest.start("home-full")
+    rest.stop("home-full")
+    entry = pwd.getpwnam(f"{USER_PREFIX}home-full")
+    with small_disk(Path(entry.pw_dir), uid=entry.pw_uid):
+        rest.start("home-full")
+        listed = rest("GET", "/user/home-full/api/contents").json()["content"]
+        refused = rest("PUT", "/user/home-full/api/contents/more.txt", json=SMALL_FILE)
+        (Path(entry.pw_dir) / "full").unlink()
+        saved = rest("PUT", "/user/home-full/api/contents/more.txt", json=SMALL_FILE)
+        rest.stop("home-full")
+
+    assert [item["name"] for item in listed] == ["full"]
+    assert (refused.status_code, saved.json()["size"]) == (500, 5000)
+    assert "No space left" in refused.json()["message"]
+
+
 def test_an_upload_that_is_cut_off_leaves_no_file_and_a_server_that_works(site: Site, rest: Rest) -> None:
     rest.user("dora")
     rest.start("dora")
@@ -110,55 +145,34 @@ def test_an_upload_that_is_cut_off_leaves_no_file_and_a_server_that_works(site: 
     rest.stop("dora")
 
 
-def test_what_a_server_said_before_it_died_is_told() -> None:
+def test_what_a_server_said_before_it_died_is_told_to_scripts(rest: Rest) -> None:
     """
     “Your server did not start” helps nobody; the last lines of its log do.
     """
-    broken = OPEN_HOUSE + 'c.Spawner.cmd = ["/bin/sh", "-c", "echo the disk of notebooks is not mounted; exit 3"]\n'
-    with running_site(broken) as site:
-        rest = Rest(site)
-        rest.user("ada")
+    rest.user("broken-rest")
 
-        started = rest("POST", "/hub/api/users/ada/server")
-        eventually(lambda: not rest("GET", "/hub/api/users/ada").json()["servers"])
-        stream = rest("GET", "/hub/api/users/ada/server/progress").text
+    started = rest("POST", "/hub/api/users/broken-rest/server")
+    eventually(lambda: not rest("GET", "/hub/api/users/broken-rest").json()["servers"])
+    stream = rest("GET", "/hub/api/users/broken-rest/server/progress").text
 
-        events = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
-        assert started.status_code >= 400
-        assert events[-1]["failed"]
-        assert "3" in events[-1]["message"]
-        assert "the disk of notebooks is not mounted" in "\n".join(events[-1]["log"])
-        rest.close()
+    events = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
+    assert started.status_code >= 400
+    assert events[-1]["failed"]
+    assert "exit code 3" in events[-1]["message"]
+    assert LAST_WORDS in "\n".join(events[-1]["log"])
 
 
-def test_a_killed_proxy_comes_back_with_every_route(site: Site, rest: Rest) -> None:
-    rest.user("frank")
-    rest.start("frank")
-
-    proxy = site.kill_part("proxy")
-    site.wait_for_new_part("proxy", proxy)
-
-    assert eventually(lambda: rest("GET", "/user/frank/api/status").status_code == 200)
-    rest.stop("frank")
-
-
-def test_a_killed_hub_is_back_before_a_request_gives_up(site: Site, rest: Rest) -> None:
+def test_what_a_server_said_before_it_died_is_told_on_the_page(site: Site, rest: Rest) -> None:
     """
-    Its sockets stay open in the supervisor: requests wait in the backlog instead of being refused.
+    With a way to try again, and nothing left running or routed.
     """
-    site.kill_part("hub")
+    with Visitor(site, "broken-page") as person:
+        person.sign_in()
 
-    assert rest("GET", "/hub/api/users").status_code == 200
+        page = eventually(lambda: failed(person.get("/hub/spawn-pending/broken-page")))
 
-
-def test_a_server_that_was_killed_is_reported_and_can_be_started_again(site: Site, rest: Rest) -> None:
-    rest.user("grace")
-    rest.start("grace")
-    record = next(path for path in site.runtime.glob("servers/*/server.json") if '"grace/"' in path.read_text())
-    os.kill(json.loads(record.read_text())["launched"]["pid"], 9)
-
-    eventually(lambda: not rest("GET", "/hub/api/users/grace").json()["servers"])
-    rest.start("grace")
-
-    assert rest("GET", "/user/grace/api/status").status_code == 200
-    rest.stop("grace")
+        assert "exit code 3" in page
+        assert LAST_WORDS in page
+        assert "Try again" in page
+    assert rest("GET", "/hub/api/users/broken-page").json()["servers"] == {}
+    assert "/user/broken-page/" not in rest("GET", "/hub/api/proxy").json()

@@ -5,13 +5,10 @@ Starting and stopping, as an administrator sees it: what works, and what is said
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,26 +16,10 @@ import pytest
 
 from perijove.wire.supervision import EXIT_UNUSABLE
 from tests.support.rest import OPEN_HOUSE, Rest
-from tests.support.site import PATIENCE, Site, eventually
+from tests.support.site import PATIENCE, Site
+from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that users' servers may pass through."""
-    path = Path(tempfile.mkdtemp(prefix="pj-", dir="/tmp"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture
-def unstarted(folder: Path) -> Iterator[Site]:
-    """A perijove that has not been started."""
-    site = Site(folder, "")
-    yield site
-    site.close()
 
 
 def refusal(site: Site) -> str:
@@ -60,67 +41,125 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_port_in_use_is_said_with_the_way_out(unstarted: Site) -> None:
-    with socket.create_server(("127.0.0.1", unstarted.port)):
-        said = refusal(unstarted)
-
-    assert f"port {unstarted.port} already" in said
-    assert "--port" in said
+def plain(said: str) -> str:
+    """What was said, if it is for people: no trace, and nothing from a part that had been started."""
     assert "Traceback" not in said
+    assert "launcher.ready" not in said
+    assert "Stopping" not in said
+    return said
+
+
+@pytest.mark.parametrize(("trait", "option"), [("port", "--port"), ("hub_port", "--Perijove.hub_port")])
+def test_a_port_in_use_is_said_with_the_way_out(trait: str, option: str, unstarted: Site) -> None:
+    port = getattr(unstarted, trait)
+    with socket.create_server(("127.0.0.1", port)):
+        said = plain(refusal(unstarted))
+
+    assert f"port {port} already" in said
+    assert option in said
 
 
 def test_a_state_folder_that_cannot_be_made_is_said(unstarted: Site) -> None:
     unstarted.state.write_text("in the way", encoding="utf-8")
 
-    said = refusal(unstarted)
-
-    assert str(unstarted.state) in said
-    assert "Traceback" not in said
+    assert str(unstarted.state) in plain(refusal(unstarted))
 
 
-def test_a_broken_configuration_is_said_with_its_line(unstarted: Site) -> None:
-    unstarted.config.write_text("c.Perijove.port = 8000\nc.Perijove.prot = 1\n", encoding="utf-8")
+def test_a_runtime_folder_with_too_long_a_path_is_said(unstarted: Site) -> None:
+    """
+    A socket's path has room for 107 bytes; the system's own message would be no help.
+    """
+    unstarted.add(f"c.Perijove.runtime_dir = {str(unstarted.folder / ('x' * 100))!r}")
 
-    said = refusal(unstarted)
+    said = plain(refusal(unstarted))
 
-    assert f"{unstarted.config}:2: there is no c.Perijove.prot. Did you mean c.Perijove.port?" in said
+    assert "too long for a socket" in said
+    assert "runtime_dir" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("c.Perijove.prot = 1", "there is no c.Perijove.prot. Did you mean c.Perijove.port?"),
+        ("c.JupyterHub.load_roles = [{'name': 'grader', 'scopes': ['read:usres']}]", "read:usres"),
+    ],
+)
+def test_a_broken_configuration_is_said_with_its_line_before_anything_runs(
+    line: str, message: str, unstarted: Site
+) -> None:
+    """
+    What else can be broken in it is in the unit tests of `cli/configuration.py`.
+    """
+    unstarted.config.write_text(f"c.Perijove.log_level = 'info'\n{line}\n", encoding="utf-8")
+
+    said = plain(refusal(unstarted))
+
+    assert said.startswith(f"perijove: {unstarted.config}:2: ")
+    assert message in said
+    assert unstarted.wait() == EXIT_UNUSABLE
+    assert not unstarted.state.exists()
+
+
+def test_a_configuration_file_that_is_not_there_is_said(unstarted: Site) -> None:
+    unstarted.config.unlink()
+
+    assert f"perijove: {unstarted.config}: No such file or directory" in plain(refusal(unstarted))
+
+
+def test_a_database_that_cannot_be_used_is_said_and_left_as_it_is(unstarted: Site) -> None:
+    """
+    From a newer version, and damaged: a restart would be no use, and a repair is not ours to try.
+    """
+    unstarted.start()
+    unstarted.interrupt()
+    file = unstarted.state / "hub" / "perijove.sqlite"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    newer = file.read_bytes()
+
+    from_newer = refusal(unstarted)
+    after_newer = file.read_bytes()
+    file.write_bytes(b"no database at all" * 1000)
+    damaged = refusal(unstarted)
+
+    assert "newer version of perijove" in from_newer
+    assert after_newer == newer
+    assert "damaged or is no SQLite database" in damaged
+    assert str(file) in damaged
+    assert "Traceback" not in damaged
+    assert damaged.count("part.died") == 0
+    assert file.read_bytes() == b"no database at all" * 1000
     assert unstarted.wait() == EXIT_UNUSABLE
 
 
-def test_a_role_that_cannot_be_is_said_and_nothing_is_left_running(unstarted: Site) -> None:
-    with unstarted.config.open("a", encoding="utf-8") as file:
-        file.write('c.JupyterHub.load_roles = [{"name": "grader", "scopes": ["read:usres"]}]\n')
-
-    said = refusal(unstarted)
-
-    assert "grader" in said
-    assert "read:usres" in said
-    assert "Traceback" not in said
-
-
-def test_a_database_of_a_newer_version_is_refused(unstarted: Site) -> None:
+def test_a_clock_that_is_wrong_is_said_and_signs_nobody_out(unstarted: Site) -> None:
+    """
+    A database from the future is a clock that stands in the past.
+    """
+    unstarted.add(OPEN_HOUSE)
     unstarted.start()
-    unstarted.interrupt()
-    with closing(sqlite3.connect(unstarted.state / "hub" / "perijove.sqlite")) as database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
-        database.commit()
+    with Visitor(unstarted, "ada") as person:
+        person.sign_in()
+        unstarted.interrupt()
+        assert "Warning" not in unstarted.output
+        with closing(sqlite3.connect(unstarted.state / "hub" / "perijove.sqlite")) as database:
+            database.execute("UPDATE users SET last_activity = '2199-01-01 00:00:00.000000'")
+            database.commit()
 
-    said = refusal(unstarted)
+        unstarted.start()
 
-    assert "newer version of perijove" in said
-    assert "Traceback" not in said
+        assert "Warning: The clock of this machine says" in unstarted.output
+        assert "2199-01-01 00:00 UTC" in unstarted.output
+        assert person.get("/hub/home").url.path == "/hub/home"
 
 
-def test_a_second_perijove_with_the_same_folders_is_refused(folder: Path) -> None:
-    first = Site(folder, "")
-    first.start()
-    second = Site(folder, "")
-    try:
-        second.start(wait=False)
-        second.wait()
-        assert "already running" in second.output
-    finally:
-        first.close()
+def test_a_second_perijove_with_the_same_folders_is_refused(site: Site) -> None:
+    second = Site(site.folder, "", name="second")
+
+    said = plain(refusal(second))
+
+    assert f"already running with {site.runtime} (process {site.pid})" in said
 
 
 def test_help_and_the_shown_and_generated_configuration_are_printed() -> None:
@@ -138,8 +177,9 @@ def test_nothing_is_written_into_the_working_directory(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_ends_everything_in_order_and_says_so(folder: Path) -> None:
-    site = Site(folder, OPEN_HOUSE)
+def test_ctrl_c_ends_everything_in_order_and_says_so(unstarted: Site) -> None:
+    site = unstarted
+    site.add(OPEN_HOUSE)
     site.start()
     rest = Rest(site)
     rest.user("ada")
@@ -155,31 +195,3 @@ def test_ctrl_c_ends_everything_in_order_and_says_so(folder: Path) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not list(site.runtime.glob("servers/*/server.json"))
     rest.close()
-
-
-def test_servers_outlive_the_supervisor_and_are_adopted(unstarted: Site) -> None:
-    """
-    Kill -9 of everything that is not a server: after the next start the same server answers.
-    """
-    site = unstarted
-    with site.config.open("a", encoding="utf-8") as file:
-        file.write(OPEN_HOUSE)
-    site.start()
-    rest = Rest(site)
-    rest.user("ada")
-    rest.start("ada")
-    rest("PUT", "/user/ada/api/contents/kept.txt", json={"type": "file", "format": "text", "content": "kept"})
-    started = rest("GET", "/user/ada/api/status").json()["started"]
-
-    site.kill()
-    eventually(lambda: not _listens(site.port))
-    site.start()
-
-    eventually(lambda: rest("GET", "/user/ada/api/status").status_code == 200)
-    assert rest("GET", "/user/ada/api/status").json()["started"] == started
-    rest.close()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

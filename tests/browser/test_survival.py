@@ -4,12 +4,31 @@ What people notice when a part is killed: nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.lab import PATIENCE, Person
-from tests.support.site import Site, eventually
+from tests.support.site import Site, eventually, running_site
 
 SLOW = "import time; print('began'); time.sleep({seconds}); print('arrived', {word!r})"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """One for all: whatever is killed comes back, which is what these tests are about."""
+    with running_site() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ada(browser: Browser, site: Site) -> Iterator[Person]:
+    person = Person(browser, site, "ada")
+    person.become_first_admin()
+    person.wait_for_lab()
+    yield person
+    person.close()
 
 
 def running(person: Person, word: str, seconds: float) -> None:
@@ -19,10 +38,8 @@ def running(person: Person, word: str, seconds: float) -> None:
     expect(person.cell(index).locator(".jp-OutputArea-output", has_text="began")).to_be_visible(timeout=PATIENCE)
 
 
-def test_the_hub_killed_while_a_cell_runs_loses_no_output_and_signs_nobody_out(browser: Browser, site: Site) -> None:
-    ada = Person(browser, site, "ada")
-    ada.become_first_admin()
-    ada.wait_for_lab()
+def test_the_hub_killed_while_a_cell_runs_loses_no_output_and_signs_nobody_out(ada: Person, site: Site) -> None:
+    ada.fresh_lab()
     ada.new_notebook()
     ada.output_of(0, "print('warm', 1 + 1)", "warm 2")
     running(ada, "after the hub", 3)
@@ -34,16 +51,14 @@ def test_the_hub_killed_while_a_cell_runs_loses_no_output_and_signs_nobody_out(b
     page = ada.context.new_page()
     page.goto(f"{site.origin}/hub/home")
     expect(page.locator("input[name=password]")).to_have_count(0)
-    ada.close()
+    page.close()
 
 
-def test_the_proxy_killed_while_a_cell_runs_comes_back_with_its_routes(browser: Browser, site: Site) -> None:
+def test_the_proxy_killed_while_a_cell_runs_comes_back_with_its_routes(ada: Person, site: Site) -> None:
     """
     JupyterLab's WebSocket breaks, connects again by itself, and the kernel has gone on computing.
     """
-    ada = Person(browser, site, "ada")
-    ada.become_first_admin()
-    ada.wait_for_lab()
+    ada.fresh_lab()
     ada.new_notebook()
     ada.output_of(0, "print('warm', 1 + 1)", "warm 2")
     running(ada, "after the proxy", 3)
@@ -54,13 +69,10 @@ def test_the_proxy_killed_while_a_cell_runs_comes_back_with_its_routes(browser: 
     answer = eventually(lambda: ada.context.request.get(f"{site.origin}/user/ada/api/status"))
     assert answer.status == 200
     ada.output_of(2, "print('still', 40 + 2)", "still 42")
-    ada.close()
 
 
-def test_servers_outlive_the_launcher(browser: Browser, site: Site) -> None:
-    ada = Person(browser, site, "ada")
-    ada.become_first_admin()
-    ada.wait_for_lab()
+def test_servers_outlive_the_launcher(ada: Person, site: Site) -> None:
+    ada.fresh_lab()
     ada.new_notebook()
     ada.output_of(0, "kept = 42; print('kept', kept)", "kept 42")
 
@@ -68,4 +80,3 @@ def test_servers_outlive_the_launcher(browser: Browser, site: Site) -> None:
     site.wait_for_new_part("launcher", launcher)
 
     ada.output_of(1, "print('still', kept)", "still 42")
-    ada.close()

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from perijove.wire.identity import IDENTITY_COOKIE, IDENTITY_HEADER
-from tests.support.lab import PASSWORD, Person
+from tests.support.lab import Person
+from tests.support.passwords import PASSWORD
 from tests.support.site import Site, running_site
 
 OPEN_SOCKET = """

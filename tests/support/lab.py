@@ -10,9 +10,9 @@ from typing import Final
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from tests.support.passwords import PASSWORD
 from tests.support.site import Site
 
-PASSWORD: Final = "correct horse battery staple"
 #: Milliseconds for anything that happens in a browser on a busy machine.
 PATIENCE: Final = 60_000
 #: Milliseconds after which a run that JupyterLab dropped, its kernel not being connected yet, is given again.
@@ -56,6 +56,11 @@ class Person:
         self.page.wait_for_url(re.compile(rf"/user/{re.escape(self.name)}/lab"), wait_until="commit")
         self.page.locator("#jp-MainLogo").wait_for(state="attached")
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+
+    def fresh_lab(self) -> None:
+        """JupyterLab with nothing open but its launcher."""
+        self.open(f"/user/{self.name}/lab?reset")
+        self.wait_for_lab()
 
     def new_notebook(self) -> None:
         """From the launcher."""

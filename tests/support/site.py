@@ -6,6 +6,7 @@ Every process it starts is ended by pid, every system user it makes is removed.
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 import psutil
@@ -27,8 +28,9 @@ import pytest
 
 T = TypeVar("T")
 
-#: Names of system users that tests make begin with it, so that they can be removed.
-USER_PREFIX: Final = "pjtest-"
+#: Names of system users that tests make begin with the first; with the second those of this very run.
+ALL_RUNS: Final = "pjtest"
+USER_PREFIX: Final = f"{ALL_RUNS}{os.getpid()}-"
 #: Seconds for anything that should happen soon; long, because machines that run tests are busy.
 PATIENCE: Final = 30.0
 _LINK: Final = re.compile(r"(http://\S+/hub/welcome\?key=\S+)")
@@ -59,19 +61,37 @@ def free_port() -> int:
 
 
 class Site:
-    """One perijove, from start to stop."""
+    """
+    One perijove, from start to stop.
 
-    def __init__(self, folder: Path, config: str, *, words: tuple[str, ...] = ()) -> None:
+    Args:
+        folder: everything of it is in here.
+        config: the end of its configuration file.
+        words: on its command line.
+        runner: the system user who runs it; None: whoever runs the tests.
+        name: tells its files in *folder* from those of another.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        *,
+        words: tuple[str, ...] = (),
+        runner: pwd.struct_passwd | None = None,
+        name: str = "config",
+    ) -> None:
         self.folder = folder
+        self.runner = runner
         self.port = free_port()
         self.hub_port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.state = folder / "state"
         self.runtime = folder / "run"
-        self.config = folder / "config.py"
+        self.config = folder / f"{name}.py"
         self.config.write_text(self._settings() + config, encoding="utf-8")
         self._words = words
-        self._output = folder / "output.log"
+        self._output = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def _settings(self) -> str:
@@ -85,6 +105,11 @@ class Site:
             f"c.LocalSpawner.system_user_prefix = {USER_PREFIX!r}\n"
         )
 
+    def add(self, text: str) -> None:
+        """Add to the end of the configuration file."""
+        with self.config.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+
     def start(self, *, wait: bool = True) -> None:
         """Run `perijove`; with *wait* until it says where it is."""
         already = self.output.count("perijove is at") if self._output.exists() else 0
@@ -97,6 +122,9 @@ class Site:
                 cwd="/",
                 env=_environment(self.folder),
                 start_new_session=True,
+                user=self.runner.pw_uid if self.runner else None,
+                group=self.runner.pw_gid if self.runner else None,
+                extra_groups=[] if self.runner else None,
             )
         if wait:
             eventually(lambda: self._is_up(already))
@@ -131,6 +159,19 @@ class Site:
                 if name in child.cmdline():
                     return child
         raise LookupError(name)
+
+    def records(self, user: str) -> list[dict[str, Any]]:
+        """What the launcher has written down of the default server of *user*: one item, while it runs."""
+        written = []
+        for path in self.runtime.glob("servers/*/server.json"):
+            with suppress(OSError):
+                written.append(json.loads(path.read_text(encoding="utf-8"))["launched"])
+        return [launched for launched in written if launched["key"] == f"{user}/"]
+
+    def server_pid(self, user: str) -> int:
+        """The process of the default server of *user*."""
+        pid: int = self.records(user)[0]["pid"]
+        return pid
 
     def kill_part(self, name: str) -> int:
         """SIGKILL it; answers the pid that was."""
@@ -177,29 +218,61 @@ def _traces(process: psutil.Process) -> str:
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH", "HOME") if name in os.environ}
-    return {**kept, "XDG_RUNTIME_DIR": str(folder), "TMPDIR": "/tmp"}
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+    return {**kept, "XDG_RUNTIME_DIR": str(folder), "TMPDIR": "/tmp", "HOME": str(folder)}
+
+
+def make_system_user(name: str) -> pwd.struct_passwd:
+    """An ordinary user without a home, removed at the end of the run; for root only."""
+    login = USER_PREFIX + name
+    with suppress(KeyError):
+        return pwd.getpwnam(login)
+    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", login], check=True, capture_output=True)
+    return pwd.getpwnam(login)
 
 
 def remove_system_users() -> None:
-    """Every system user whose name begins with `USER_PREFIX`, with home."""
+    """The system users of this run, and of runs that ended before they could; with their homes."""
     if os.geteuid() != 0:
         return
     for entry in pwd.getpwall():
-        if entry.pw_name.startswith(USER_PREFIX):
+        run = re.match(rf"{ALL_RUNS}(\d+)-", entry.pw_name)
+        if run and (entry.pw_name.startswith(USER_PREFIX) or not Path("/proc", run[1]).exists()):
             subprocess.run(["userdel", "--remove", "--force", entry.pw_name], capture_output=True, check=False)
 
 
 @contextmanager
-def running_site(config: str = "", *, words: tuple[str, ...] = ()) -> Iterator[Site]:
-    """A perijove that is up; stopped and removed afterwards."""
+def site_folder(runner: pwd.struct_passwd | None = None) -> Iterator[Path]:
+    """An empty folder with a short path, *runner*'s own; removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="pj-", dir="/tmp"))
     # Users' servers pass through on the way to their sockets.
     folder.chmod(0o755)
-    site = Site(folder, config, words=words)
+    if runner is not None:
+        os.chown(folder, runner.pw_uid, runner.pw_gid)
     try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def unstarted_site(
+    config: str = "", *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None
+) -> Iterator[Site]:
+    """A perijove that has not been started; ended, if it was, and removed afterwards."""
+    with site_folder(runner) as folder:
+        site = Site(folder, config, words=words, runner=runner)
+        try:
+            yield site
+        finally:
+            site.close()
+
+
+@contextmanager
+def running_site(
+    config: str = "", *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None
+) -> Iterator[Site]:
+    """A perijove that is up; stopped and removed afterwards."""
+    with unstarted_site(config, words=words, runner=runner) as site:
         site.start()
         yield site
-    finally:
-        site.close()
-        shutil.rmtree(folder, ignore_errors=True)

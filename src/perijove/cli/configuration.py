@@ -20,7 +20,7 @@ from perijove.authenticators.errors import AuthenticatorError
 from perijove.authenticators.native import NativeAuthenticator, Verdict
 from perijove.authenticators.registry import BUILT_IN as AUTHENTICATORS
 from perijove.authenticators.registry import find as find_authenticator
-from perijove.config.check import Known, build, check_names
+from perijove.config.check import Known, build, check_names, place
 from perijove.config.errors import WrongValue
 from perijove.config.settings import HubSettings, Paths, ServerPolicy, SignInPolicy
 from perijove.config.sources import (
@@ -34,6 +34,8 @@ from perijove.config.sources import (
 )
 from perijove.config.traits import Perijove
 from perijove.config.urls import BindUrl
+from perijove.hub.domain.errors import HubError
+from perijove.hub.usecases.load_roles import load_roles
 from perijove.spawners.base import Spawner
 from perijove.spawners.errors import SpawnerError
 from perijove.spawners.registry import find_spawner, spawners
@@ -71,11 +73,14 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         file = Path(DEFAULT_FILE)
     file = file.resolve() if file else None
     config = merged(read_file(file) if file else Config(), read_flags(flags))
-    perijove = build(Perijove, _only(config, "Perijove"), file=file)
-    authenticator_class = _find(find_authenticator, "authenticator_class", perijove)
-    spawner_class = _find(find_spawner, "spawner_class", perijove)
+    own = _only(config, "Perijove")
+    check_names(own, {"Perijove": Perijove}, file=file)
+    perijove = build(Perijove, own, file=file)
+    authenticator_class = _find(find_authenticator, "authenticator_class", perijove, file)
+    spawner_class = _find(find_spawner, "spawner_class", perijove, file)
     check_names(config, known_classes(authenticator_class, spawner_class), file=file)
     paths = _paths(perijove)
+    _check_declarations(perijove, file)
     return Configuration(
         config=config,
         file=file,
@@ -84,7 +89,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         authenticator=_trial_authenticator(authenticator_class, config, file),
         spawner=build(spawner_class, config, file=file),
         paths=paths,
-        db_url=_database(perijove, paths),
+        db_url=_database(perijove, paths, file),
     )
 
 
@@ -105,11 +110,20 @@ def _only(config: Config, section: str) -> Config:
     return Config({section: config[section]}) if section in config else Config()
 
 
-def _find(finder: Any, trait: str, perijove: Perijove) -> Any:
+def _check_declarations(perijove: Perijove, file: Path | None) -> None:
+    """What the hub would refuse is refused before anything runs."""
+    for name, roles in (("services", ()), ("load_roles", perijove.load_roles)):
+        try:
+            load_roles(roles=roles, services=perijove.services)
+        except HubError as exc:
+            raise WrongValue(f"{place(file, 'Perijove', name)}c.Perijove.{name}: {exc.message}") from exc
+
+
+def _find(finder: Any, trait: str, perijove: Perijove, file: Path | None) -> Any:
     try:
         return finder(getattr(perijove, trait))
     except (AuthenticatorError, SpawnerError) as exc:
-        raise WrongValue(f"c.Perijove.{trait}: {exc}") from exc
+        raise WrongValue(f"{place(file, 'Perijove', trait)}c.Perijove.{trait}: {exc}") from exc
 
 
 def known_classes(*chosen: type[Configurable]) -> Known:
@@ -121,9 +135,12 @@ def known_classes(*chosen: type[Configurable]) -> Known:
     return {cls.__name__: cls for cls in classes}
 
 
-def _database(perijove: Perijove, paths: Paths) -> str:
+def _database(perijove: Perijove, paths: Paths, file: Path | None) -> str:
     if perijove.db_url and not perijove.db_url.startswith("sqlite:///"):
-        raise WrongValue("c.Perijove.db_url: this version keeps its database in SQLite: sqlite:////folder/file.sqlite")
+        raise WrongValue(
+            f"{place(file, 'Perijove', 'db_url')}c.Perijove.db_url: this version keeps its database in SQLite: "
+            "sqlite:////folder/file.sqlite"
+        )
     return perijove.db_url or f"sqlite:///{paths.database}"
 
 

@@ -39,7 +39,8 @@ def check_names(config: Config, known: Known, *, file: Path | None) -> None:
     """
     for section, values in config.items():
         if section not in known:
-            raise UnknownName(_sentence(file, section, "", difflib.get_close_matches(section, [*known, *ALIASES], 1)))
+            nearest = [f"c.{match}" for match in difflib.get_close_matches(section, [*known, *ALIASES], 1)]
+            raise UnknownName(_sentence(file, section, "", nearest))
         names = traits_of(known[section])
         for name in values:
             if name not in names:
@@ -54,10 +55,11 @@ def _elsewhere(name: str, known: Known) -> list[str]:
 def _sentence(file: Path | None, section: str, name: str, nearest: list[str]) -> str:
     what = f"c.{section}.{name}" if name else f"c.{section}"
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
-    return f"{_place(file, section, name)}there is no {what}.{hint}"
+    return f"{place(file, section, name)}there is no {what}.{hint}"
 
 
-def _place(file: Path | None, section: str, name: str) -> str:
+def place(file: Path | None, section: str, name: str) -> str:
+    """`file:line: ` of where *name* is set, the file alone if that is not to be seen, nothing without a file."""
     if file is None:
         return ""
     sections = [section, *(alias for alias, real in ALIASES.items() if real == section)]
@@ -81,4 +83,4 @@ def build(cls: type[T], config: Config, *, file: Path | None, **parts: Any) -> T
         match = re.search(r"'?(\w+)'? trait", str(exc))
         name = match.group(1) if match else ""
         section = next((c.__name__ for c in cls.__mro__ if name in config.get(c.__name__, {})), cls.__name__)
-        raise WrongValue(f"{_place(file, section, name)}c.{section}.{name}: {exc}") from exc
+        raise WrongValue(f"{place(file, section, name)}c.{section}.{name}: {exc}") from exc

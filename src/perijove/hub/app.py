@@ -417,6 +417,9 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
         # Blocked since the last start, perhaps: the proxy has outlived many a hub, with the visits that it let in.
         await hub.revocations.revoke(user=name)
     notice: dict[str, Any] = {"ready": True}
+    warning = await hub.housekeeping.clock_warning()
+    if warning:
+        notice["warnings"] = [warning]
     code = await parts.first_admin.link_code() if parts.about.has_accounts else None
     if code is not None:
         notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"

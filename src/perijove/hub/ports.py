@@ -185,6 +185,9 @@ class Unit(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def accounts(self) -> Accounts: ...
+    async def newest(self) -> datetime | None:
+        """The latest time at which anything is recorded to have happened; None in an empty store."""
+        ...
 
 
 class Store(Protocol):

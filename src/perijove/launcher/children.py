@@ -77,6 +77,8 @@ def _take_descriptors(*, listening: int, log: int, gate: int) -> None:
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # As every Python has it: without this, one client that goes away during an answer would end the server.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def _high_copy(fd: int) -> int:
@@ -148,6 +150,8 @@ def _run(plan: ChildPlan) -> int:
         os.environ["LISTEN_PID"] = str(os.getpid())
         os.environ["LISTEN_FDS"] = "1"
         argv = [*plan.argv, *plan.args]
+        # An ignored signal stays ignored through exec, and shells would hand that on to every pipeline.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
     os.set_inheritable(LISTEN_FD, False)
     gc.enable()

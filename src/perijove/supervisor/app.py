@@ -108,6 +108,8 @@ class Supervisor:
             log.info("part.restarted", part=part.name, pid=child.pid)
         if part.name == "hub" and first:
             self._deployment.say(f"perijove is at {self._deployment.public_origin}/ (Ctrl-C stops it)")
+        for warning in notice.get("warnings", ()):
+            self._deployment.say(f"Warning: {warning}")
         link = notice.get("first_admin", "")
         if link:
             self._deployment.say(

@@ -3,7 +3,8 @@ What the supervisor and its parts tell each other: inherited sockets down, one l
 
 The supervisor binds every listening socket once and hands it down, so that a part that dies and comes back
 finds its connections waiting in the backlog. `PERIJOVE_LISTEN_FDS` is `name=fd,name=fd`.
-A part that serves writes one line to `PERIJOVE_NOTIFY_FD`: `{"ready": true, …}`.
+A part that serves writes one line to `PERIJOVE_NOTIFY_FD`: `{"ready": true, …}`, with `warnings`, sentences for
+the operator, if there are any, and from the hub `first_admin`, the path of the one-time link.
 """
 
 from __future__ import annotations

@@ -520,3 +520,14 @@ async def test_invitations_are_listed_withdrawn_and_swept(store: Store) -> None:
         assert await unit.accounts.invitations() == rows
         await unit.accounts.delete_invitation(rows[0].id)
         assert await unit.accounts.invitations() == rows[1:]
+
+
+async def test_the_newest_time_is_that_of_whatever_happened_last(store: Store) -> None:
+    async with store.unit() as unit:
+        empty = await unit.newest()
+        user = await add_user(unit)
+        after_user = await unit.newest()
+        await add_session(unit, user)
+        await unit.sessions.touch({"s1": LATER})
+
+        assert (empty, after_user, await unit.newest()) == (None, NOW, LATER)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +72,38 @@ async def test_a_server_runs_as_its_user_and_can_gain_no_privilege(
     assert len(uids) == 1
     if launcher.own_uid and os.getuid() == 0:
         assert uids == {NOBODY}
+
+
+async def test_a_client_that_goes_away_during_an_answer_leaves_the_server_alive(client: LauncherClient) -> None:
+    """
+    A browser that is closed, or a proxy that is killed, must not end somebody's kernels by SIGPIPE.
+    """
+    server = await launched(client, launch_request(generation=fresh()))
+    with socket.socket(socket.AF_UNIX) as visitor:
+        visitor.connect(server.socket)
+        visitor.sendall(b"GET /user/ada/api/spec.yaml HTTP/1.1\r\nHost: hub.example\r\n\r\n" * 50)
+
+    async with browser(server) as another:
+        answer = await another.get("/user/ada/api")
+
+    assert answer.status_code == 200
+    assert ignored_signals(server.pid) & 1 << signal.SIGPIPE - 1
+
+
+async def test_a_program_of_ones_own_finds_signals_as_a_shell_would(client: LauncherClient) -> None:
+    """
+    With SIGPIPE ignored, `yes | head` would never end.
+    """
+    request = shell("grep SigIgn /proc/self/status", generation=fresh())
+
+    report = await exit_of(client, await launched(client, request))
+
+    assert int(report.log_tail[-1].split()[1], 16) & 1 << signal.SIGPIPE - 1 == 0
+
+
+def ignored_signals(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
 
 
 async def test_a_program_gets_its_environment_and_nothing_of_the_launchers(client: LauncherClient) -> None:

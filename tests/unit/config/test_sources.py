@@ -77,7 +77,7 @@ def test_an_unknown_trait_is_refused_with_file_line_and_nearest_name(tmp_path: P
 def test_an_unknown_class_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     path = file_with("c.Perijov.port = 9000\n", tmp_path)
 
-    with pytest.raises(UnknownName, match=r"config\.py:1: there is no c\.Perijov\. Did you mean Perijove\?"):
+    with pytest.raises(UnknownName, match=r"config\.py:1: there is no c\.Perijov\. Did you mean c\.Perijove\?"):
         check_names(merged(read_file(path)), KNOWN, file=path)
 
 

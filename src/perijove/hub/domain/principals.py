@@ -5,6 +5,7 @@ Who asks: a user (by browser session or token) or a service, with the scopes tha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 
@@ -29,6 +30,8 @@ class Principal:
     session_id: str = ""
     #: `a<N>` of the token it came with; empty with a session
     token_id: str = ""
+    #: when that token ends, if it does
+    token_ends: datetime | None = None
 
     @property
     def visit_id(self) -> str:

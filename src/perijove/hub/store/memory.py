@@ -85,6 +85,16 @@ class MemoryUnit:
         self.sessions = MemorySessions(tables)
         self.tokens = MemoryTokens(tables)
         self.accounts = MemoryAccounts(tables)
+        self._tables = tables
+
+    async def newest(self) -> datetime | None:
+        """The latest time at which anything is recorded to have happened."""
+        tables = self._tables
+        times = [row.created for row in tables.users.values()]
+        times += [row.created for row in tables.tokens.values()]
+        times += [row.last_activity for row in tables.users.values() if row.last_activity is not None]
+        times += [row.last_seen for row in tables.sessions.values()]
+        return max(times, default=None)
 
 
 def _drop(rows: dict[Key, Row], goes: Callable[[Row], bool]) -> int:

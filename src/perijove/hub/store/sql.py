@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from typing import Final, Protocol, Self
 
-from sqlalchemy import make_url, text
+from sqlalchemy import func, make_url, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -26,7 +27,14 @@ from perijove.hub.store.sql_sessions import SqlSessions
 from perijove.hub.store.sql_tokens import SqlTokens
 from perijove.hub.store.sql_users import SqlUsers
 from perijove.hub.store.sqlite_thread import Executes, SqliteThread
+from perijove.hub.store.tables import sessions, tokens, users
 
+_NEWEST: Final = select(
+    *(
+        select(func.max(column)).scalar_subquery()
+        for column in (users.c.created, users.c.last_activity, sessions.c.last_seen, tokens.c.created)
+    )
+)
 #: seconds that a unit waits for its turn
 WAIT_SECONDS: Final = 10.0
 
@@ -92,6 +100,12 @@ class SqlUnit:
         self.sessions = SqlSessions(connection)
         self.tokens = SqlTokens(connection)
         self.accounts = SqlAccounts(connection)
+        self._connection = connection
+
+    async def newest(self) -> datetime | None:
+        """The latest time at which anything is recorded to have happened."""
+        rows = await self._connection.execute(_NEWEST)
+        return max((at for row in rows for at in row if at is not None), default=None)
 
 
 class SqliteDatabase:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -112,8 +112,10 @@ class Door:
         if principal is None or not may(principal, ACCESS, ServerResource(*split_audience(audience))):
             raise NotAllowed
         now = self._clock.now()
-        ends = datetime.fromtimestamp(now.timestamp() + EXCHANGED_TOKEN_SECONDS, tz=now.tzinfo)
-        return self._sign(principal, "", audience, now, ends), EXCHANGED_TOKEN_SECONDS
+        ends = now + timedelta(seconds=EXCHANGED_TOKEN_SECONDS)
+        if principal.token_ends is not None:
+            ends = min(ends, principal.token_ends)
+        return self._sign(principal, "", audience, now, ends), max(int((ends - now).total_seconds()), 0)
 
     async def recheck(self, visits: Sequence[Visit]) -> Sequence[Visit]:
         """Those of *visits* that would not be let in today. More than `MAX_VISITS` are not looked at: all refused."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 POLLS_AT_ONCE: Final = 16
 #: seconds between looks at a row that another hub may be driving
 LOOK_AGAIN: Final = 1.0
+#: how far the clocks of two hubs over one database may differ
+MAX_SKEW: Final = timedelta(minutes=1)
 #: tries to record something that others keep overtaking
 SWAP_TRIES: Final = 10
 #: effects that lead towards READY: these are dropped as soon as something else is recorded
@@ -186,11 +188,17 @@ class Driver:
         for server in filter(None, taken):
             log.info("server.taken_up", server=server.key, state=server.state.value, generation=server.generation)
             self.carry_out(Move(server, RESUME[server.state]))
+        # Exits are told to whoever listens then; one from before is only found by looking. Else probing what is
+        # dead would go on until the last timeout.
+        await self._check_all([server for server in taken if server is not None and server.handle])
 
     async def poll_ready(self) -> None:
         """Find the ready servers whose process is gone without anybody having heard."""
         async with self._store.unit() as unit:
             rows = await unit.servers.in_states([State.READY])
+        await self._check_all(rows)
+
+    async def _check_all(self, rows: Sequence[Server]) -> None:
         gate = asyncio.Semaphore(POLLS_AT_ONCE)
         async with TaskGroup("polls") as polls:
             checks = {polls.start(row.key, self._check(row, gate)) for row in rows}
@@ -290,8 +298,11 @@ class Driver:
             return
 
     def _may_take(self, server: Server, now: datetime) -> bool:
-        free = server.lease_holder in ("", self._holder)
-        return free or server.lease_until is None or server.lease_until <= now
+        if server.lease_holder in ("", self._holder) or server.lease_until is None:
+            return True
+        # No hub grants itself that much: the clock has been set back since, and nobody may hold it any more.
+        impossible = server.lease_until > self._lease_end() + MAX_SKEW
+        return server.lease_until <= now or impossible
 
     async def _take(self, unit: Unit, server: Server) -> Server | None:
         mine = replace(server, lease_holder=self._holder, lease_until=self._lease_end())

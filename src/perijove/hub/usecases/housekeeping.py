@@ -1,9 +1,13 @@
 """
 Throws away what has ended: sessions, tokens, invitations. And writes noted activity down.
+
+A machine's clock can be wrong, and be put right later: what would have ended only by a wrong clock must still
+be there then. So rows are deleted only while the wall clock agrees with the one that nobody can set.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -20,6 +24,10 @@ log = structlog.get_logger(__name__)
 HOUR: Final = 3600.0
 #: seconds of activity that a crash may lose
 FLUSH_SECONDS: Final = 10.0
+#: how far the wall clock may move against the monotonic one within a round: NTP slews, nobody set it
+STEADY: Final = timedelta(minutes=1)
+#: how far the newest row may lie ahead of the clock: servers of other machines report their own times
+TOLERATED: Final = timedelta(hours=1)
 
 
 class Housekeeping:
@@ -29,15 +37,40 @@ class Housekeeping:
         self._store = store
         self._activity = activity
         self._clock = clock
+        self._clock_started: datetime | None = None
+
+    async def clock_warning(self) -> str:
+        """What to tell the operator about this machine's clock; empty if nothing speaks against it."""
+        now = self._clock.now()
+        async with self._store.unit() as unit:
+            newest = await unit.newest()
+        if newest is None or newest <= now + TOLERATED:
+            return ""
+        return (
+            f"The clock of this machine says {now:%Y-%m-%d %H:%M} UTC, but the database has entries of "
+            f"{newest:%Y-%m-%d %H:%M} UTC. Set the clock: until then, sessions and tokens end at the wrong time."
+        )
 
     async def run(self) -> None:
         """Do the chores until cancelled; what was noted last is written then."""
         try:
             async with TaskGroup("housekeeping") as tasks:
                 tasks.start("activity", forever("activity", self._activity.flush, every=FLUSH_SECONDS))
-                await forever("expired rows", self.sweep, every=HOUR)
+                await forever("expired rows", self.sweep_if_steady, every=HOUR)
         finally:
             await self._activity.flush()
+
+    async def sweep_if_steady(self) -> None:
+        """Delete rows that have ended, unless the clock was set since the last round, or this is the first."""
+        # When the monotonic clock began, as the wall clock sees it: the same every time, unless one of them was set.
+        started = self._clock.now() - timedelta(seconds=self._clock.monotonic())
+        before, self._clock_started = self._clock_started, started
+        if before is None:
+            return
+        if abs(started - before) > STEADY:
+            log.warning("clock.was_set", by_seconds=round((started - before).total_seconds()))
+            return
+        await self.sweep()
 
     async def sweep(self) -> None:
         """Delete rows that have ended."""

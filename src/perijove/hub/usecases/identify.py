@@ -7,6 +7,7 @@ Uses are noted in memory and written by `activity.py` in one statement per tick.
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -90,7 +91,7 @@ class Identify:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
         holder = Holder(user=user.name, server=row.server)
         scopes = intersect(expand(row.scopes, holder), self._roles.scopes_of_user(user) | self._own_server(row, user))
-        return self._user(user, scopes, token_id=row.public_id)
+        return replace(self._user(user, scopes, token_id=row.public_id), token_ends=row.expires_at)
 
     def is_blocked(self, user: User) -> bool:
         """Whether the configuration shuts *user* out."""

@@ -29,6 +29,10 @@ class FakeClock:
         self._start = now
         self._seconds = 0.0
 
+    def set(self, now: datetime) -> None:
+        """Somebody sets the wall clock; the monotonic one knows nothing of it."""
+        self._start = now - timedelta(seconds=self._seconds)
+
     def now(self) -> datetime:
         """The start and what was advanced."""
         return self._start + timedelta(seconds=self._seconds)

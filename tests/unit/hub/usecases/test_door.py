@@ -96,6 +96,23 @@ async def test_a_hub_token_is_exchanged_for_a_short_statement() -> None:
     assert (claims["sub"], claims["sid"]) == ("ada", f"token:{token.public_id}")
 
 
+async def test_the_statement_ends_no_later_than_the_token() -> None:
+    """
+    The proxy asks again only when a statement has ended, so this is how it learns that the token has.
+    """
+    people = People()
+    signed_in = await people.enter()
+    await add_server(people, signed_in.user)
+    _, text = await people.tokens.create(user=signed_in.user, maker=await people.principal(), expires_in=20)
+    people.clock.advance(5)
+
+    _, seconds = await people.door.exchange(text, "ada/")
+
+    claims = IdentityClaims.from_claims(people.signer.signed[-1])
+    assert seconds == 15
+    assert claims.exp == int(people.clock.now().timestamp()) + 15
+
+
 async def test_a_token_that_may_not_enter_is_exchanged_for_nothing() -> None:
     people = People()
     user = (await people.enter()).user

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -490,6 +492,28 @@ async def test_another_hub_takes_over_only_when_the_lease_has_ended() -> None:
         await asyncio.sleep(10)
 
     assert early.lease_holder == "one"
+    assert (await world.server(ada)).state is State.READY
+    await world.check()
+
+
+async def test_a_lease_from_the_future_is_taken_over_at_once() -> None:
+    """
+    The hub that granted it is gone, and so is its clock: without this the server would be stuck for years.
+    """
+    world = World()
+    ada = await world.add_user()
+    world.spawners.gate.clear()
+    async with world.hub(holder="one") as first:
+        await first.start(ada, "")
+        await asyncio.sleep(1)
+    left = await world.server(ada)
+    async with world.store.unit() as unit:
+        await unit.servers.swap(left, replace(left, lease_until=world.clock.now() + timedelta(days=4000)))
+    world.spawners.gate.set()
+
+    async with world.hub(holder="two", watching=True):
+        await asyncio.sleep(5)
+
     assert (await world.server(ada)).state is State.READY
     await world.check()
 

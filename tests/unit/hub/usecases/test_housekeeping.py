@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from perijove.hub.usecases.housekeeping import FLUSH_SECONDS, HOUR, Housekeeping
 from perijove.hub.usecases.testing import START
@@ -57,3 +58,58 @@ async def test_sweeping_comes_back_every_hour() -> None:
 
     async with people.store.unit() as unit:
         assert await unit.sessions.of_user(signed_in.user.id) == []
+
+
+async def test_a_clock_that_was_set_throws_nothing_away() -> None:
+    """
+    Somebody corrects it again a minute later; until then nobody may have lost a session.
+    """
+    people = People()
+    signed_in = await people.enter()
+    chores = housekeeping(people)
+    await chores.sweep_if_steady()
+    people.clock.advance(HOUR)
+    people.clock.set(people.clock.now() + timedelta(days=4000))
+
+    await chores.sweep_if_steady()
+
+    async with people.store.unit() as unit:
+        assert len(await unit.sessions.of_user(signed_in.user.id)) == 1
+
+
+async def test_the_first_round_after_a_start_throws_nothing_away() -> None:
+    """
+    A machine that has just started may not have asked the time yet.
+    """
+    people = People()
+    signed_in = await people.enter()
+    people.clock.advance(4000 * 86400)
+
+    await housekeeping(people).sweep_if_steady()
+
+    async with people.store.unit() as unit:
+        assert len(await unit.sessions.of_user(signed_in.user.id)) == 1
+
+
+async def test_a_clock_behind_the_database_is_told_with_both_times() -> None:
+    people = People()
+    await people.enter()
+    chores = housekeeping(people)
+    assert await chores.clock_warning() == ""
+    people.clock.set(START - timedelta(days=365))
+
+    warning = await chores.clock_warning()
+
+    assert "says 2025-01-02 03:04 UTC" in warning
+    assert "2026-01-02 03:04 UTC" in warning
+
+
+async def test_a_clock_a_little_behind_is_not_worth_a_word() -> None:
+    """
+    Other machines report when their servers were active, by clocks of their own.
+    """
+    people = People()
+    await people.enter()
+    people.clock.set(START - timedelta(minutes=50))
+
+    assert await housekeeping(people).clock_warning() == ""

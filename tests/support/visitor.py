@@ -1,0 +1,51 @@
+"""
+A person with a browser that knows no script: forms and links over plain HTTP, for tests that need no Chromium.
+"""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Final, Self
+
+import httpx
+
+from tests.support.passwords import PASSWORD
+from tests.support.site import PATIENCE, Site
+
+_XSRF: Final = re.compile(r'name="_xsrf" value="([^"]*)"')
+
+
+class Visitor:
+    """Keeps cookies and follows redirects, as browsers do."""
+
+    def __init__(self, site: Site, name: str) -> None:
+        self.name = name
+        self._client = httpx.Client(
+            base_url=site.origin,
+            headers={"Accept": "text/html"},
+            timeout=PATIENCE,
+            follow_redirects=True,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, path: str) -> httpx.Response:
+        """A page, wherever it leads."""
+        return self._client.get(path)
+
+    def submit(self, path: str, **fields: str) -> httpx.Response:
+        """Open the page at *path* and send its form, filled with *fields*."""
+        page = self.get(path)
+        found = _XSRF.search(page.text)
+        assert found, page.text
+        return self._client.post(page.url, data={"_xsrf": unescape(found[1]), **fields})
+
+    def sign_in(self) -> httpx.Response:
+        """With the password that all test users have."""
+        return self.submit("/hub/login", username=self.name, password=PASSWORD)

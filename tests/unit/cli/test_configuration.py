@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perijove.cli.configuration import load
+from perijove.config.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("c.JupyterHub.prot = 1", "there is no c.Perijove.prot. Did you mean c.Perijove.port?"),
+        ("c.LocalSpawnr.cmd = []", "there is no c.LocalSpawnr. Did you mean c.LocalSpawner?"),
+        ("c.Perijove.port = 'eight'", "c.Perijove.port: "),
+        ("c.Perijove.port = 0", "c.Perijove.port: "),
+        ("c.Spawner.start_timeout = 'long'", "c.Spawner.start_timeout: "),
+        ("c.Perijove.authenticator_class = 'nobody.at.Home'", "c.Perijove.authenticator_class: "),
+        ("c.Perijove.spawner_class = 'dokcer'", "c.Perijove.spawner_class: "),
+        ("c.Perijove.db_url = 'mysql://db/perijove'", "c.Perijove.db_url: "),
+        ("c.Perijove.port = (8000", "'(' was never closed"),
+        ("import not_installed_here", "ModuleNotFoundError: No module named 'not_installed_here'"),
+        ("c.Perijove.port = 1 / 0", "ZeroDivisionError: division by zero"),
+        ("c.JupyterHub.load_roles = [{'name': 'grader', 'scopes': ['read:usres']}]", "read:usres"),
+        ("c.JupyterHub.load_roles = [{'name': 'grader', 'services': ['nobody']}]", "'nobody'"),
+        ("c.JupyterHub.services = [{'name': 'grader', 'api_token': 'short'}]", "8 to 64 characters"),
+    ],
+)
+def test_a_broken_file_is_refused_with_its_line_and_what_is_wrong(line: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.py"
+    file.write_text(f"c.Perijove.log_level = 'info'\n{line}\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError) as refused:
+        load(file, [])
+
+    assert str(refused.value).startswith(f"{file}:2: ")
+    assert message in str(refused.value)
+
+
+def test_a_broken_flag_is_refused_without_a_place() -> None:
+    with pytest.raises(ConfigError, match=r"^there is no c\.Perijove\.prot\. Did you mean c\.Perijove\.port\?$"):
+        load(None, ["--Perijove.prot=1"])
