@@ -72,7 +72,7 @@ def test_one_cookie_sent_twice_is_one() -> None:
 
 def test_twins_are_removed_wherever_they_were_planted() -> None:
     response = Response()
-    scope = {
+    scope: dict[str, object] = {
         "type": "http",
         "client": None,
         "headers": [],
