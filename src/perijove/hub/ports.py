@@ -77,7 +77,7 @@ class Servers(Protocol):
         ...
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
-        """A STOPPED server of generation 0. Raises AlreadyExists."""
+        """A STOPPED server of the first generation. Raises AlreadyExists."""
         ...
 
     async def swap(self, old: Server, new: Server) -> Server:

@@ -9,7 +9,7 @@ import pytest
 from perijove.hub.domain.accounts import Account, AccountState, Invitation, InvitationKind
 from perijove.hub.domain.errors import AlreadyExists, StaleGeneration
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.servers import Server
+from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.users import User
@@ -269,10 +269,11 @@ async def test_a_renamed_user_keeps_servers_and_account(store: Store) -> None:
 # -- servers -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_new_server_is_stopped_and_of_generation_0(store: Store) -> None:
+async def test_a_new_server_is_stopped_and_of_the_first_generation(store: Store) -> None:
     server = await add_server(store)
 
-    assert (server.state, server.generation, server.user_name, server.key) == (State.STOPPED, 0, "ada", "ada/")
+    assert (server.state, server.user_name, server.key) == (State.STOPPED, "ada", "ada/")
+    assert server.generation == first_generation(server.created)
     async with store.unit() as unit:
         assert await unit.servers.get(server.user_id, "") == server
         assert await unit.servers.by_id(server.id) == server

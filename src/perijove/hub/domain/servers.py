@@ -29,7 +29,7 @@ class Server:
     user_name: str
     name: str
     state: State
-    #: grows by one with every start: an effect of an older generation is refused (fencing)
+    #: grows by one with every start: an effect of an older generation is refused (fencing); see `first_generation`
     generation: int
     created: datetime
     display_name: str = ""
@@ -93,3 +93,14 @@ def check_display_name(text: str) -> str:
     if len(name) > MAX_DISPLAY_NAME or not name.isprintable() or " ".join(name.split()) != name:
         raise InvalidRequest(f"Invalid display_name: {text!r}")
     return name
+
+
+def first_generation(created: datetime) -> int:
+    """
+    Where the generations of a server made at *created* begin.
+
+    A server may be removed and made anew under the same name, with its user or alone; whoever guards against old
+    generations of that name must not take the new server's for them. So they begin with the time, in milliseconds,
+    which no number of starts catches up with.
+    """
+    return int(created.timestamp() * 1000)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from perijove.hub.domain.accounts import Account, AccountState, Invitation
 from perijove.hub.domain.errors import AlreadyExists, StaleGeneration
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.servers import Server
+from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.users import User
@@ -236,7 +236,7 @@ class MemoryServers:
         return sum(row.is_active for row in self._tables.servers.values())
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
-        """A STOPPED server of generation 0. Raises AlreadyExists."""
+        """A STOPPED server of the first generation. Raises AlreadyExists."""
         if await self.get(user_id, name) is not None:
             raise AlreadyExists(f"There is a server {name!r} already.")
         server = Server(
@@ -245,7 +245,7 @@ class MemoryServers:
             user_name=self._tables.users[user_id].name,
             name=name,
             state=State.STOPPED,
-            generation=0,
+            generation=first_generation(created),
             created=created,
             display_name=display_name,
         )

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.servers import Server
+from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
 
@@ -89,7 +89,7 @@ class SqlServers:
         return int((await self._connection.execute(count)).scalar_one())
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
-        """A STOPPED server of generation 0. Raises AlreadyExists."""
+        """A STOPPED server of the first generation. Raises AlreadyExists."""
         owner = (await self._connection.execute(select(users.c.name).where(users.c.id == user_id))).scalar_one_or_none()
         if owner is None:
             raise NoSuchUser
@@ -99,7 +99,7 @@ class SqlServers:
             user_name=owner,
             name=name,
             state=State.STOPPED,
-            generation=0,
+            generation=first_generation(created),
             created=created,
             display_name=display_name,
         )

@@ -212,7 +212,9 @@ class PatchUser:
                 await unit.users.set_admin(user.id, admin=admin)
                 user = replace(user, admin=admin)
         log.info("user.changed", user=name, new_name=user.name, admin=user.admin, by=asker.name)
-        await self._revocations.revoke(user=name)
+        if user.name != name or admin is False:
+            # Who may do more than before need not come in anew.
+            await self._revocations.revoke(user=name)
         return user
 
     async def _rename(self, unit: Unit, user: User, name: str) -> User:

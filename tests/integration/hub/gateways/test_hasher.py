@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections.abc import Iterator
 
@@ -48,8 +47,9 @@ async def test_an_unknown_name_takes_as_long_as_a_wrong_password(hasher: Argon2H
         await hasher.verify(stored, "wrong horse")
         return time.thread_time() + time.perf_counter() - before
 
-    known = statistics.median([await seconds(hashed) for _ in range(7)])
-    unknown = statistics.median([await seconds("") for _ in range(7)])
+    # By turns, and the quickest of each: whatever else the machine does only adds time.
+    pairs = [(await seconds(hashed), await seconds("")) for _ in range(7)]
+    known, unknown = (min(times) for times in zip(*pairs, strict=True))
 
     assert 0.3 < unknown / known < 3
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from perijove.hub.domain.errors import InvalidRequest, InvalidServerName
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.servers import Server, check_display_name, check_server_name
+from perijove.hub.domain.servers import Server, check_display_name, check_server_name, first_generation
 
 SERVER = Server(
     id=1,
@@ -62,3 +62,13 @@ def test_each_state_in_the_words_of_the_contract(state: State, pending: str | No
 def test_the_key_names_owner_and_server() -> None:
     assert SERVER.key == "ada/work"
     assert replace(SERVER, name="").key == "ada/"
+
+
+def test_a_server_made_anew_is_younger_than_every_start_of_the_one_before() -> None:
+    """
+    The launcher refuses old generations of a name: a user deleted and added again could start nothing.
+    """
+    before = first_generation(SERVER.created)
+    starts = 50
+
+    assert first_generation(SERVER.created + timedelta(seconds=1)) > before + starts

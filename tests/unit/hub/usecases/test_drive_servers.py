@@ -88,8 +88,8 @@ async def test_asking_again_for_a_start_under_way_starts_nothing_new() -> None:
         world.spawners.gate.set()
         await hub.driver.settled(first.id, 10)
 
-    assert first.generation == second.generation == 1
-    assert world.spawners.launches == [("ada/", 1)]
+    assert first.generation == second.generation
+    assert world.spawners.launches == [("ada/", first.generation)]
 
 
 async def test_a_running_server_cannot_be_started_and_a_stopping_one_must_stop_first() -> None:
@@ -339,7 +339,7 @@ async def test_starts_beyond_the_limit_wait_in_line_and_hear_their_place() -> No
         ends = [await hub.driver.settled(server.id, 10) for server in servers]
         story = await reader
 
-    assert launched_first == [("ada/", 1)]
+    assert [key for key, _ in launched_first] == ["ada/"]
     assert [server.state for server in ends] == [State.READY] * 3
     assert [key for key, _ in world.spawners.launches] == ["ada/", "bob/", "eve/"]
     assert [event.message for event in story if "line" in event.message] == [

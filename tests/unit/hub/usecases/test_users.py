@@ -239,3 +239,4 @@ async def test_administrators_are_made_and_unmade_by_administrators() -> None:
         unmade = await patch(hub)("ada", ROOT, admin=False)
 
     assert (made.admin, unmade) == (True, ada)
+    assert [item.user for item in world.proxy.revocations] == ["ada"]

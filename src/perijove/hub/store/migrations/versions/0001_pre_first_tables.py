@@ -50,7 +50,7 @@ def _make_servers() -> None:
         _user_id("servers"),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("state", sa.String(32), nullable=False),
-        sa.Column("generation", sa.Integer, nullable=False),
+        sa.Column("generation", sa.BigInteger, nullable=False),
         sa.Column("created", _TIME, nullable=False),
         sa.Column("display_name", sa.Text, nullable=False),
         sa.Column("handle", sa.JSON, nullable=False),
