@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import site
 import sys
 import tempfile
@@ -27,11 +28,12 @@ from traitlets import Instance, default
 from traitlets.config import Config
 
 from perijove.kit.tasks import TaskGroup
-from perijove.singleuser import environment, home
+from perijove.singleuser import environment, exporters, home
 from perijove.singleuser import preload as preloading
 from perijove.singleuser.activity import ActivityReporter
 from perijove.singleuser.authorizer import ScopeAuthorizer
 from perijove.singleuser.environment import ServerConfig
+from perijove.singleuser.exporters import ExportersHandler
 from perijove.singleuser.hubclient import poster
 from perijove.singleuser.identity import DoorIdentityProvider
 from perijove.singleuser.pages import page_config_hook
@@ -74,9 +76,11 @@ class SingleUserServer(ServerApp):
         """Do not move settings of Jupyter before 2015: it would write into a home that may be full or read-only."""
 
     def init_webapp(self) -> None:
-        """Add what only a live server knows."""
+        """Add what only a live server knows, and our handlers, which win over those that are there."""
         self.tornado_settings.update(tornado_settings(self.server_config))
         super().init_webapp()
+        ours = [(re.escape(self.server_config.base_url) + exporters.PATH, ExportersHandler)]
+        self.web_app.add_handlers(".*", ours)  # type: ignore[no-untyped-call]
 
     def init_httpserver(self) -> None:
         """Serve the inherited socket: the launcher bound it before this process existed."""

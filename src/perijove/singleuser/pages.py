@@ -34,6 +34,9 @@ def page_config(config: ServerConfig, *, app: str, given: PageConfig) -> PageCon
         "hubServerName": config.server_name,
         "shareUrl": f"{config.hub_prefix}user-redirect",
         "token": "",
+        # Whether extensions from source should be built in: what everybody shares is not a user's to build, and
+        # asking starts Node.js (if there is one) while the user waits for JupyterLab.
+        "buildCheck": False,
         "disabledExtensions": _with(given.get("disabledExtensions", []), ANNOUNCEMENTS),
     }
     assets = {"lab": config.lab_assets_url, "notebook": config.notebook_assets_url}.get(app, "")

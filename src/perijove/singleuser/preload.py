@@ -10,9 +10,13 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
+import nbformat
 import structlog
 from jupyter_core.paths import ENV_CONFIG_PATH, SYSTEM_CONFIG_PATH
 from jupyter_server.extension.config import ExtensionConfigManager
+from nbformat.v4 import new_notebook
+
+from perijove.singleuser.exporters import exporters
 
 log = structlog.get_logger(__name__)
 
@@ -73,13 +77,20 @@ LAZILY_IMPORTED: Final = (
 
 
 def preload() -> None:
-    """Import it all, and the server extensions that the administrator has enabled."""
+    """Import it all, and the server extensions that the administrator has enabled, and compute what is the same."""
     for name in (*LAZILY_IMPORTED, *enabled_extensions()):
         try:
             importlib.import_module(name)
         except ImportError as exc:
             # A server without it starts all the same, and says so in its own log.
             log.info("preload.skipped", module=name, error=str(exc))
+    compute_once()
+
+
+def compute_once() -> None:
+    """What is the same for everybody and takes a while: the export formats, the validator of notebooks."""
+    exporters()
+    nbformat.validate(new_notebook())  # type: ignore[no-untyped-call]
 
 
 def enabled_extensions() -> list[str]:

@@ -2,8 +2,8 @@
 Which files a starting JupyterLab asks for, so that the sign-in page can fetch them before.
 
 What real starts ask for is learned: everything that a browser loads as script, style or font within
-half a minute of its first such request. Until one has been seen, the list is what the names tell: the
-main bundle and the core. The list is kept with the version of the files that it is about.
+half a minute of its first such request. Until one has been seen, the list is the main bundle, the core and
+what the main bundle says that it begins with. The list is kept with the version of the files that it is about.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import json
 import re
 from collections import OrderedDict
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import structlog
 
+from perijove.hub.web.lab.first_files import first_chunks
 from perijove.hub.web.lab.tree import LabTree
 
 log = structlog.get_logger(__name__)
@@ -30,7 +32,8 @@ MAX_FILES: Final = 200
 MAX_BYTES: Final = 12 * 1024 * 1024
 #: JupyterLab asks for `name.<hash>.js` as `name.<hash>.js?v=<hash>`.
 _HASHED: Final = re.compile(r"\.([0-9a-f]{16,20})\.js$")
-_FIRST: Final = ("main.*.js", "jlab_core.*.js")
+_MAIN: Final = "main.*.js"
+_CORE: Final = "jlab_core.*.js"
 #: What `Sec-Fetch-Dest` says of files that a page loads; the sign-in page's own fetching says `empty`.
 _LOADED_BY_LAB: Final = frozenset({"script", "style", "font"})
 
@@ -47,7 +50,7 @@ class StartList:
 
     def items(self) -> list[str]:
         """Names with their query, relative to the address of the files, in the order of loading."""
-        return list(dict.fromkeys([*self._learned, *self._guess()]))
+        return list(dict.fromkeys([*self._learned, *self._read_from_loader]))
 
     def note(self, *, browser: str, item: str, destination: str, now: datetime) -> None:
         """*browser* (an address) loaded *item* (`name?query`)."""
@@ -72,8 +75,15 @@ class StartList:
             self._first_seen.popitem(last=False)
         return now - first <= WINDOW
 
-    def _guess(self) -> list[str]:
-        names = [name for pattern in _FIRST for name in self._tree.names(pattern)]
+    @cached_property
+    def _read_from_loader(self) -> list[str]:
+        main = self._tree.names(_MAIN)
+        chunks = [chunk for name in main for chunk in first_chunks(self._tree.text(name))]
+        names = [
+            *main,
+            *self._tree.names(_CORE),
+            *(name for chunk in chunks for name in self._tree.names(f"{chunk}.*.js")),
+        ]
         return [f"{name}?v={match[1]}" for name in names if (match := _HASHED.search(name))]
 
     def _load(self) -> list[str]:

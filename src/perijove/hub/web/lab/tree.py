@@ -6,6 +6,7 @@ The version is a hash of all contents and part of the address: whatever is at an
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import sys
 from collections.abc import Mapping
@@ -59,6 +60,7 @@ class LabTree:
     def __init__(self, *, source: Path, variants: Path) -> None:
         self._source = source
         self._names = frozenset(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+        self._top = [name for name in self._names if "/" not in name]
         #: names exactly these contents
         self.version = _digest(source, sorted(self._names))
         #: where the variants of this version are, once they have been made
@@ -74,11 +76,15 @@ class LabTree:
 
     def names(self, pattern: str) -> list[str]:
         """Names of files at the top that match the glob *pattern*, sorted."""
-        return sorted(path.name for path in self._source.glob(pattern) if path.name in self._names)
+        return sorted(fnmatch.filter(self._top, pattern))
 
     def size(self, name: str) -> int:
         """Bytes of the file as it is."""
         return (self._source / name).stat().st_size
+
+    def text(self, name: str) -> str:
+        """The file *name*, which is source code."""
+        return (self._source / name).read_text(encoding="utf-8", errors="replace")
 
     def find(self, name: str, codings: frozenset[str]) -> Asset | None:
         """The best form of the file *name* for somebody who understands *codings*."""

@@ -16,8 +16,8 @@ import pytest
 
 from perijove.hub.web.lab import compress
 from perijove.hub.web.lab.assets import LabAssets
-from perijove.hub.web.lab.start_list import StartList
-from perijove.hub.web.lab.tree import LabTree
+from perijove.hub.web.lab.start_list import MAX_FILES, StartList
+from perijove.hub.web.lab.tree import LabTree, lab_static_dir
 from perijove.kit.tasks import TaskGroup
 from tests.unit.hub.web.rig import Rig, make_settings
 
@@ -200,3 +200,15 @@ async def test_the_sign_in_page_fetches_ahead(assets: LabAssets) -> None:
         page = await rig.browser().get("/hub/login")
 
     assert f'data-list="{assets.url}/_start.json"' in page.text
+
+
+def test_the_installed_jupyterlab_tells_what_it_begins_with(tmp_path: Path) -> None:
+    """
+    Its loader is not an interface: when this fails after an upgrade, `first_files` must learn to read the new one,
+    or the first person after every upgrade waits longer.
+    """
+    items = StartList(tree=LabTree(source=lab_static_dir(), variants=tmp_path), path=tmp_path / "start.json").items()
+
+    assert 30 <= len(items) <= MAX_FILES
+    assert items[0].startswith("main.")
+    assert items[1].startswith("jlab_core.")
