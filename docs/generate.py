@@ -1,5 +1,5 @@
 """
-Writes the reference pages that are made from tables in the code: configuration, scopes, a server's life.
+Writes the reference pages that are made from the code: configuration, command line, REST API, scopes, a server's life.
 
     python docs/generate.py
 
@@ -8,15 +8,25 @@ Writes the reference pages that are made from tables in the code: configuration,
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import click
+from fastapi.routing import APIRoute
+
 from perijove.cli.configuration import known_classes
+from perijove.cli.main import COMMANDS
 from perijove.config.check import traits_of
 from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
+from perijove.hub.web.access import Access, Caller, Scrape
+from perijove.hub.web.api import hub, servers, tokens, users
 
 DOCS: Final = Path(__file__).parent
+#: other spellings of calls that are listed already
+_ALIASES: Final = ("/servers/", "/servers/progress")
 _MADE: Final = "<!-- Made by docs/generate.py; change the code, not this page. -->\n"
 
 
@@ -66,6 +76,70 @@ def scopes() -> str:
     )
 
 
+def rest_api() -> str:
+    """Every call, what it does and which scope it needs."""
+    lines = [
+        _MADE,
+        "# REST API\n",
+        "The API is JupyterHub's, below `/hub/api`; its clients work as they are.",
+        "A caller sends `Authorization: token <token>`: a user's own (made on the page *Tokens* or by the API),",
+        "or that of a service from the configuration.",
+        "Any one of the scopes in a row suffices; [scopes](scopes.md) says what each allows.",
+        "`GET /hub/api/openapi.json` describes the same for programs.\n",
+    ]
+    for title, module in (("Users", users), ("Servers", servers), ("Tokens", tokens), ("The hub", hub)):
+        lines += [f"## {title}\n", "| call | scope | what it does |", "|---|---|---|"]
+        lines += dict.fromkeys(row for route in module.router.routes if (row := _call(route)))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _call(route: object) -> str:
+    if not isinstance(route, APIRoute) or "OPTIONS" in route.methods or not route.path or route.path.endswith(_ALIASES):
+        return ""
+    methods = ", ".join(sorted(route.methods - {"HEAD"}))
+    says = (route.endpoint.__doc__ or "").strip().splitlines()[0]
+    accesses = [getattr(dependency.dependency, "__self__", None) for dependency in route.dependencies]
+    path = route.path.replace("{user_name}", "{user}").replace("{server_name}", "{server}")
+    return f"| `{methods} {path}` | {' '.join(_needs(access) for access in accesses)} | {says} |"
+
+
+def _needs(access: Access | None) -> str:
+    if isinstance(access, Scrape):
+        return "`read:metrics`, unless `c.Perijove.authenticate_prometheus` is false"
+    if isinstance(access, Caller):
+        return ", ".join(f"`{scope}`" for scope in access.scopes) or "any token"
+    return "none"
+
+
+def command_line() -> str:
+    """Every command and option."""
+    lines = [
+        _MADE,
+        "# Command line\n",
+        "`perijove` without a command is `perijove serve`: everything, in the foreground.",
+        "The other commands run one part each, for deployments that keep them apart.",
+        "Every trait of the [configuration](configuration.md) can also be given to `serve` and `hub`,",
+        "as `--Class.trait=value`.\n",
+    ]
+    for name, module in COMMANDS.items():
+        command: click.Command = getattr(importlib.import_module(module), name)
+        lines += [f"## `perijove {name}`\n", " ".join((command.help or "").split()) + "\n"]
+        lines += ["| option | what it does |", "|---|---|", *_options(command), ""]
+    return "\n".join(lines)
+
+
+def _options(command: click.Command) -> Iterator[str]:
+    for option in command.params:
+        if isinstance(option, click.Option):
+            names = ", ".join(f"`{name}`" for name in option.opts)
+            yield f"| {names} | {_text(option.help or '')} |"
+
+
+def _text(help_: str) -> str:
+    return help_.replace("|", "&#124;").replace("<", "&lt;")
+
+
 def lifecycle() -> str:
     """The states of a server, and the table that leads from one to the next."""
     arrows = [
@@ -107,6 +181,8 @@ def _listed(effects: tuple[Effect, ...]) -> str:
 
 PAGES: Final = {
     DOCS / "reference" / "configuration.md": configuration,
+    DOCS / "reference" / "command-line.md": command_line,
+    DOCS / "reference" / "rest-api.md": rest_api,
     DOCS / "reference" / "scopes.md": scopes,
     DOCS / "explanation" / "server-lifecycle.md": lifecycle,
 }

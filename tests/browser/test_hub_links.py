@@ -118,3 +118,22 @@ def test_nothing_asks_about_news(ada: Person) -> None:
 
     assert "@jupyterlab/apputils-extension:announcements" in config["disabledExtensions"]
     expect(ada.page.locator(".Toastify__toast", has_text="news")).to_have_count(0)
+
+
+def test_a_setting_is_kept_in_the_home_of_its_user(ada: Person) -> None:
+    """
+    JupyterLab decides where when it is imported, which is before its user is known.
+    """
+    status = ada.page.evaluate(
+        """async () => {
+          const address = "/user/ada/lab/api/settings/@jupyterlab/apputils-extension:themes";
+          const token = document.cookie.match(/_xsrf=([^;]+)/)[1];
+          const body = JSON.stringify({ raw: '{"theme": "JupyterLab Dark"}' });
+          return (await fetch(address, { method: "PUT", headers: { "X-XSRFToken": token }, body })).status;
+        }"""
+    )
+    ada.page.reload()
+    ada.wait_for_lab()
+
+    assert status == 204
+    expect(ada.page.locator("body[data-jp-theme-light=false]")).to_be_attached(timeout=PATIENCE)

@@ -160,6 +160,7 @@ def hub_settings(configuration: Configuration, *, control_token: str) -> HubSett
     return HubSettings(
         base_url=bind.base_url,
         public_url=p.public_url,
+        trusted_forwarders=frozenset(p.trusted_forwarders),
         api_url=f"{connect}{bind.base_url}hub/api",
         db_url=configuration.db_url,
         paths=configuration.paths,

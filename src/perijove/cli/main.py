@@ -14,7 +14,7 @@ import click
 from perijove import __version__
 
 #: subcommand → module with a click command of that name
-_COMMANDS: Final = {
+COMMANDS: Final = {
     "serve": "perijove.cli.serve",
     "hub": "perijove.cli.hub",
     "proxy": "perijove.cli.proxy",
@@ -27,16 +27,16 @@ class _PartsGroup(click.Group):
     """Finds subcommands by name; words that are none of them belong to `serve`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
-        if name not in _COMMANDS:
+        if name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[name]), name)
+        command: click.Command = getattr(importlib.import_module(COMMANDS[name]), name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in _COMMANDS and args[0] not in {"--help", "-h", "--version"}):
+        if not args or (args[0] not in COMMANDS and args[0] not in {"--help", "-h", "--version"}):
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
 

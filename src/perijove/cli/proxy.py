@@ -60,8 +60,11 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
     "--log-level",
     type=click.Choice(["debug", "info", "warn", "warning", "error"], case_sensitive=False),
     default="info",
+    help="debug, info, warning or error.",
 )
-@click.option("--log-format", type=click.Choice(["console", "json"]), default="console")
+@click.option(
+    "--log-format", type=click.Choice(["console", "json"]), default="console", help="Lines for people or machines."
+)
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
 def proxy(*, log_level: str, log_format: logs.LogFormat, **flags: Any) -> None:
     """

@@ -18,6 +18,7 @@ from perijove.cli.configuration import Configuration, known_classes, load
 from perijove.config.errors import ConfigError
 from perijove.config.generate import as_json, as_text, effective, generated_file
 from perijove.config.sources import process_environment
+from perijove.config.urls import origin_of
 from perijove.kit import logs
 from perijove.supervisor.app import supervise
 from perijove.supervisor.deployment import SupervisorSettings, prepare
@@ -92,8 +93,9 @@ def _run(configuration: Configuration) -> int:
         paths=configuration.paths,
         ip=bind.ip,
         port=bind.port,
-        public_origin=bind.origin,
+        public_origin=origin_of(p.public_url) or bind.origin,
         base_url=bind.base_url,
+        trusted_forwarders=tuple(sorted(p.trusted_forwarders)),
         hub_ip=p.hub_ip,
         hub_port=p.hub_port,
         hub_user=p.hub_user,

@@ -104,6 +104,8 @@ class HubSettings:
     base_url: str = "/"
     #: full public URL, if the administrator states it; fixes scheme and host of full_url fields
     public_url: str = ""
+    #: addresses of proxies in front of ours, which are nobody's own
+    trusted_forwarders: frozenset[str] = frozenset()
     #: URL that servers reach the hub's API with, for instance `http://127.0.0.1:8081/hub/api`
     api_url: str
     db_url: str

@@ -23,6 +23,10 @@ class Perijove(Configurable):
     public_url = Unicode(
         "", help="Full public URL including base_url, when another proxy stands in front; gives full_url fields."
     ).tag(config=True)
+    trusted_forwarders = Set(
+        Unicode(),
+        help="Addresses of proxies in front of perijove, whose X-Forwarded-For, -Host and -Proto are believed.",
+    ).tag(config=True)
     hub_ip = Unicode("127.0.0.1", help="Address at which servers reach the hub's API.").tag(config=True)
     hub_port = Int(8081, min=1, max=65535, help="Port at which servers reach the hub's API.").tag(config=True)
     hub_connect_url = Unicode(

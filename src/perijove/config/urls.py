@@ -50,3 +50,9 @@ class BindUrl:
         if host in {"0.0.0.0", "::"}:  # noqa: S104  # compared, not bound
             host = "127.0.0.1"
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def origin_of(url: str) -> str:
+    """Scheme and host of *url*; empty if it states none."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else ""

@@ -21,6 +21,7 @@ from socket import socket
 from typing import Any, Final
 
 import structlog
+from jupyter_core.paths import jupyter_config_dir
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import JupyterServerAuthWarning
 from tornado.httpserver import HTTPServer
@@ -172,6 +173,10 @@ def preferences(config: ServerConfig) -> Config:
     # A user cannot install into an environment that everybody shares, and the manager that offers it
     # costs a third of the start and 10 MB.
     c.LabApp.extension_manager = "readonly"
+    # JupyterLab asks for these when it is imported, which happened in the template, where nobody is at home.
+    lab = Path(jupyter_config_dir(), "lab")
+    c.LabApp.user_settings_dir = os.environ.get("JUPYTERLAB_SETTINGS_DIR") or str(lab / "user-settings")
+    c.LabApp.workspaces_dir = os.environ.get("JUPYTERLAB_WORKSPACES_DIR") or str(lab / "workspaces")
     # Where npm puts language servers unless told otherwise. Asking npm itself, as jupyter_lsp would, takes
     # more processor time than all the rest of the start.
     c.LanguageServerManager.node_roots = [

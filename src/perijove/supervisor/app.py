@@ -40,6 +40,8 @@ class Deployment:
     environ: Mapping[str, str] = field(repr=False)
     #: what people type into a browser, without a trailing slash
     public_origin: str
+    #: path of the deployment below it, with both slashes
+    base_url: str
     #: writes one line for the operator
     say: Callable[[str], None]
 
@@ -107,7 +109,8 @@ class Supervisor:
         if not first:
             log.info("part.restarted", part=part.name, pid=child.pid)
         if part.name == "hub" and first:
-            self._deployment.say(f"perijove is at {self._deployment.public_origin}/ (Ctrl-C stops it)")
+            where = f"{self._deployment.public_origin}{self._deployment.base_url}"
+            self._deployment.say(f"perijove is at {where} (Ctrl-C stops it)")
         for warning in notice.get("warnings", ()):
             self._deployment.say(f"Warning: {warning}")
         link = notice.get("first_admin", "")

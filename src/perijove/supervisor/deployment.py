@@ -39,6 +39,8 @@ class SupervisorSettings:
     port: int
     public_origin: str
     base_url: str
+    #: addresses of proxies in front of ours
+    trusted_forwarders: tuple[str, ...]
     #: where servers reach the hub
     hub_ip: str
     hub_port: int
@@ -99,6 +101,7 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
         sockets=sockets,
         environ=settings.environ,
         public_origin=settings.public_origin,
+        base_url=settings.base_url,
         say=settings.say,
     )
 
@@ -173,6 +176,7 @@ def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
         *("--error-target", f"{hub}{prefix}error"),
         *("--hub-url", f"{hub}{prefix}"),
         *("--enter-path", f"{prefix}enter"),
+        *("--trusted-forwarders", ",".join(settings.trusted_forwarders)),
         *("--snapshot", str(settings.paths.route_snapshot)),
         # configurable-http-proxy's word, whose flags these are
         *("--log-level", "warn" if settings.log_level == "warning" else settings.log_level),

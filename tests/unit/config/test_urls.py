@@ -6,7 +6,7 @@ from perijove.config.check import build
 from perijove.config.errors import WrongValue
 from perijove.config.sources import read_flags
 from perijove.config.traits import Perijove
-from perijove.config.urls import BindUrl
+from perijove.config.urls import BindUrl, origin_of
 
 
 def bind(*flags: str) -> BindUrl:
@@ -41,3 +41,10 @@ def test_the_printed_address_is_one_that_can_be_opened(ip: str, origin: str) -> 
 @pytest.mark.parametrize("written", ["jupyter", "/jupyter", "jupyter/", "/jupyter/"])
 def test_base_url_always_has_both_slashes(written: str) -> None:
     assert bind(f"--Perijove.base_url={written}").base_url == "/jupyter/"
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"), [("https://hub.example.org/jupyter/", "https://hub.example.org"), ("", ""), ("/only/a/path", "")]
+)
+def test_the_origin_of_a_url_is_scheme_and_host(url: str, origin: str) -> None:
+    assert origin_of(url) == origin

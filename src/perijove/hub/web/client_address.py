@@ -7,14 +7,22 @@ X-Forwarded-* is believed. Who comes over TCP (servers, scripts on this machine)
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from starlette.requests import HTTPConnection
 
 
-def address_of(connection: HTTPConnection) -> str:
-    """The browser's address: the last entry of X-Forwarded-For is the one that our proxy wrote."""
+def address_of(connection: HTTPConnection, trusted: Container[str] = ()) -> str:
+    """
+    The browser's address.
+
+    The last entry of X-Forwarded-For is the one that our proxy wrote. If that is a *trusted* proxy's own
+    address, the entry before it is the one that the trusted proxy wrote, and so on.
+    """
     if connection.client is not None and connection.client.host:
         return connection.client.host
-    return _last(connection.headers.get("x-forwarded-for", ""))
+    entries = [entry.strip() for entry in connection.headers.get("x-forwarded-for", "").split(",")]
+    return next((entry for entry in reversed(entries) if entry not in trusted), entries[0])
 
 
 def is_tls(connection: HTTPConnection) -> bool:
@@ -22,7 +30,3 @@ def is_tls(connection: HTTPConnection) -> bool:
     if connection.client is not None and connection.client.host:
         return connection.url.scheme == "https"
     return connection.headers.get("x-forwarded-proto", "").split(",")[0].strip().lower() == "https"
-
-
-def _last(values: str) -> str:
-    return values.rsplit(",", 1)[-1].strip()

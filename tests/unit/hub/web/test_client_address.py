@@ -29,3 +29,13 @@ def test_over_tcp_the_header_is_ignored() -> None:
 
     assert address_of(direct) == "127.0.0.1"
     assert not is_tls(direct)
+
+
+def test_the_address_behind_a_trusted_proxy_is_the_one_that_it_wrote() -> None:
+    """
+    Otherwise all who come through it would share one limit of attempts.
+    """
+    forwarded = connection(None, x_forwarded_for="1.2.3.4, 10.0.0.9,127.0.0.1")
+
+    assert address_of(forwarded, {"127.0.0.1"}) == "10.0.0.9"
+    assert address_of(connection(None, x_forwarded_for="127.0.0.1"), {"127.0.0.1"}) == "127.0.0.1"

@@ -42,7 +42,7 @@ async def get_asset(version: str, name: str, request: Request, parts: PartsOf) -
     if asset is None:
         raise HTTPException(404)
     assets.start_list.note(
-        browser=address_of(request),
+        browser=address_of(request, parts.settings.trusted_forwarders),
         item=f"{name}?{request.url.query}" if request.url.query else name,
         destination=request.headers.get("sec-fetch-dest", ""),
         now=parts.clock.now(),

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from perijove.hub.domain.accounts import Invitation, InvitationKind
 from perijove.hub.domain.errors import AlreadyExists, HubError, Invalid, TooMany, WeakPassword, WrongCredentials
 from perijove.hub.web.access import OPEN_PAGE, SIGNED_IN
-from perijove.hub.web.client_address import address_of
 from perijove.hub.web.pages.arrival import arrive
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.sign_in import start_list_url
@@ -44,7 +43,7 @@ async def post_signup(frame: FrameOf) -> Response:
     name = form.get("username", "")
     try:
         password = _chosen(form.get("password", ""), form.get("again", ""))
-        await frame.parts.sign_up(name=name, password=password, address=address_of(frame.request))
+        await frame.parts.sign_up(name=name, password=password, address=frame.address)
     except (Invalid, TooMany) as error:
         return _signup_form(frame, status=status_of(error), error=str(error), name=name)
     return frame.show("sign_up.html", title="Your account waits for approval", sent=True)
@@ -91,7 +90,7 @@ async def post_password(frame: FrameOf) -> Response:
             old=form.get("old", ""),
             new=_chosen(form.get("password", ""), form.get("again", "")),
             keep=session.id if session else "",
-            address=address_of(frame.request),
+            address=frame.address,
         )
     except (Invalid, WrongCredentials, TooMany) as error:
         return _password_form(frame, status=status_of(error), error=str(error))

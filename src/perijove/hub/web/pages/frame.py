@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from perijove.config.urls import origin_of
 from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import AnyResource, may
@@ -65,7 +66,12 @@ class Frame:
     def origin(self) -> str:
         """Scheme and host, for links that leave the browser."""
         scheme = "https" if is_tls(self.request) else "http"
-        return self.parts.settings.public_url.rstrip("/") or f"{scheme}://{self.host}"
+        return origin_of(self.parts.settings.public_url) or f"{scheme}://{self.host}"
+
+    @property
+    def address(self) -> str:
+        """Where the browser is."""
+        return address_of(self.request, self.parts.settings.trusted_forwarders)
 
     @property
     def principal(self) -> Principal:
@@ -89,7 +95,7 @@ class Frame:
 
     def sender(self) -> dict[str, str]:
         """The browser, as sessions remember it."""
-        return {"address": address_of(self.request), "user_agent": self.request.headers.get("user-agent", "")}
+        return {"address": self.address, "user_agent": self.request.headers.get("user-agent", "")}
 
     def show(self, template: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
         """The page made of *template*, with the token for its forms and the cookies that it needs."""
