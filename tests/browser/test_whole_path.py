@@ -54,8 +54,6 @@ def test_from_the_printed_link_to_a_saved_notebook_and_back_to_the_same_kernel(b
     link = site.first_admin_link
     ada.become_first_admin()
     ada.wait_for_lab()
-    find_nothing_behind(link, browser, site)
-
     ada.new_notebook()
     ada.output_of(0, PLOT, "rows 10")
     ada.output_of(1, "kept = 6 * 7; print('kept is', kept)", "kept is 42")
@@ -80,3 +78,5 @@ def test_from_the_printed_link_to_a_saved_notebook_and_back_to_the_same_kernel(b
     ada.insert_cell_below(0)
     ada.output_of(1, "print('still', kept)", "still 42")
     ada.close()
+
+    find_nothing_behind(link, browser, site)
