@@ -115,6 +115,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         watchers.append(protocol)
         servers.adopt()
         tasks.start("template", template.keep())
+        tasks.start("logs", servers.keep_logs_short())
         async with _listening(settings, protocol):
             log.info("launcher.ready", socket=str(settings.socket), **describe(as_root=as_root)["isolation"])
             ready()
