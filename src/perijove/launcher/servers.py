@@ -165,7 +165,8 @@ class Servers:
             raise Stale
         server.asked = True
         server.family.update(self._processes_of(server))
-        processes.kill(server.launched.pid, signal.SIGTERM)
+        if processes.is_alive(server.launched.pid, server.launched.start_time):
+            processes.kill(server.launched.pid, signal.SIGTERM)
         self._tasks.start(f"stop {key}", self._kill_after(server, grace))
 
     def log_tail(self, key: str, lines: int) -> tuple[str, ...]:

@@ -30,8 +30,12 @@ _IDENTITY_COOKIE: Final = IDENTITY_COOKIE.encode()
 _HIDDEN_COOKIES: Final = frozenset({_IDENTITY_COOKIE, *(name.encode() for name in HUB_COOKIES)})
 #: Identity cookies looked at in one request: one per server whose path matches, and some slack.
 MAX_IDENTITIES: Final = 8
-#: Field blocks remembered; all are forgotten when there are more.
+#: Longest identity cookie: the longest name that a statement may have makes 4 KB.
+MAX_IDENTITY: Final = 8 * 1024
+#: Field blocks remembered, and their bytes; all are forgotten when there are more. What is remembered of a block is
+#: some four times its size, and strangers may send what they like.
 MAX_MEMO: Final = 2048
+MAX_MEMO_BYTES: Final = 4 * 1024 * 1024
 
 _HOST: Final = re.compile(rb"[0-9A-Za-z.\-_~%!$&'()*+,;=:\[\]]+")
 _HUB_TOKEN: Final = re.compile(rb"(?:token|bearer) +([!-~]+)", re.IGNORECASE)
@@ -131,9 +135,11 @@ class FieldsMemo:
     Remembers what field blocks mean: exact matches only. Holds cookies, so it is bounded and never dumped.
     """
 
-    def __init__(self, *, limit: int = MAX_MEMO) -> None:
+    def __init__(self, *, limit: int = MAX_MEMO, limit_bytes: int = MAX_MEMO_BYTES) -> None:
         self._known: dict[bytes, RequestFields] = {}
+        self._bytes = 0
         self._limit = limit
+        self._limit_bytes = limit_bytes
 
     def read(self, block: bytes) -> RequestFields:
         """
@@ -147,9 +153,11 @@ class FieldsMemo:
             fields = read_fields(block)
             # Uploads and upgrades seldom repeat.
             if self._limit and not (fields.chunked or fields.length or fields.websocket):
-                if len(self._known) >= self._limit:
+                if len(self._known) >= self._limit or self._bytes + len(block) > self._limit_bytes:
                     self._known.clear()
+                    self._bytes = 0
                 self._known[block] = fields
+                self._bytes += len(block)
         return fields
 
 
@@ -261,7 +269,7 @@ def _read_identities(cookies: list[bytes]) -> tuple[str, ...]:
     for cookie in cookies:
         for pair in cookie.split(b";"):
             name, _, value = pair.partition(b"=")
-            if name.strip() == _IDENTITY_COOKIE:
+            if name.strip() == _IDENTITY_COOKIE and len(value) <= MAX_IDENTITY:
                 found.append(value.strip().decode("latin-1"))
     return tuple(found[:MAX_IDENTITIES])
 

@@ -289,6 +289,21 @@ def test_the_memo_is_bounded() -> None:
     assert memo.read(HOST) is not first
 
 
+def test_the_bytes_in_the_memo_are_bounded() -> None:
+    """
+    A stranger's heads may be 64 KB each; two thousand of them, read, would be half a gigabyte.
+    """
+    memo = FieldsMemo(limit_bytes=10_000)
+    first = memo.read(HOST)
+    memo.read(HOST + b"A: %b\r\n" % (b"x" * 9_990))
+
+    assert memo.read(HOST) is not first
+
+
+def test_an_endless_identity_cookie_is_none() -> None:
+    assert get(b"Cookie: perijove-identity=" + b"x" * 9000).fields.identities == ()
+
+
 def test_a_memo_of_size_zero_remembers_nothing() -> None:
     memo = FieldsMemo(limit=0)
 
