@@ -23,11 +23,13 @@ from perijove.proxy.core.heads import (
     list_items,
     split_fields,
 )
-from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER
+from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
 
 _IDENTITY: Final = IDENTITY_HEADER.lower().encode()
 _IDENTITY_COOKIE: Final = IDENTITY_COOKIE.encode()
 _HIDDEN_COOKIES: Final = frozenset({_IDENTITY_COOKIE, *(name.encode() for name in HUB_COOKIES)})
+#: What a service must not see; the id of the session is for services to see (contract section i).
+_SIGN_IN_COOKIES: Final = _HIDDEN_COOKIES - {SESSION_COOKIE.encode()}
 #: Identity cookies looked at in one request: one per server whose path matches, and some slack.
 MAX_IDENTITIES: Final = 8
 #: Longest identity cookie: the longest name that a statement may have makes 4 KB.
@@ -116,7 +118,7 @@ class RequestHead:
         """Where its body ends."""
         return ChunkedFrame() if self.fields.chunked else LengthFrame(self.fields.length)
 
-    def render(self, *, target: bytes, gated: bool, added: bytes) -> bytes:
+    def render(self, *, target: bytes, gated: bool, added: bytes, to_hub: bool = True) -> bytes:
         """
         The head for the server.
 
@@ -124,8 +126,11 @@ class RequestHead:
             target: what to ask there.
             gated: whether tokens and cookies of the hub are withheld.
             added: lines of the proxy's own.
+            to_hub: whether it is the hub, whose sign-in cookies are nobody else's.
         """
         lines = self.fields.gated_lines if gated else self.fields.lines
+        if not (gated or to_hub):
+            lines = without_sign_in(lines)
         upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self.is_websocket else b""
         return b"%b %b HTTP/1.%d\r\n%b%b%b\r\n" % (self.method, target, self.minor, lines, added, upgrade)
 
@@ -226,10 +231,25 @@ def read_fields(block: bytes) -> RequestFields:
     )
 
 
-def strip_cookies(value: bytes) -> bytes:
+def strip_cookies(value: bytes, hidden: frozenset[bytes] = _HIDDEN_COOKIES) -> bytes:
     """A `Cookie` value without the hub's cookies."""
     pairs = [pair.strip(b" \t") for pair in value.split(b";")]
-    return b"; ".join(pair for pair in pairs if pair and pair.partition(b"=")[0].strip() not in _HIDDEN_COOKIES)
+    return b"; ".join(pair for pair in pairs if pair and pair.partition(b"=")[0].strip() not in hidden)
+
+
+def without_sign_in(lines: bytes) -> bytes:
+    """
+    Field lines without the cookies that sign somebody in at the hub or let them into a server.
+
+    Over TLS the sign-in cookie has the path `/`, so browsers send it to services as well.
+    """
+    kept = bytearray()
+    for name, value, line in split_fields(lines):
+        if name != b"cookie":
+            kept += line + b"\r\n"
+        elif cookies := strip_cookies(value, _SIGN_IN_COOKIES):
+            kept += b"Cookie: %b\r\n" % cookies
+    return bytes(kept)
 
 
 def _read_host(values: dict[bytes, list[bytes]]) -> bytes:
