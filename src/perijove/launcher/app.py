@@ -115,6 +115,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         watchers.append(protocol)
         servers.adopt()
         tasks.start("template", template.keep())
+        tasks.start("logs", servers.keep_logs_short())
         async with _listening(settings, protocol):
             # Below a supervisor this is its business, and it says so in its own words.
             say = log.info if settings.inherited is None else log.debug

@@ -11,6 +11,8 @@ from typing import Final
 
 #: Bytes read from the end of a log to find its last lines.
 TAIL_BYTES: Final = 128 * 1024
+#: Longest log: what a notebook prints ends up there, and must not fill the disk that the hub's database is on.
+MAX_LOG: Final = 16 * 1024 * 1024
 #: Longest line shown from a log.
 MAX_LINE: Final = 2000
 
@@ -25,14 +27,34 @@ def open_fresh(path: Path) -> int:
     return os.open(path, flags, 0o600)
 
 
+def shorten(path: Path, *, longest: int = MAX_LOG) -> bool:
+    """
+    Empty a log that has grown beyond *longest* bytes, its last lines kept in `<path>.1`; whether that was needed.
+
+    Its server goes on writing: the descriptor appends, so what follows begins the file anew.
+    """
+    try:
+        if path.stat().st_size <= longest:
+            return False
+        path.with_name(path.name + ".1").write_bytes(_end_of(path))
+        os.truncate(path, 0)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def tail(path: Path, lines: int) -> tuple[str, ...]:
     """The last *lines* lines; none if there is no log."""
     try:
-        with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - TAIL_BYTES))
-            data = file.read()
+        data = _end_of(path)
     except OSError:
         return ()
     found = data.decode(errors="replace").splitlines()
     return tuple(line[:MAX_LINE] for line in found[-lines:]) if lines > 0 else ()
+
+
+def _end_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - TAIL_BYTES))
+        return file.read(TAIL_BYTES)

@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 BACKLOG: Final = 512
 #: Lines of the log that an exit report carries.
 REPORTED_LINES: Final = 50
+#: Seconds between two looks at the size of the logs.
+LOG_LOOK_SECONDS: Final = 2.0
 #: Rounds of killing what a dead server left: each round can only meet what was forked during the last.
 SWEEPS: Final = 10
 #: Seconds between two such rounds.
@@ -163,12 +165,24 @@ class Servers:
             raise Stale
         server.asked = True
         server.family.update(self._processes_of(server))
-        processes.kill(server.launched.pid, signal.SIGTERM)
+        if processes.is_alive(server.launched.pid, server.launched.start_time):
+            processes.kill(server.launched.pid, signal.SIGTERM)
         self._tasks.start(f"stop {key}", self._kill_after(server, grace))
 
     def log_tail(self, key: str, lines: int) -> tuple[str, ...]:
         """Last lines of the present or last run."""
         return logfiles.tail(self._layout.log(key), lines)
+
+    async def keep_logs_short(self) -> None:
+        """Look at the size of every running server's log, for ever."""
+        while True:
+            await asyncio.sleep(LOG_LOOK_SECONDS)
+            for server in self.running():
+                try:
+                    if logfiles.shorten(Path(server.log)):
+                        log.warning("log.shortened", key=server.key)
+                except OSError as exc:
+                    log.error("log.not_shortened", key=server.key, error=str(exc))  # noqa: TRY400
 
     async def stop_all(self, grace: float) -> None:
         """End every server; return when all are gone."""

@@ -18,6 +18,7 @@ import perijove
 from perijove.config.settings import Paths
 from perijove.supervisor.accounts import check_interpreter, folder, lock, service_user, socket_group
 from perijove.supervisor.app import Deployment
+from perijove.supervisor.exposure import PLAIN_HTTP, is_private
 from perijove.supervisor.plan import Identity, Part
 from perijove.supervisor.sockets import listen_tcp, listen_unix
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
@@ -85,6 +86,8 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
     owners = _owners(settings) if root else _Owners(hub=None, proxy=None, socket_gid=None)
     _make_folders(settings.paths, owners)
     held.enter_context(lock(settings.paths.runtime / "perijove.lock"))
+    if not is_private(settings.ip, settings.public_origin):
+        settings.say(PLAIN_HTTP)
     gid = owners.socket_gid
     sockets = {
         PUBLIC: listen_tcp(settings.ip, settings.port, trait="port"),

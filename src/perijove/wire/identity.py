@@ -20,6 +20,8 @@ IDENTITY_COOKIE: Final = "perijove-identity"
 IDENTITY_HEADER: Final = "X-Perijove-Identity"
 #: Cookies of the hub that must never reach a user's server on a gated route.
 HUB_COOKIES: Final = ("jupyterhub-hub-login", "__Host-jupyterhub-hub-login", "jupyterhub-session-id")
+#: The one of them that signs nobody in: services may see it (contract sections b and i).
+SESSION_COOKIE: Final = HUB_COOKIES[2]
 
 #: What a visitor may do in a server, weakest first; each includes the ones before it.
 READ: Final = "read"

@@ -291,6 +291,19 @@ async def test_an_account_that_was_there_before_is_nobodys_until_handed_over(
     assert report.log_tail == (somebodys_account,)
 
 
+async def test_a_server_that_prints_without_end_fills_no_disk(client: LauncherClient) -> None:
+    """
+    The log is on the launcher's disk, perhaps the database's, and nothing that users have counts it.
+    """
+    script = "yes x | head -c 17000000; sleep 3; echo after; sleep 60"
+    server = await launched(client, shell(script, generation=fresh()))
+
+    async def is_short_again() -> bool:
+        return Path(server.log).stat().st_size < 1000 and await client.log_tail(server.key, 1) == ["after"]
+
+    assert await eventually(is_short_again)
+
+
 @pytest.mark.parametrize("launcher", [pytest.param("root", marks=needs_root)], indirect=True)
 async def test_a_home_is_its_owners_alone(client: LauncherClient) -> None:
     report = await exit_of(client, await launched(client, shell("stat -c %a .", user="bob", generation=fresh())))

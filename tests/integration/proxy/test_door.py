@@ -197,13 +197,15 @@ async def test_an_open_route_is_open(door: World) -> None:
         await door.proxy.route("/services/x", server.url)
 
         answer = await door.ask(
-            "Authorization: token abc", "Cookie: jupyterhub-session-id=s", "X-Perijove-Identity: forged",
+            "Authorization: token abc", "Cookie: jupyterhub-session-id=s; __Host-jupyterhub-hub-login=secret",
+            "X-Perijove-Identity: forged",
             target="/services/x",
         )  # fmt: skip
 
     assert b"Authorization: token abc\r\n" in answer.body
     assert b"jupyterhub-session-id=s" in answer.body
     assert b"forged" not in answer.body
+    assert b"secret" not in answer.body
 
 
 async def test_a_gated_server_is_confined_to_its_path(door: World) -> None:

@@ -24,6 +24,8 @@ from perijove.kit.clock import Clock, Randomness
 
 log = structlog.get_logger(__name__)
 
+#: Longest name that is counted and logged.
+MAX_ACCOUNT: Final = 255
 #: Longest browser name kept with a session.
 MAX_USER_AGENT: Final = 200
 
@@ -107,7 +109,8 @@ class SignIn:
             return await self._sessions.open_in(unit, user, address, user_agent)
 
     async def _judge(self, form: Mapping[str, str], address: str) -> Authenticated:
-        account = normalise(form.get("username", ""))
+        # A longer name is nobody's, and must not fill the limiter's memory.
+        account = normalise(form.get("username", "")[:MAX_ACCOUNT])
         now = self._clock.monotonic()
         self._limiter.check(account=account, address=address, now=now)
         # Counted before the slow check, so that many at once cannot slip through together.

@@ -39,6 +39,7 @@ class Edge:
                 base_url=settings.base_url,
                 hub_prefix=settings.hub_prefix,
                 session_days=settings.sign_in.session_days,
+                always_tls=settings.public_url.startswith("https://"),
             ),
             static=static,
             templates=Templates(hub_prefix=settings.hub_prefix, static=static),

@@ -30,10 +30,22 @@ _MAX_SEGMENTS: Final = 12
 class Cookies:
     """Reads and writes them below the deployment's prefix."""
 
-    def __init__(self, *, base_url: str, hub_prefix: str, session_days: float) -> None:
+    def __init__(self, *, base_url: str, hub_prefix: str, session_days: float, always_tls: bool = False) -> None:
+        """
+        Args:
+            base_url: prefix of the deployment.
+            hub_prefix: prefix of the hub.
+            session_days: how long a sign-in lasts.
+            always_tls: whether browsers come by TLS only, whatever a proxy in front leaves out of its headers.
+        """
+        self._always_tls = always_tls
         self._base_url = base_url
         self._hub_prefix = hub_prefix
         self._max_age = int(session_days * 24 * 3600)
+
+    def is_secure(self, request: HTTPConnection) -> bool:
+        """Whether cookies are to travel by TLS only."""
+        return self._always_tls or is_tls(request)
 
     def secret(self, request: HTTPConnection) -> str:
         """
@@ -42,7 +54,7 @@ class Cookies:
         Raises:
             TwinCookies: there are two.
         """
-        return _only(request, SIGN_IN_COOKIE_TLS if is_tls(request) else SIGN_IN_COOKIE)
+        return _only(request, SIGN_IN_COOKIE_TLS if self.is_secure(request) else SIGN_IN_COOKIE)
 
     def visitor(self, request: HTTPConnection) -> str:
         """
@@ -55,7 +67,7 @@ class Cookies:
 
     def put_session(self, request: HTTPConnection, response: Response, session: Session, secret: str) -> None:
         """Sign the browser in."""
-        secure = is_tls(request)
+        secure = self.is_secure(request)
         response.set_cookie(
             SIGN_IN_COOKIE_TLS if secure else SIGN_IN_COOKIE,
             secret,
@@ -72,7 +84,7 @@ class Cookies:
 
     def drop_session(self, request: HTTPConnection, response: Response) -> None:
         """Sign the browser out."""
-        secure = is_tls(request)
+        secure = self.is_secure(request)
         name, path = (SIGN_IN_COOKIE_TLS, "/") if secure else (SIGN_IN_COOKIE, self._hub_prefix)
         response.delete_cookie(name, path=path, secure=secure, httponly=True, samesite="lax")
         response.delete_cookie(SESSION_ID_COOKIE, path=self._base_url)
@@ -85,7 +97,7 @@ class Cookies:
             visitor,
             max_age=VISITOR_SECONDS,
             path=self._hub_prefix,
-            secure=is_tls(request),
+            secure=self.is_secure(request),
             httponly=True,
             samesite="lax",
         )
@@ -111,7 +123,7 @@ class Cookies:
         or after `history.pushState`, whatever its path says. Our own pages have the token in their HTML.
         """
         response.set_cookie(
-            FIELD, token, path=self._hub_prefix, secure=is_tls(request), httponly=True, samesite="strict"
+            FIELD, token, path=self._hub_prefix, secure=self.is_secure(request), httponly=True, samesite="strict"
         )
 
 

@@ -16,8 +16,12 @@ from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.revocation import RevocationList
 from perijove.wire.identity import IdentityClaims
 
-#: Verdicts and exchanged tokens remembered, each; the oldest is forgotten first.
+#: Good statements and exchanged tokens remembered, each; the oldest is forgotten first.
 MAX_REMEMBERED: Final = 20_000
+#: Bad statements and refused tokens remembered, each: strangers make them up, as long as they may be.
+MAX_REFUSED: Final = 1000
+#: Longest hub token; the hub looks at no longer one.
+MAX_TOKEN: Final = 256
 #: Seconds for which "the hub refused this token" is believed.
 REFUSAL_SECONDS: Final = 3.0
 #: Seconds before its expiry at which an exchanged token is exchanged again.
@@ -86,11 +90,11 @@ class Visit:
 
 
 class _Verdict:
-    """What is known of one statement for one server, and whether it was used since the last recheck."""
+    """A good statement for one server, and whether it was used since the last recheck."""
 
     __slots__ = ("claims", "used")
 
-    def __init__(self, claims: IdentityClaims | None) -> None:
+    def __init__(self, claims: IdentityClaims) -> None:
         self.claims = claims
         self.used = False
 
@@ -111,7 +115,9 @@ class Gate:
         self._enter_path = enter_path
         self._limit = limit
         self._verdicts: dict[tuple[str, str], _Verdict] = {}
+        self._refused: dict[tuple[str, str], None] = {}
         self._exchanged: dict[tuple[str, str], Exchanged] = {}
+        self._refused_tokens: dict[tuple[str, str], Exchanged] = {}
 
     def decide(self, *, audience: str, request: RequestHead, now: float) -> Decision:
         """
@@ -125,8 +131,11 @@ class Gate:
         if not audience:
             return Refuse(reason="This address is closed: its route names no server.")
         token, target = hub_token_of(request)
+        if len(token) > MAX_TOKEN:
+            return Refuse(reason="This is no token of the hub.")
         if token:
-            exchanged = self._exchanged.get((token, audience))
+            key = (token, audience)
+            exchanged = self._exchanged.get(key) or self._refused_tokens.get(key)
             if exchanged is None or exchanged.until < now:
                 return AskHub(token=token)
             if exchanged.identity:
@@ -139,21 +148,27 @@ class Gate:
 
     def learn(self, *, token: str, audience: str, exchanged: Exchanged) -> None:
         """Remember what became of a hub token."""
-        _remember(self._exchanged, (token, audience), exchanged, self._limit)
+        key = (token, audience)
+        if exchanged.identity:
+            _remember(self._exchanged, key, exchanged, self._limit)
+        else:
+            self._exchanged.pop(key, None)
+            _remember(self._refused_tokens, key, exchanged, MAX_REFUSED)
 
     def forget(self) -> None:
         """Forget all verdicts: the keys have changed."""
         self._verdicts.clear()
+        self._refused.clear()
 
     def sessions(self) -> int:
         """How many good statements are remembered."""
-        return sum(verdict.claims is not None for verdict in self._verdicts.values())
+        return len(self._verdicts)
 
     def take_visits(self) -> list[Visit]:
         """Who used what since the last call."""
         visits = []
         for verdict in self._verdicts.values():
-            if verdict.used and verdict.claims is not None:
+            if verdict.used:
                 verdict.used = False
                 claims = verdict.claims
                 visits.append(Visit(sid=claims.sid, user=claims.sub, audience=claims.aud))
@@ -185,10 +200,14 @@ class Gate:
         key = (identity, audience)
         verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = _Verdict(self._verify(identity, audience))
+            good = self._verify(identity, audience) if key not in self._refused else None
+            if good is None:
+                _remember(self._refused, key, None, MAX_REFUSED)
+                return None
+            verdict = _Verdict(good)
             _remember(self._verdicts, key, verdict, self._limit)
         claims = verdict.claims
-        if claims is None or claims.exp < now or self._revocations.refuses(claims):
+        if claims.exp < now or self._revocations.refuses(claims):
             return None
         verdict.used = True
         return claims

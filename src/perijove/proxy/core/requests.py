@@ -23,15 +23,21 @@ from perijove.proxy.core.heads import (
     list_items,
     split_fields,
 )
-from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER
+from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
 
 _IDENTITY: Final = IDENTITY_HEADER.lower().encode()
 _IDENTITY_COOKIE: Final = IDENTITY_COOKIE.encode()
 _HIDDEN_COOKIES: Final = frozenset({_IDENTITY_COOKIE, *(name.encode() for name in HUB_COOKIES)})
+#: What a service must not see; the id of the session is for services to see (contract section i).
+_SIGN_IN_COOKIES: Final = _HIDDEN_COOKIES - {SESSION_COOKIE.encode()}
 #: Identity cookies looked at in one request: one per server whose path matches, and some slack.
 MAX_IDENTITIES: Final = 8
-#: Field blocks remembered; all are forgotten when there are more.
+#: Longest identity cookie: the longest name that a statement may have makes 4 KB.
+MAX_IDENTITY: Final = 8 * 1024
+#: Field blocks remembered, and their bytes; all are forgotten when there are more. What is remembered of a block is
+#: some four times its size, and strangers may send what they like.
 MAX_MEMO: Final = 2048
+MAX_MEMO_BYTES: Final = 4 * 1024 * 1024
 
 _HOST: Final = re.compile(rb"[0-9A-Za-z.\-_~%!$&'()*+,;=:\[\]]+")
 _HUB_TOKEN: Final = re.compile(rb"(?:token|bearer) +([!-~]+)", re.IGNORECASE)
@@ -112,7 +118,7 @@ class RequestHead:
         """Where its body ends."""
         return ChunkedFrame() if self.fields.chunked else LengthFrame(self.fields.length)
 
-    def render(self, *, target: bytes, gated: bool, added: bytes) -> bytes:
+    def render(self, *, target: bytes, gated: bool, added: bytes, to_hub: bool = True) -> bytes:
         """
         The head for the server.
 
@@ -120,8 +126,11 @@ class RequestHead:
             target: what to ask there.
             gated: whether tokens and cookies of the hub are withheld.
             added: lines of the proxy's own.
+            to_hub: whether it is the hub, whose sign-in cookies are nobody else's.
         """
         lines = self.fields.gated_lines if gated else self.fields.lines
+        if not (gated or to_hub):
+            lines = without_sign_in(lines)
         upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self.is_websocket else b""
         return b"%b %b HTTP/1.%d\r\n%b%b%b\r\n" % (self.method, target, self.minor, lines, added, upgrade)
 
@@ -131,9 +140,11 @@ class FieldsMemo:
     Remembers what field blocks mean: exact matches only. Holds cookies, so it is bounded and never dumped.
     """
 
-    def __init__(self, *, limit: int = MAX_MEMO) -> None:
+    def __init__(self, *, limit: int = MAX_MEMO, limit_bytes: int = MAX_MEMO_BYTES) -> None:
         self._known: dict[bytes, RequestFields] = {}
+        self._bytes = 0
         self._limit = limit
+        self._limit_bytes = limit_bytes
 
     def read(self, block: bytes) -> RequestFields:
         """
@@ -147,9 +158,11 @@ class FieldsMemo:
             fields = read_fields(block)
             # Uploads and upgrades seldom repeat.
             if self._limit and not (fields.chunked or fields.length or fields.websocket):
-                if len(self._known) >= self._limit:
+                if len(self._known) >= self._limit or self._bytes + len(block) > self._limit_bytes:
                     self._known.clear()
+                    self._bytes = 0
                 self._known[block] = fields
+                self._bytes += len(block)
         return fields
 
 
@@ -218,10 +231,25 @@ def read_fields(block: bytes) -> RequestFields:
     )
 
 
-def strip_cookies(value: bytes) -> bytes:
+def strip_cookies(value: bytes, hidden: frozenset[bytes] = _HIDDEN_COOKIES) -> bytes:
     """A `Cookie` value without the hub's cookies."""
     pairs = [pair.strip(b" \t") for pair in value.split(b";")]
-    return b"; ".join(pair for pair in pairs if pair and pair.partition(b"=")[0].strip() not in _HIDDEN_COOKIES)
+    return b"; ".join(pair for pair in pairs if pair and pair.partition(b"=")[0].strip() not in hidden)
+
+
+def without_sign_in(lines: bytes) -> bytes:
+    """
+    Field lines without the cookies that sign somebody in at the hub or let them into a server.
+
+    Over TLS the sign-in cookie has the path `/`, so browsers send it to services as well.
+    """
+    kept = bytearray()
+    for name, value, line in split_fields(lines):
+        if name != b"cookie":
+            kept += line + b"\r\n"
+        elif cookies := strip_cookies(value, _SIGN_IN_COOKIES):
+            kept += b"Cookie: %b\r\n" % cookies
+    return bytes(kept)
 
 
 def _read_host(values: dict[bytes, list[bytes]]) -> bytes:
@@ -261,7 +289,7 @@ def _read_identities(cookies: list[bytes]) -> tuple[str, ...]:
     for cookie in cookies:
         for pair in cookie.split(b";"):
             name, _, value = pair.partition(b"=")
-            if name.strip() == _IDENTITY_COOKIE:
+            if name.strip() == _IDENTITY_COOKIE and len(value) <= MAX_IDENTITY:
                 found.append(value.strip().decode("latin-1"))
     return tuple(found[:MAX_IDENTITIES])
 

@@ -204,6 +204,8 @@ class Frontend:
         head = request.render(
             target=self._rewrite(target, entry),
             gated=allowed is not None,
+            # Without a door this may be another hub's proxy, whose routes and cookies we do not know.
+            to_hub=entry.path == "/" or not self._door.is_on,
             added=self._lines_for(client, request, allowed),
         )
         exchange = Exchange(

@@ -47,6 +47,18 @@ def test_over_tls_the_sign_in_cookie_is_bound_to_the_host() -> None:
     assert "Domain" not in first
 
 
+def test_a_public_url_with_tls_makes_every_cookie_secure() -> None:
+    """
+    The TLS proxy in front may not say by what browsers come to it.
+    """
+    response = Response()
+    told = Cookies(base_url="/", hub_prefix="/hub/", session_days=14, always_tls=True)
+    told.put_session(connection(tls=False), response, SESSION, "secret")
+
+    assert response.headers.getlist("set-cookie")[0].startswith("__Host-jupyterhub-hub-login=secret;")
+    assert told.secret(connection(tls=False, cookie="__Host-jupyterhub-hub-login=secret")) == "secret"
+
+
 def test_over_tls_a_cookie_without_the_prefix_signs_nobody_in() -> None:
     """
     A sibling domain could have planted it.

@@ -118,6 +118,31 @@ def test_remembered_verdicts_are_bounded() -> None:
     assert world.gate.sessions() == 2
 
 
+def test_made_up_statements_push_no_good_one_out() -> None:
+    """
+    Strangers can make up as many as they like; they are remembered apart, and fewer.
+    """
+    world = World(limit=2)
+    world.decide(ask(COOKIE))
+    for number in range(5):
+        world.decide(ask(b"Cookie: perijove-identity=bad%d" % number))
+    world.decide(ask(COOKIE))
+
+    assert world.checked == 6
+
+
+def test_a_token_that_the_hub_would_not_look_at_is_not_asked_about() -> None:
+    assert isinstance(World().decide(ask(b"Authorization: token " + b"x" * 300)), Refuse)
+
+
+def test_a_token_that_was_good_and_is_refused_now_is_refused() -> None:
+    world = World()
+    world.learn("good")
+    world.learn("")
+
+    assert isinstance(world.decide(ask(b"Authorization: token t")), Refuse)
+
+
 def test_an_expired_statement_is_refused_although_it_was_good() -> None:
     world = World()
     world.decide(ask(COOKIE))

@@ -191,6 +191,20 @@ def test_a_gated_server_sees_no_credentials_of_the_hub() -> None:
     assert request.fields.hub_token == "abc"
 
 
+def test_a_service_sees_no_sign_in_cookie_either() -> None:
+    """
+    Over TLS it has the path `/`. Tokens and the id of the session are for services to see.
+    """
+    request = get(
+        b"Cookie: a=1; __Host-jupyterhub-hub-login=h; jupyterhub-session-id=s",
+        b"Cookie: perijove-identity=T1",
+        b"Authorization: token abc",
+    )
+    head = request.render(target=b"/services/x", gated=False, added=b"", to_hub=False)
+
+    assert head.split(b"\r\n")[2:-2] == [b"Cookie: a=1; jupyterhub-session-id=s", b"Authorization: token abc"]
+
+
 def test_other_authorization_is_the_servers_own() -> None:
     request = get(b"Authorization: Basic eDp5")
 
@@ -287,6 +301,21 @@ def test_the_memo_is_bounded() -> None:
         memo.read(HOST + b"A: %d\r\n" % number)
 
     assert memo.read(HOST) is not first
+
+
+def test_the_bytes_in_the_memo_are_bounded() -> None:
+    """
+    A stranger's heads may be 64 KB each; two thousand of them, read, would be half a gigabyte.
+    """
+    memo = FieldsMemo(limit_bytes=10_000)
+    first = memo.read(HOST)
+    memo.read(HOST + b"A: %b\r\n" % (b"x" * 9_990))
+
+    assert memo.read(HOST) is not first
+
+
+def test_an_endless_identity_cookie_is_none() -> None:
+    assert get(b"Cookie: perijove-identity=" + b"x" * 9000).fields.identities == ()
 
 
 def test_a_memo_of_size_zero_remembers_nothing() -> None:

@@ -142,7 +142,7 @@ class Frame:
             value,
             max_age=max_age,
             path=path,
-            secure=is_tls(self.request),
+            secure=self.edge.cookies.is_secure(self.request),
             httponly=True,
             samesite="lax",
         )
