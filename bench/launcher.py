@@ -1,7 +1,7 @@
 """
 How long a server takes from the request to its first answer, and what it costs in memory.
 
-    PYTHONPATH=src:. python bench/launcher.py [--runs 5]
+    PYTHONPATH=src:. python bench/launcher.py [--runs 5] [--write bench/results/launcher.md]
 
 Starts a launcher of its own (as root: with system users of its own, removed afterwards), prints medians.
 """
@@ -13,11 +13,13 @@ import asyncio
 import os
 import statistics
 import time
+from pathlib import Path
 
 import psutil
 
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire.launcher import Launched
+from report import machine, publish, table
 from tests.support.launcher import browser, end, identity, launch_request, launched, launcher_process, remove_test_users
 
 TOGETHER = 10
@@ -33,7 +35,7 @@ async def first_answer(client: LauncherClient, name: str, generation: int) -> tu
     return time.perf_counter() - began, server
 
 
-async def measure(client: LauncherClient, runs: int) -> None:
+async def measure(client: LauncherClient, runs: int) -> str:
     await end(client, (await first_answer(client, "warm", 1))[1])
     alone, memory, page = [], [], []
     for run in range(1, runs + 1):
@@ -53,21 +55,26 @@ async def measure(client: LauncherClient, runs: int) -> None:
         answers = await asyncio.gather(*(first_answer(client, f"t{n}", run) for n in range(TOGETHER)))
         together.append(time.perf_counter() - began)
         await asyncio.gather(*(end(client, server) for _, server in answers))
-    print(f"request to first 200, one server     {statistics.median(alone):7.3f} s")
-    print(f"first page of JupyterLab after that  {statistics.median(page):7.3f} s")
-    print(f"{TOGETHER} at once until all have answered   {statistics.median(together):7.3f} s")
-    print(f"unique memory of an idle server      {statistics.median(memory):7.1f} MB")
+    rows = [
+        ["request to first 200, one server", f"{statistics.median(alone):.3f} s"],
+        ["first page of JupyterLab after that", f"{statistics.median(page):.3f} s"],
+        [f"{TOGETHER} at once until all have answered", f"{statistics.median(together):.3f} s"],
+        ["unique memory of an idle server", f"{statistics.median(memory):.1f} MB"],
+    ]
+    return f"{table(['the launcher alone', 'median'], rows)}\n\n{runs} runs. {machine()}.\n"
 
 
 async def main() -> None:
     words = argparse.ArgumentParser()
     words.add_argument("--runs", type=int, default=5)
+    words.add_argument("--write", type=Path, help="file for the table")
     arguments = words.parse_args()
     with launcher_process(own_uid=os.getuid() != 0) as launcher:
         async with launcher.client() as client:
-            await measure(client, arguments.runs)
+            text = await measure(client, arguments.runs)
     if os.getuid() == 0:
         remove_test_users()
+    publish(text, arguments.write)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 import urllib.error
@@ -27,6 +25,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from deployments import Running, jupyterhub, perijove
+from report import machine, publish, table
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 CHROMIUM += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -212,26 +211,16 @@ def at_once(running: Running, users: list[str]) -> float:
     return time.monotonic() - began
 
 
-def table(rows: list[Figures], deployments: list[Running]) -> str:
+def as_table(rows: list[Figures], deployments: list[Running]) -> str:
     names = [running.name for running in deployments]
-    heads = [f"{running.name} {running.version}" for running in deployments]
-    lines = ["| what | " + " | ".join(heads) + " | ratio | to reach |", "|---|" + "---|" * (len(names) + 2)]
+    heads = ["what", *(f"{running.name} {running.version}" for running in deployments), "ratio", "to reach"]
+    lines = []
     for row in rows:
         medians = [row.median(name) for name in names]
         cells = [f"{median:.2f} {row.unit}".strip() for median in medians]
         ratio = f"{medians[-1] / medians[0]:.1f}×" if len(medians) > 1 and medians[0] else ""
-        lines.append(f"| {row.title} | " + " | ".join(cells) + f" | {ratio} | {row.to_reach} |")
-    return "\n".join(lines)
-
-
-def machine() -> str:
-    model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
-    memory = psutil.virtual_memory().total / 2**30
-    system = f"Linux {platform.release()}, Python {platform.python_version()}"
-    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {system}"
+        lines.append([row.title, *cells, ratio, row.to_reach])
+    return table(heads, lines)
 
 
 def main() -> None:
@@ -245,13 +234,10 @@ def main() -> None:
         if arguments.peers:
             deployments.append(stack.enter_context(jupyterhub(arguments.peers)))
         rows = measure(deployments, arguments.runs)
-        text = f"{table(rows, deployments)}\n\nMedians of {arguments.runs} runs. {machine()}.\n"
+        text = f"{as_table(rows, deployments)}\n\nMedians of {arguments.runs} runs. {machine()}.\n"
         raw = json.dumps({row.title: row.values for row in rows}, indent=2, ensure_ascii=False)
-    print(text)
     print(raw)
-    if arguments.write:
-        arguments.write.parent.mkdir(parents=True, exist_ok=True)
-        arguments.write.write_text(text)
+    publish(text, arguments.write)
 
 
 if __name__ == "__main__":

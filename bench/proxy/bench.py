@@ -1,7 +1,7 @@
 """
 The proxy beside its peers: requests per second, and CPU per request, which a busy machine disturbs least.
 
-    python bench/proxy/bench.py [--seconds 5] [--rounds 3]
+    PYTHONPATH=bench python bench/proxy/bench.py [--seconds 5] [--rounds 3] [--write bench/results/proxy.md]
 
 Needs `wrk`. haproxy and configurable-http-proxy take part if they are installed. The proxy under test runs
 on core 0, load and server on core 1. Every round asks every peer in turn; the best round of each counts.
@@ -23,6 +23,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from report import machine, publish, table
 
 HERE: Final = Path(__file__).parent
 SOURCE: Final = HERE.parents[1] / "src"
@@ -162,6 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", type=Path, help="file for the table")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -176,11 +179,15 @@ def main() -> None:
             for scenario in SCENARIOS:
                 for peer in peers:
                     measure(peer, scenario, options.seconds)
-    print("proxy", "start MB", "KB per idle WebSocket", *(f"{name} us (per s)" for name in SCENARIOS), sep=" | ")
+    heads = ["proxy", "MB at start (PSS)", "KB per idle WebSocket"]
+    heads += [f"{scenario}: µs of CPU (per s)" for scenario in SCENARIOS]
+    rows = []
     for peer in peers:
         start, idle = memory[peer.name]
         figures = (f"{cpu:.1f} ({rate:.0f})" for cpu, rate in peer.results.values())
-        print(peer.name, f"{start / 1024:.1f}", f"{idle:.1f}", *figures, sep=" | ")
+        rows.append([peer.name, f"{start / 1024:.1f}", f"{idle:.1f}", *figures])
+    text = f"{table(heads, rows)}\n\nThe best of {options.rounds} rounds of {options.seconds} s. {machine()}.\n"
+    publish(text, options.write)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """
 What a warm template imports: all that a server would otherwise import after the fork.
 
-Found by comparing `sys.modules` before the fork with those of a server that has served a page;
-`bench/launcher.py --imports` prints what is still missing. None of these may start a thread.
+Found by comparing `sys.modules` before the fork with those of a server in which somebody has run a notebook in
+a browser. None of these may start a thread.
 """
 
 from __future__ import annotations
