@@ -95,9 +95,12 @@ def rest_api() -> str:
 
 
 def _call(route: object) -> str:
-    if not isinstance(route, APIRoute) or "OPTIONS" in route.methods or not route.path or route.path.endswith(_ALIASES):
+    if not isinstance(route, APIRoute) or not route.path or route.path.endswith(_ALIASES):
         return ""
-    methods = ", ".join(sorted(route.methods - {"HEAD"}))
+    answered = (route.methods or set()) - {"HEAD"}
+    if "OPTIONS" in answered:
+        return ""
+    methods = ", ".join(sorted(answered))
     says = (route.endpoint.__doc__ or "").strip().splitlines()[0]
     accesses = [getattr(dependency.dependency, "__self__", None) for dependency in route.dependencies]
     path = route.path.replace("{user_name}", "{user}").replace("{server_name}", "{server}")

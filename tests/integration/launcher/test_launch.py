@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -36,6 +38,11 @@ def fresh() -> int:
     return next(_generations)
 
 
+def status_of(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
 async def test_a_launched_server_answers(client: LauncherClient) -> None:
     server = await launched(client, launch_request(generation=fresh()))
 
@@ -49,9 +56,13 @@ async def test_a_server_runs_as_its_user_and_can_gain_no_privilege(
     launcher: LauncherProcess, client: LauncherClient
 ) -> None:
     server = await launched(client, launch_request(generation=fresh()))
-    status = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{server.pid}/status").read_text().splitlines() if ":\t" in line
-    )
+
+    # `launched` is said when it is forked; a moment later it has become what it is to be.
+    async def settled() -> dict[str, str] | None:
+        status = status_of(server.pid)
+        return status if status["NoNewPrivs"] == "1" else None
+
+    status = await eventually(settled)
     uids = {int(uid) for uid in status["Uid"].split()}
 
     descriptors = {int(entry.name) for entry in Path(f"/proc/{server.pid}/fd").iterdir()}
@@ -183,12 +194,29 @@ async def test_the_log_of_the_run_before_is_kept(client: LauncherClient) -> None
     assert Path(second.log + ".1").read_text() == "one\n"
 
 
+async def test_what_broken_settings_say_as_they_end_the_server_is_reported(client: LauncherClient) -> None:
+    """
+    `sys.exit("why")` prints in every Python; in a forked one that never returns to an interpreter as well.
+    """
+    settings = Path(tempfile.mkdtemp(prefix="pj-", dir="/tmp"))
+    settings.chmod(0o755)
+    (settings / "jupyter_server_config.py").write_text("import sys; sys.exit('the course is not mounted')\n")
+    request = launch_request(generation=fresh(), environment={"JUPYTER_CONFIG_PATH": str(settings)})
+
+    report = await exit_of(client, await launched(client, request))
+
+    assert report.status == 1
+    assert "the course is not mounted" in report.log_tail
+    shutil.rmtree(settings)
+
+
 async def test_a_missing_home_stops_no_server(client: LauncherClient) -> None:
     server = await launched(client, launch_request(generation=fresh(), home="/nonexistent/home"))
 
     async with browser(server) as visitor:
         answer = await visitor.get("/user/ada/api")
-    log = "\n".join(await client.log_tail(server.key, 100))
+    # Not its tail, which is bounded in bytes: a busy server soon writes more.
+    log = Path(server.log).read_text()
 
     assert answer.status_code == 200
     assert "home directory /nonexistent/home cannot be used" in log
