@@ -35,6 +35,12 @@ def _scrub_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     return event
 
 
+def _first_things_first(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """When, how bad, who, what; then the rest."""
+    first = ("timestamp", "level", "process", "event")
+    return {name: event.pop(name) for name in first if name in event} | dict(event)
+
+
 def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") -> None:
     """
     Set up structlog and the standard library's root logger for this process.
@@ -86,6 +92,7 @@ def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") 
             else [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.dict_tracebacks,
+                _first_things_first,
                 renderer,
             ],
         )

@@ -177,7 +177,8 @@ async def test_sockets_can_be_handed_down() -> None:
     public, control = listening(), listening()
     with public, control:
         early = asyncio.gather(ask(public.getsockname()[1], "/_chp_healthz"))
-        async with process(fds={"public": public, "control": control}) as child:
+        # With sockets of a supervisor it announces itself for debugging alone.
+        async with process("--log-level", "debug", fds={"public": public, "control": control}) as child:
             await started(child)
             (answer,) = await early
             routes = await ask(control.getsockname()[1], "/api/routes", AUTH)

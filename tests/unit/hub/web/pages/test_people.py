@@ -10,6 +10,16 @@ async def test_the_page_is_for_administrators(rig: Rig) -> None:
     assert (await (await rig.signed_in("ada")).get("/hub/people")).status_code == 200
 
 
+async def test_a_refusal_is_in_words_for_people(rig: Rig) -> None:
+    """
+    The API names the missing scopes; to somebody at a browser they say nothing.
+    """
+    page = await (await rig.signed_in("bob")).get("/hub/people")
+
+    assert "ask an administrator" in page.text
+    assert "admin:users" not in page.text
+
+
 async def test_somebody_is_deleted_with_their_server(rig: Rig) -> None:
     await rig.start("bob")
     ada = await rig.signed_in("ada")
