@@ -97,7 +97,7 @@ def test_a_hub_killed_during_a_start_finishes_it_when_it_is_back(site: Site, res
     eventually(lambda: rest("GET", "/user/halfway/api/status").status_code == 200)
 
     assert rest("GET", "/hub/api/users/halfway").json()["servers"][""]["ready"]
-    assert [launched["generation"] for launched in site.records("halfway")] == [1]
+    assert len(site.records("halfway")) == 1
     rest.stop("halfway")
 
 
