@@ -87,7 +87,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         words=(*(("-f", str(file)) if file else ()), *flags),
         perijove=perijove,
         authenticator=_trial_authenticator(authenticator_class, config, file),
-        spawner=build(spawner_class, config, file=file),
+        spawner=_trial_spawner(spawner_class, config, file),
         paths=paths,
         db_url=_database(perijove, paths, file),
     )
@@ -104,6 +104,13 @@ class _NoAccounts:
 def _trial_authenticator(cls: type[Authenticator], config: Config, file: Path | None) -> Authenticator:
     extra: dict[str, Any] = {"book": _NoAccounts()} if issubclass(cls, NativeAuthenticator) else {}
     return build(cls, config, file=file, **extra)
+
+
+def _trial_spawner(cls: type[Spawner], config: Config, file: Path | None) -> Spawner:
+    spawner = build(cls, config, file=file)
+    for name, why in spawner.unenforceable().items():
+        raise WrongValue(f"{place(file, 'Spawner', name)}c.Spawner.{name}: {why}")
+    return spawner
 
 
 def _only(config: Config, section: str) -> Config:

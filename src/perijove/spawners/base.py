@@ -114,6 +114,10 @@ class Spawner(Configurable):
         """Name of the server, as JupyterHub's hooks know it."""
         return self.server_name
 
+    def unenforceable(self) -> Mapping[str, str]:
+        """Traits that are set but cannot be honoured here, and why: such a configuration stops the start."""
+        return {}
+
     async def start(self, request: SpawnRequest) -> Running:
         """
         Start the server, or find the one that this generation has already.

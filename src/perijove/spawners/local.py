@@ -62,6 +62,15 @@ class LocalSpawner(Spawner):
         """A client of the launcher."""
         return LauncherClient(settings.launcher_socket, environment=settings.environment)
 
+    def unenforceable(self) -> Mapping[str, str]:
+        """The launcher of this version limits no memory and no processor time."""
+        limits = {"mem_limit": self.mem_limit, "cpu_limit": self.cpu_limit}
+        return {
+            name: "this version cannot limit it on one machine; a limit that nobody keeps is refused"
+            for name, value in limits.items()
+            if value is not None
+        }
+
     async def start(self, request: SpawnRequest) -> Running:
         """Ask the launcher; it answers as soon as the server's socket listens."""
         return _running(await self._launcher.launch(self.launch_request(request), timeout=self.start_timeout))

@@ -25,6 +25,8 @@ from perijove.config.errors import ConfigError
         ("c.JupyterHub.load_roles = [{'name': 'grader', 'scopes': ['read:usres']}]", "read:usres"),
         ("c.JupyterHub.load_roles = [{'name': 'grader', 'services': ['nobody']}]", "'nobody'"),
         ("c.JupyterHub.services = [{'name': 'grader', 'api_token': 'short'}]", "8 to 64 characters"),
+        ("c.Spawner.mem_limit = '2G'", "c.Spawner.mem_limit: this version cannot limit it"),
+        ("c.Spawner.cpu_limit = 0.5", "c.Spawner.cpu_limit: this version cannot limit it"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_line_and_what_is_wrong(line: str, message: str, tmp_path: Path) -> None:
