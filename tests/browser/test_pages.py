@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.lab import PASSWORD, PATIENCE, Person
+from tests.support.lab import PATIENCE, Person
+from tests.support.passwords import PASSWORD
 from tests.support.site import Site, running_site
 
 STRANGERS = ("/hub/login", "/hub/signup", "/hub/invitation?key=unknown", "/hub/nowhere")
