@@ -38,9 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="Chromium is not installed (apt install chromium)"))
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright's loop runs as long as this is open, and asynchronous tests need loops of their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all; every person has a context of their own."""
+    """One Chromium for a module; every person has a context of their own."""
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
         yield chromium
