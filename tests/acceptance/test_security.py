@@ -5,7 +5,6 @@ Eve has an account, a server of her own, and a shell on the same machine. She ge
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import socket
 import subprocess
@@ -23,7 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from perijove.wire.identity import IDENTITY_COOKIE
 from tests.support.rest import OPEN_HOUSE, TOKEN, Rest
-from tests.support.site import PATIENCE, USER_PREFIX, Site, running_site
+from tests.support.site import PATIENCE, Site, running_site
 
 pytestmark = pytest.mark.timeout(120)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes system users")
@@ -285,9 +284,9 @@ for root in sys.argv[1:]:
 """
 
 
-def prowl(*where: Path) -> set[str]:
+def prowl(site: Site, *where: Path) -> set[str]:
     """What eve finds from a shell of her own."""
-    eve = pwd.getpwnam(f"{USER_PREFIX}eve")
+    eve = site.account("eve")
     done = subprocess.run(
         [
             *("setpriv", f"--reuid={eve.pw_uid}", f"--regid={eve.pw_gid}", "--init-groups"),
@@ -309,28 +308,28 @@ def test_from_a_shell_she_reaches_nothing_of_perijove(site: Site) -> None:
     below = [site.state, site.runtime]
     for top in list(below):
         below += [path for path in top.rglob("*") if path.is_dir()]
-    own = {str(site.runtime / "users" / f"{USER_PREFIX}eve")}
+    own = {str(site.runtime / "users" / f"{site.people}eve")}
 
-    found = {line for line in prowl(*below) if not any(folder in line for folder in own)}
+    found = {line for line in prowl(site, *below) if not any(folder in line for folder in own)}
 
     assert found == set()
 
 
 @needs_root
 def test_from_a_shell_she_sees_nobody_elses_home_or_environment(site: Site) -> None:
-    home = Path(pwd.getpwnam(f"{USER_PREFIX}ada").pw_dir)
+    home = Path(site.account("ada").pw_dir)
     hub = site.part("hub").pid
     processes = [Path(f"/proc/{pid}") for pid in (hub, site.part("proxy").pid, site.pid)]
 
-    found = prowl(home)
-    readable = {line for line in prowl(*processes) if line.endswith(("/environ", "/mem", "/maps"))}
+    found = prowl(site, home)
+    readable = {line for line in prowl(site, *processes) if line.endswith(("/environ", "/mem", "/maps"))}
 
     assert found == set()
-    assert {line for line in readable if can_read_as_eve(Path(line.removeprefix("read ")))} == set()
+    assert {line for line in readable if can_read_as_eve(site, Path(line.removeprefix("read ")))} == set()
 
 
-def can_read_as_eve(path: Path) -> bool:
-    eve = pwd.getpwnam(f"{USER_PREFIX}eve")
+def can_read_as_eve(site: Site, path: Path) -> bool:
+    eve = site.account("eve")
     done = subprocess.run(
         ["setpriv", f"--reuid={eve.pw_uid}", f"--regid={eve.pw_gid}", "--init-groups", "head", "-c1", str(path)],
         capture_output=True,

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -19,7 +18,7 @@ import httpx
 import pytest
 
 from tests.support.rest import LAST_WORDS, TOKEN, Rest
-from tests.support.site import USER_PREFIX, Site, eventually
+from tests.support.site import Site, eventually
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(120)
@@ -74,12 +73,12 @@ def test_an_unusual_name_gets_a_server_like_any_other(name: str, rest: Rest) -> 
 
 
 @needs_root
-def test_every_person_is_a_system_user_of_their_own(rest: Rest) -> None:
+def test_every_person_is_a_system_user_of_their_own(rest: Rest, site: Site) -> None:
     rest.user("carol")
     rest.start("carol")
     rest("PUT", "/user/carol/api/contents/mine.txt", json={"type": "file", "format": "text", "content": "x"})
 
-    entry = pwd.getpwnam(f"{USER_PREFIX}carol")
+    entry = site.account("carol")
 
     assert entry.pw_uid >= 1000
     assert (Path(entry.pw_dir) / "mine.txt").stat().st_uid == entry.pw_uid
@@ -88,7 +87,7 @@ def test_every_person_is_a_system_user_of_their_own(rest: Rest) -> None:
 
 @needs_root
 @pytest.mark.parametrize("trouble", ["missing", "read-only"])
-def test_a_home_in_trouble_does_not_stop_a_server(trouble: str, rest: Rest) -> None:
+def test_a_home_in_trouble_does_not_stop_a_server(trouble: str, rest: Rest, site: Site) -> None:
     """
     People must be able to look, and to delete files, when something is wrong with their home.
     """
@@ -96,7 +95,7 @@ def test_a_home_in_trouble_does_not_stop_a_server(trouble: str, rest: Rest) -> N
     rest.user(name)
     rest.start(name)
     rest.stop(name)
-    home = Path(pwd.getpwnam(f"{USER_PREFIX}{name}").pw_dir)
+    home = Path(site.account(name).pw_dir)
     if trouble == "missing":
         shutil.rmtree(home)
     else:
@@ -110,14 +109,14 @@ def test_a_home_in_trouble_does_not_stop_a_server(trouble: str, rest: Rest) -> N
 
 
 @needs_root
-def test_a_home_without_a_free_byte_stops_no_server_and_loses_no_file(rest: Rest) -> None:
+def test_a_home_without_a_free_byte_stops_no_server_and_loses_no_file(rest: Rest, site: Site) -> None:
     """
     Whoever has filled the disk must get in to delete something, and find the rest as it was.
     """
     rest.user("home-full")
     rest.start("home-full")
     rest.stop("home-full")
-    entry = pwd.getpwnam(f"{USER_PREFIX}home-full")
+    entry = site.account("home-full")
     with small_disk(Path(entry.pw_dir), uid=entry.pw_uid):
         rest.start("home-full")
         refused = rest("PUT", "/user/home-full/api/contents/kept.txt", json=SMALL_FILE)

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, expect
 
 from tests.support.lab import Person
-from tests.support.site import USER_PREFIX, Site, eventually
+from tests.support.site import Site, eventually
 
 PLOT = """import pandas as pd, matplotlib.pyplot as plt
 frame = pd.DataFrame({"x": range(10), "y": [n * n for n in range(10)]})
@@ -23,7 +22,7 @@ frame.plot(x="x", y="y"); plt.show(); print("rows", len(frame))"""
 def home_of(site: Site, name: str) -> Path:
     """Where *name*'s notebooks are."""
     if os.geteuid() == 0:
-        return Path(pwd.getpwnam(USER_PREFIX + name).pw_dir)
+        return Path(site.account(name).pw_dir)
     return next((site.state / "users").glob(f"{name}*"))
 
 

@@ -6,6 +6,7 @@ Every process it starts is ended by pid, every system user it makes is removed.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pwd
@@ -29,8 +30,10 @@ import pytest
 T = TypeVar("T")
 
 #: Names of system users that tests make begin with the first; with the second those of this very run.
-ALL_RUNS: Final = "pjtest"
+ALL_RUNS: Final = "pjt"
 USER_PREFIX: Final = f"{ALL_RUNS}{os.getpid()}-"
+#: Numbers of the sites of this run: each has people of its own, whose homes are empty at first.
+_SITES: Final = itertools.count(1)
 #: Seconds for anything that should happen soon; long, because machines that run tests are busy.
 PATIENCE: Final = 30.0
 _LINK: Final = re.compile(r"(http://\S+/hub/welcome\?key=\S+)")
@@ -81,6 +84,8 @@ class Site:
         runner: pwd.struct_passwd | None = None,
         name: str = "config",
     ) -> None:
+        #: what the names of its people's system users begin with
+        self.people = f"{USER_PREFIX}{next(_SITES)}-"
         self.folder = folder
         self.runner = runner
         self.port = free_port()
@@ -102,7 +107,7 @@ class Site:
             f"c.Perijove.hub_port = {self.hub_port}\n"
             f"c.Perijove.hub_user = {USER_PREFIX + 'hub'!r}\n"
             f"c.Perijove.proxy_user = {USER_PREFIX + 'proxy'!r}\n"
-            f"c.LocalSpawner.system_user_prefix = {USER_PREFIX!r}\n"
+            f"c.LocalSpawner.system_user_prefix = {self.people!r}\n"
         )
 
     def add(self, text: str) -> None:
@@ -134,6 +139,10 @@ class Site:
         if self._process.poll() is not None:
             pytest.fail(f"perijove ended:\n{self.output}")
         return self.output.count(f"perijove is at {self.origin}/") > already
+
+    def account(self, name: str) -> pwd.struct_passwd:
+        """The system user that *name*'s server runs as, where perijove is root."""
+        return pwd.getpwnam(self.people + name)
 
     @property
     def output(self) -> str:
