@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -89,26 +89,15 @@ def stop(running: Running, name: str) -> None:
 
 
 def server_pid(running: Running, name: str) -> int:
-    """The process of *name*'s server: the one below the deployment whose environment says so."""
+    """The process of *name*'s server: perijove's launcher records it, JupyterHub's has it in its environment."""
+    for record in running.folder.glob("perijove/servers/*/server.json"):
+        launched = json.loads(record.read_text())["launched"]
+        if launched["key"] == f"{name}/":
+            return int(launched["pid"])
     for process in psutil.Process(running.pid).children(recursive=True):
-        try:
-            environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
-            words = process.environ()
-        except (psutil.Error, OSError):
-            continue
-        if words.get("JUPYTERHUB_USER") == name or f"JUPYTERHUB_USER={name}".encode() in environment:
-            return process.pid
-    return _by_socket(running, name)
-
-
-def _by_socket(running: Running, name: str) -> int:
-    # A forked server keeps its template's /proc environment: find it by the log file it writes.
-    for process in psutil.process_iter():
-        try:
-            if any(f"/{name}" in str(entry.readlink()) for entry in Path(f"/proc/{process.pid}/fd").iterdir()):
+        with suppress(psutil.Error):
+            if process.environ().get("JUPYTERHUB_USER") == name:
                 return process.pid
-        except OSError:
-            continue
     raise SystemExit(f"no process of {name}'s server in {running.name}")
 
 
