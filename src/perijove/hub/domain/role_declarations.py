@@ -80,6 +80,8 @@ def read_service(declared: Mapping[str, Any]) -> Service:
     token = _text(declared, "api_token", what)
     if not _MIN_TOKEN <= len(token) <= _MAX_TOKEN:
         raise InvalidRequest(f"{what} needs an api_token of {_MIN_TOKEN} to {_MAX_TOKEN} characters.")
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise InvalidRequest(f"{what} needs an api_token that fits into a header: no spaces, ASCII only.")
     info = declared.get("info", {})
     if not isinstance(info, Mapping):
         raise InvalidRequest(f"{what}: info must be a dictionary.")

@@ -38,6 +38,8 @@ def test_a_service_keeps_only_the_hash_of_its_token() -> None:
         ({"api_token": ""}, "'culler' needs an api_token"),
         ({"api_token": "short"}, "8 to 64"),
         ({"api_token": "x" * 65}, "8 to 64"),
+        ({"api_token": "two words of it"}, "no spaces"),
+        ({"api_token": "schlüssel"}, "ASCII"),
         ({"admin": "yes"}, "admin must be True or False"),
         ({"info": []}, "info must be a dictionary"),
         ({"url": "localhost:99"}, "url must begin with"),
