@@ -7,7 +7,6 @@ The composition of `config`, `spawners` and `authenticators`: only here are all 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,8 +193,3 @@ def hub_settings(configuration: Configuration, *, control_token: str) -> HubSett
         cleanup_servers=p.cleanup_servers,
         redirect_to_server=p.redirect_to_server,
     )
-
-
-def self_command() -> tuple[str, ...]:
-    """The words that run perijove again with this very interpreter."""
-    return (sys.executable, "-m", "perijove")

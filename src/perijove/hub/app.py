@@ -15,7 +15,6 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -69,6 +68,7 @@ from perijove.kit.process import inherited_sockets, notify_parent
 from perijove.kit.tasks import TaskGroup
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.values import BackendSettings
+from perijove.wire.routes import unix_origin
 from perijove.wire.supervision import (
     API,
     EXIT_UNUSABLE,
@@ -262,7 +262,7 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         signer=ground.signer,
         activity=ground.activity,
         clock=ground.clock,
-        hub_target=_unix_origin(settings.paths.hub_socket),
+        hub_target=unix_origin(str(settings.paths.hub_socket)),
         base_url=base_url,
         services=ground.roles.services,
     )
@@ -381,7 +381,7 @@ def run(inputs: HubInputs) -> int:
 
 async def _serve(inputs: HubInputs) -> int:
     settings = inputs.settings
-    control = _unix_origin(settings.paths.control_socket)
+    control = unix_origin(str(settings.paths.control_socket))
     backend_settings = BackendSettings(launcher_socket=settings.paths.launcher_socket, environment=dict(inputs.environ))
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(SqlStore(settings.db_url))
@@ -459,10 +459,6 @@ def _sockets(inputs: HubInputs) -> list[socket.socket]:
     paths.hub_socket.chmod(0o660)
     for_proxy.listen(_BACKLOG)
     return [for_proxy, socket.create_server((api.hostname or "127.0.0.1", api.port or 8081), backlog=_BACKLOG)]
-
-
-def _unix_origin(path: Path) -> str:
-    return f"http+unix://{quote(str(path), safe='')}"
 
 
 def _lab_assets(settings: HubSettings) -> LabAssets | None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from urllib.parse import quote
 
 from perijove.launcher.accounts import Account
 from perijove.launcher.plan import MARKER
 from perijove.wire import environment as names
 from perijove.wire.launcher import LaunchRequest
+from perijove.wire.routes import unix_origin
 
 
 def server_environment(
@@ -35,7 +35,7 @@ def server_environment(
         "LOGNAME": account.login,
         "SHELL": account.shell,
         "JUPYTER_RUNTIME_DIR": str(runtime),
-        names.SERVICE_URL: f"http+unix://{quote(str(socket), safe='')}{prefix}",
+        names.SERVICE_URL: f"{unix_origin(str(socket))}{prefix}",
         MARKER: marker,
     }
     return {**defaults, **request.environment, **ours}

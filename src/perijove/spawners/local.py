@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 from traitlets import Bool, Integer, Unicode
 
@@ -17,6 +16,7 @@ from perijove.spawners.errors import BackendUnreachable, StopTimedOut
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.spawners.values import NOBODY, BackendSettings, Handle, Running, SpawnerUser, SpawnRequest
 from perijove.wire.launcher import ExitReport, Launched, LaunchRequest, Limits
+from perijove.wire.routes import unix_origin
 
 #: Seconds between two looks at a server that is about to end: doubled from the first to the last.
 FIRST_LOOK, LAST_LOOK = 0.02, 0.5
@@ -146,7 +146,7 @@ class LocalSpawner(Spawner):
 
 def _running(launched: Launched) -> Running:
     return Running(
-        target=f"http+unix://{quote(launched.socket, safe='')}",
+        target=unix_origin(launched.socket),
         handle={
             "version": _HANDLE_VERSION,
             "key": launched.key,

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import perijove
 from perijove.config.settings import Paths
@@ -22,6 +21,7 @@ from perijove.supervisor.exposure import PLAIN_HTTP, is_private
 from perijove.supervisor.plan import Identity, Part
 from perijove.supervisor.sockets import listen_tcp, listen_unix
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
+from perijove.wire.routes import unix_origin
 from perijove.wire.supervision import API, CONTROL, HUB, LAUNCHER, PUBLIC
 
 #: The hub needs this long to end many servers in order.
@@ -170,7 +170,7 @@ def _launcher_words(settings: SupervisorSettings, owners: _Owners) -> tuple[str,
 
 
 def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
-    hub = f"http+unix://{quote(str(settings.paths.hub_socket), safe='')}"
+    hub = unix_origin(str(settings.paths.hub_socket))
     prefix = f"{settings.base_url}hub/"
     return (
         *SELF,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 Access = Literal["gated", "open"]
 
@@ -19,6 +20,11 @@ AUDIENCE: Final = "audience"
 LAST_ACTIVITY: Final = "last_activity"
 #: Set by a hub on the routes that are its own to remove (contract h).
 MINE: Final = "jupyterhub"
+
+
+def unix_origin(socket: str) -> str:
+    """The origin of the unix socket at the path *socket*: a target of a route, a base of calls."""
+    return f"http+unix://{quote(socket, safe='')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

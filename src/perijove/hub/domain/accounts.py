@@ -17,8 +17,6 @@ MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 1024
 #: How long the first administrator's link lives.
 FIRST_ADMIN_LINK_LIFE: Final = timedelta(hours=1)
-#: How long an invitation lives unless the administrator says otherwise.
-INVITATION_LIFE: Final = timedelta(days=7)
 
 
 class AccountState(Enum):
