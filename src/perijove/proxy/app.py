@@ -28,6 +28,7 @@ from perijove.proxy.core.changes import PutRoute, SetKeys
 from perijove.proxy.core.errors import BadControlCall, ProxyError
 from perijove.proxy.core.state import State
 from perijove.proxy.engine import Engine
+from perijove.proxy.haproxy.engine import HaproxyEngine
 from perijove.proxy.local import LocalEngine
 from perijove.proxy.net.door import read_keys
 from perijove.proxy.net.listen import bind_tcp, bind_unix, describe
@@ -125,6 +126,8 @@ class Proxy:
 
     def _make_engine(self) -> Engine:
         config = self._config
+        if config.engine == "haproxy":
+            return HaproxyEngine(config, self._state, self._public)
         if config.workers == 0:
             return LocalEngine(config, self._state, self._public)
         return WorkersEngine(config, self._state, self._public, tasks=self._tasks)

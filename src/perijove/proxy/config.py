@@ -8,11 +8,14 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.frontend import Passing
 from perijove.proxy.net.timeouts import Timeouts
+
+#: `builtin` is this package; `haproxy` has a haproxy in front of it
+EngineName: TypeAlias = Literal["builtin", "haproxy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,12 @@ class ProxyConfig:
     pid_file: Path | None = None
     #: processes that carry the traffic; 0: the one that answers the control API does it too
     workers: int = 0
+    #: what carries the traffic
+    engine: EngineName = "builtin"
+    #: how haproxy is called, with `engine="haproxy"`
+    haproxy_command: str = "haproxy"
+    ssl_cert: Path | None = None
+    ssl_key: Path | None = None
 
 
 #: Settings that a running proxy takes over; all others need a restart.

@@ -27,6 +27,9 @@ from perijove.wire.identity import IdentityClaims
 PATIENCE = 30.0
 TOKEN = "control-secret"
 CRLF2 = b"\r\n\r\n"
+#: A key and what a server must make of it: the example of RFC 6455 section 1.3.
+_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+_ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 Handler = Callable[["Connection"], Awaitable[None]]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -210,30 +213,19 @@ def echoing(prefix: bytes = b"") -> Handler:
 async def websocket(connection: Connection) -> None:
     """A server that accepts every upgrade and then sends everything back."""
     head = await connection.reader.readuntil(CRLF2)
-    connection.send(
-        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nX-Seen: %d\r\n\r\n"
-        % len(head)
-    )
+    lines = b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %b\r\n" % _ACCEPT
+    connection.send(b"HTTP/1.1 101 Switching Protocols\r\n%bX-Seen: %d\r\n\r\n" % (lines, len(head)))
     while data := await connection.reader.read(65536):
         connection.send(data)
 
 
 @dataclass
-class Running:
-    """A proxy under test."""
+class Site:
+    """A proxy somewhere, by its ports."""
 
-    proxy: Proxy
-    thread: LoopThread
     port: int
     control_port: int
-    is_stopped: bool = False
     clients: list[Connection] = field(default_factory=list)
-
-    async def stop(self) -> None:
-        """Stop it, once."""
-        if not self.is_stopped:
-            self.is_stopped = True
-            await self.thread.run(self.proxy.stop())
 
     async def connect(self) -> Connection:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
@@ -269,6 +261,21 @@ class Running:
         assert response.status == 201
 
 
+@dataclass(kw_only=True)
+class Running(Site):
+    """A proxy under test, in this process."""
+
+    proxy: Proxy
+    thread: LoopThread
+    is_stopped: bool = False
+
+    async def stop(self) -> None:
+        """Stop it, once."""
+        if not self.is_stopped:
+            self.is_stopped = True
+            await self.thread.run(self.proxy.stop())
+
+
 def request(target: str, *lines: str, method: str = "GET", body: bytes = b"", host: str = "hub.example.org") -> bytes:
     """The bytes of a request."""
     framing = [f"Content-Length: {len(body)}"] if body or method in {"POST", "PUT"} else []
@@ -278,7 +285,7 @@ def request(target: str, *lines: str, method: str = "GET", body: bytes = b"", ho
 UPGRADE = (
     "Connection: Upgrade",
     "Upgrade: websocket",
-    "Sec-WebSocket-Key: dGVzdA==",
+    f"Sec-WebSocket-Key: {_KEY}",
     "Sec-WebSocket-Version: 13",
 )
 

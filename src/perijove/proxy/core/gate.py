@@ -109,11 +109,22 @@ class Gate:
         revocations: RevocationList,
         enter_path: str,
         limit: int = MAX_REMEMBERED,
+        is_behind: bool = False,
     ) -> None:
+        """
+        Args:
+            verify: checks signatures.
+            revocations: whom to refuse although the signature is good.
+            enter_path: where navigations without a statement are sent.
+            limit: good statements remembered.
+            is_behind: whether all requests come through somebody who removes the identity header of clients and
+                moves statements that were good a moment ago into it. They are checked like those in cookies.
+        """
         self._verify = verify
         self._revocations = revocations
         self._enter_path = enter_path
         self._limit = limit
+        self._is_behind = is_behind
         self._verdicts: dict[tuple[str, str], _Verdict] = {}
         self._refused: dict[tuple[str, str], None] = {}
         self._exchanged: dict[tuple[str, str], Exchanged] = {}
@@ -179,7 +190,7 @@ class Gate:
     ) -> Decision:
         admitted = [
             (identity, claims)
-            for identity in request.fields.identities
+            for identity in self._identities(request)
             if (claims := self._admit(identity, audience, now)) is not None
         ]
         if len({claims.sub for _, claims in admitted}) > 1:
@@ -195,6 +206,12 @@ class Gate:
         if is_navigation(request) and not refused_token:
             return Enter(location=self._entrance(audience, request))
         return Refuse(reason="Sign in, or send a token that may access this server.")
+
+    def _identities(self, request: RequestHead) -> tuple[str, ...]:
+        fields = request.fields
+        if self._is_behind and fields.sent_identity:
+            return (*fields.identities, fields.sent_identity)
+        return fields.identities
 
     def _admit(self, identity: str, audience: str, now: float) -> IdentityClaims | None:
         key = (identity, audience)

@@ -19,6 +19,10 @@ PROMPT: Final = b"\n> "
 #: Bytes of payload in one command: the whole of it must fit into one of haproxy's buffers (`tune.bufsize`).
 MAX_PAYLOAD: Final = 12 * 1024
 
+#: What every server has. Weight 0 is what keeps people apart: a server that is not there is looked for by load
+#: balancing, and that finds only servers with a weight. Those made at run time have none of the usual defaults.
+SERVER_OPTIONS: Final = "weight 0 pool-max-conn 32 pool-purge-delay 4s"
+
 _WORD: Final = re.compile(r"[!-~]+")
 _SPECIAL: Final = re.compile(r"[;\\\"'#<>]")
 _CONTINUATION: Final = re.compile(r"(?:\+ )+")
@@ -97,13 +101,8 @@ def commit(map_file: str, version: int) -> str:
 
 
 def add_server(name: str, address: str) -> tuple[str, str]:
-    """
-    The commands that make a server known.
-
-    Weight 0 is what keeps people apart: a server that is not there is looked for by load balancing, and only
-    servers that have a weight are found by it.
-    """
-    return f"add server {word(name)} {word(address)} weight 0", f"enable server {word(name)}"
+    """The commands that make a server known."""
+    return f"add server {word(name)} {word(address)} {SERVER_OPTIONS}", f"enable server {word(name)}"
 
 
 def close_server(name: str) -> tuple[str, str]:

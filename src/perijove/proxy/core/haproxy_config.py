@@ -16,7 +16,7 @@ from typing import Final
 
 from perijove.proxy.core.answers import plain_page, refusal
 from perijove.proxy.core.confine import DROPPED
-from perijove.proxy.core.haproxy_cli import word
+from perijove.proxy.core.haproxy_cli import SERVER_OPTIONS, word
 from perijove.proxy.core.haproxy_routes import PLAIN_PATH, SHARDS, Kind, Place, backend_of
 from perijove.proxy.core.heads import MAX_LINE
 from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
@@ -188,6 +188,8 @@ def _defaults(settings: HaproxySettings) -> list[str]:
         f"  timeout connect {_seconds(waits.connect)}",
         f"  timeout server {_seconds(waits.server)}",
         f"  timeout tunnel {_seconds(0)}",
+        # Who leaves frees the server, also one that streams nothing for hours.
+        "  option abortonclose",
         # Also the bytes inside an open WebSocket are signs of life.
         "  option contstats",
         *(f"  errorfile {status} {word(paths.error(status))}" for status in _ERRORS),
@@ -210,7 +212,7 @@ def _shard(backend: str, places: Sequence[Place], *, worker: str) -> list[str]:
         # Two of one: haproxy waits a second before it tries another server if there is only one.
         f"  server worker1 unix@{worker} weight 1",
         f"  server worker2 unix@{worker} weight 1",
-        *(f"  server {place.server} {word(place.address)} weight 0" for place in places),
+        *(f"  server {place.server} {word(place.address)} {SERVER_OPTIONS}" for place in places),
     ]
 
 

@@ -73,6 +73,8 @@ class RequestFields:
     hub_token: str
     #: values of the identity cookies, in the order sent
     identities: tuple[str, ...]
+    #: what was sent in the identity header, which counts only from whoever stands in front of this proxy
+    sent_identity: str
     #: field lines for the server: all but those that end here and those in `forwarded`
     lines: bytes
     #: the same for a gated server: without hub tokens and hub cookies
@@ -224,6 +226,7 @@ def read_fields(block: bytes) -> RequestFields:
         accepts_html=b"text/html" in _joined(values, b"accept").lower(),
         hub_token=token[1].decode("ascii") if token else "",
         identities=_read_identities(values.get(b"cookie", [])),
+        sent_identity=_read_sent_identity(values.get(_IDENTITY, [])),
         lines=lines,
         gated_lines=gated_lines,
         forwarded_lines=forwarded_lines,
@@ -292,6 +295,10 @@ def _read_identities(cookies: list[bytes]) -> tuple[str, ...]:
             if name.strip() == _IDENTITY_COOKIE and len(value) <= MAX_IDENTITY:
                 found.append(value.strip().decode("latin-1"))
     return tuple(found[:MAX_IDENTITIES])
+
+
+def _read_sent_identity(values: list[bytes]) -> str:
+    return values[0].decode("latin-1") if len(values) == 1 and len(values[0]) <= MAX_IDENTITY else ""
 
 
 def _joined(values: dict[bytes, list[bytes]], name: bytes) -> bytes:

@@ -20,7 +20,7 @@ from perijove.proxy.core.requests import FieldsMemo
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.core.state import State
 from perijove.proxy.net.connections import Connections
-from perijove.proxy.net.door import Door
+from perijove.proxy.net.door import Door, Front
 from perijove.proxy.net.frontend import Frontend
 from perijove.proxy.net.hub import HubDoor
 from perijove.proxy.net.listen import max_clients
@@ -36,11 +36,12 @@ _DRAIN_POLL_SECONDS: Final = 0.05
 class Worker:
     """Serves by a state of its own, which changes only through `apply`."""
 
-    def __init__(self, config: ProxyConfig, state: State) -> None:
+    def __init__(self, config: ProxyConfig, state: State, *, front: Front | None = None) -> None:
         """
         Args:
             config: the settings.
             state: what to serve by; nobody else may change it from now on.
+            front: who passes on requests of clients and lets in by verdicts made here; None: clients come themselves.
         """
         self._config = config
         self._state = state
@@ -58,6 +59,7 @@ class Worker:
             revocations=state.revocations,
             on_revoked=self._connections.revoke,
             open_visits=self._connections.visits,
+            front=front,
         )
         self._door.set_keys(state.jwks)
         self._door.is_on = self._door.is_on or state.door
