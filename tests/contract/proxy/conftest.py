@@ -5,10 +5,10 @@ One contract, every engine: the fixture `engine` runs a test with each, `site` m
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import pytest
 
@@ -18,6 +18,8 @@ from tests.integration.proxy.test_process import process, started
 
 Engine: TypeAlias = Literal["local", "workers", "haproxy"]
 MakeSite: TypeAlias = Callable[..., AbstractAsyncContextManager[Site]]
+#: how many processes of an engine ask the hub
+PROCESSES: Final[Mapping[Engine, int]] = {"local": 1, "workers": 2, "haproxy": 1}
 
 
 @pytest.fixture(params=["local", "workers", "haproxy"])

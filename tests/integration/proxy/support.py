@@ -156,7 +156,9 @@ class Upstream:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, *, path: str = "", port: int = 0) -> AsyncIterator[Upstream]:
+async def serving(
+    handler: Handler, *, path: str = "", host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Upstream]:
     """A server that does what *handler* does on each connection; on a unix socket if *path* is given."""
     upstream = Upstream(url="")
 
@@ -174,8 +176,9 @@ async def serving(handler: Handler, *, path: str = "", port: int = 0) -> AsyncIt
         server = await asyncio.start_unix_server(serve, path)
         upstream.url = "http+unix://" + path.replace("/", "%2F")
     else:
-        server = await asyncio.start_server(serve, "127.0.0.1", port)
-        upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(serve, host, port)
+        where = f"[{host}]" if ":" in host else host
+        upstream.url = f"http://{where}:{server.sockets[0].getsockname()[1]}"
     try:
         yield upstream
     finally:
@@ -212,7 +215,11 @@ def echoing(prefix: bytes = b"") -> Handler:
 
 async def websocket(connection: Connection) -> None:
     """A server that accepts every upgrade and then sends everything back."""
-    head = await connection.reader.readuntil(CRLF2)
+    await accept_websocket(connection, await connection.reader.readuntil(CRLF2))
+
+
+async def accept_websocket(connection: Connection, head: bytes) -> None:
+    """Accept the upgrade that *head* asks for, and send everything back."""
     lines = b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %b\r\n" % _ACCEPT
     connection.send(b"HTTP/1.1 101 Switching Protocols\r\n%bX-Seen: %d\r\n\r\n" % (lines, len(head)))
     while data := await connection.reader.read(65536):

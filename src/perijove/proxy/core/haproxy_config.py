@@ -136,7 +136,9 @@ def render_config(settings: HaproxySettings, places: Iterable[Place]) -> str:
         "  use_backend %[var(txn.route),field(2,|)] if { var(txn.server) -m found }",
         "  default_backend worker",
         f"backend {ACTIVITY_TABLE}",
-        f"  stick-table type string len 32 size {MAX_ACTIVITY} expire {int(ACTIVITY_EXPIRES)}s store http_req_cnt",
+        # Bytes must be counted: it is the counting that refreshes an entry.
+        f"  stick-table type string len 32 size {MAX_ACTIVITY} expire {int(ACTIVITY_EXPIRES)}s"
+        " store bytes_in_cnt,bytes_out_cnt",
         "backend worker",
         f"  server worker unix@{word(settings.worker)}",
     ]

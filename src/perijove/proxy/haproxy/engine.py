@@ -71,9 +71,7 @@ class HaproxyEngine:
         self._state = state
         self._sockets = sockets
         self._tasks = TaskGroup("haproxy")
-        self._worker = Worker(
-            worker_config(config), state.copy(host_routing=config.passing.host_routing), front=self
-        )
+        self._worker = Worker(worker_config(config), state.copy(host_routing=config.passing.host_routing), front=self)
         self._verdicts = Verdicts(lifetime=min(VERDICT_SECONDS, config.recheck_interval))
         self._folder = Path(tempfile.mkdtemp(prefix="perijove-haproxy-"))
         self._current: Generation | None = None

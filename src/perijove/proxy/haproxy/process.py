@@ -41,7 +41,9 @@ class CannotStartHaproxy(ProxyError):
     """haproxy did not start."""
 
 
-def write_files(settings: HaproxySettings, places: Mapping[str, Place], *, certificate: tuple[Path, Path] | None) -> None:
+def write_files(
+    settings: HaproxySettings, places: Mapping[str, Place], *, certificate: tuple[Path, Path] | None
+) -> None:
     """
     Write what a haproxy is started with into its folder, which is made.
 
