@@ -23,13 +23,17 @@ from perijove.proxy.backend import Backend
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.control.api import ControlApi
 from perijove.proxy.control.server import STREAM_LIMIT, ControlServer
+from perijove.proxy.core.access_log import lines_of
 from perijove.proxy.core.errors import BadControlCall, ProxyError
 from perijove.proxy.core.routes import Entry, RouteTable
+from perijove.proxy.core.statistics import Statistics
+from perijove.proxy.net.access_log import AccessLog
+from perijove.proxy.net.accounts import Accounts
 from perijove.proxy.net.connections import Connections
 from perijove.proxy.net.door import Door
 from perijove.proxy.net.frontend import Frontend
 from perijove.proxy.net.hub import HubDoor
-from perijove.proxy.net.listen import bind_tcp, bind_unix, describe, max_clients
+from perijove.proxy.net.listen import bind_tcp, bind_unix, describe
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.sweep import CoarseTime, sweep_forever
@@ -61,9 +65,19 @@ class Proxy:
         self._clock = SystemClock()
         self._time = CoarseTime()
         self._tasks = TaskGroup("proxy")
-        self._table = RouteTable(host_routing=config.passing.host_routing)
-        self._pool = UpstreamPool(monotonic=self._time.now, connect_timeout=config.timeouts.connect)
-        self._connections = Connections(limit=max_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+        self._statistics = Statistics()
+        limits = config.limits.settle(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        self._table = RouteTable(host_routing=config.passing.host_routing, limit=limits.routes)
+        self._pool = UpstreamPool(
+            monotonic=self._time.now,
+            connect_timeout=config.timeouts.connect,
+            limits=limits,
+            statistics=self._statistics,
+        )
+        self._connections = Connections(limits=limits, statistics=self._statistics)
+        self._access_log = open_access_log(config, self._statistics)
+        accounts = Accounts(statistics=self._statistics, access_log=self._access_log)
+        accounts.trusted = config.passing.trusted_forwarders
         self._door = Door(
             hub=_hub_door(config),
             clock=self._clock,
@@ -82,6 +96,9 @@ class Proxy:
             timeouts=config.timeouts,
             passing=config.passing,
             connections=self._connections,
+            accounts=accounts,
+            statistics=self._statistics,
+            limits=limits,
             now=self._time.now,
         )
         self._backend = Backend(
@@ -141,6 +158,8 @@ class Proxy:
         self._pool.close()
         self._control.close()
         await self._tasks.close()
+        if self._access_log is not None:
+            self._access_log.close()
         self._backend.save()
         self._say("proxy.stopped")
 
@@ -151,6 +170,8 @@ class Proxy:
     def _sweep(self) -> None:
         self._connections.check(self._time.now())
         self._pool.sweep()
+        if self._access_log is not None:
+            self._access_log.flush()
 
     def _retire(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -219,6 +240,13 @@ async def run(config: ProxyConfig) -> int:
     if config.pid_file is not None:
         config.pid_file.unlink(missing_ok=True)
     return 0
+
+
+def open_access_log(config: ProxyConfig, statistics: Statistics) -> AccessLog | None:
+    """The log that *config* asks for."""
+    if not config.access_log:
+        return None
+    return AccessLog(path=config.access_log, lines=lines_of(config.access_log_format), statistics=statistics)
 
 
 def _hub_door(config: ProxyConfig) -> HubDoor | None:

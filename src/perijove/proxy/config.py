@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from perijove.proxy.core.access_log import Format
+from perijove.proxy.core.limits import Limits
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.frontend import Passing
 from perijove.proxy.net.timeouts import Timeouts
@@ -46,6 +48,10 @@ class ProxyConfig:
     recheck_interval: float = 180.0
     passing: Passing = field(default_factory=Passing)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    limits: Limits = field(default_factory=Limits)
+    #: file of the access log, `-` for standard output; empty: none is written
+    access_log: str = ""
+    access_log_format: Format = "json"
     #: seconds for requests in flight when the proxy is asked to stop
     drain: float = 5.0
     pid_file: Path | None = None

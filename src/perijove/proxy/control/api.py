@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, unquote
 
 from perijove.proxy.core.answers import Answer
-from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.errors import BadControlCall, TooManyRoutes
 from perijove.wire import control as wire
 from perijove.wire.control import ROUTES_PATH, Revocation
 
@@ -75,6 +75,8 @@ class ControlApi:
             return Answer(status=HTTPStatus.FORBIDDEN)
         try:
             return self._dispatch(call)
+        except TooManyRoutes as exc:
+            return _text(HTTPStatus.INSUFFICIENT_STORAGE, str(exc))
         except BadControlCall as exc:
             return _text(HTTPStatus.BAD_REQUEST, str(exc))
 

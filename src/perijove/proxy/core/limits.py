@@ -13,8 +13,6 @@ from enum import Enum
 from ipaddress import IPv6Address
 from typing import Final
 
-from perijove.proxy.core.heads import MAX_FIELDS, MAX_HEAD, MAX_LINE
-
 #: Clients that a worker serves at once if descriptors allow: an idle one costs some 3 KB, one in the middle of a head
 #: up to 64 KB.
 MAX_CLIENTS: Final = 32_768
@@ -46,12 +44,12 @@ class Limit(Enum):
 class Limits:
     """Sizes, rates and counts; 0 where a field says so."""
 
-    #: bytes of a request head; more is 431
-    head: int = MAX_HEAD
+    #: bytes of a request head; more is 431. JupyterHub's cookies alone reach 8 KB
+    head: int = 64 * 1024
     #: bytes of a request line; more is 414
-    line: int = MAX_LINE
+    line: int = 8 * 1024
     #: fields of a request head; more is 431
-    fields: int = MAX_FIELDS
+    fields: int = 100
     #: bytes a second that a client must send of a body, and take of an answer that waits for it; 0: any
     rate: int = 240
     #: seconds over which the rate of a body is averaged

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from perijove.proxy.core.confine import Fence
-from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.errors import BadControlCall, TooManyRoutes
+from perijove.proxy.core.limits import Limits
 from perijove.proxy.core.paths import decode_path, encode_path
+from perijove.proxy.core.statistics import kind_of
 from perijove.proxy.core.targets import Target, parse_target
 from perijove.wire.routes import ACCESS, AUDIENCE, TARGET, Access
 
@@ -31,6 +33,7 @@ class Entry:
         "body",
         "depth",
         "fence",
+        "kind",
         "last_activity",
         "live",
         "path",
@@ -51,6 +54,8 @@ class Entry:
         """
         self.path = path
         self.body = dict(body)
+        #: what its requests are counted as
+        self.kind = kind_of(path, body)
         self.last_activity = last_activity
         #: False as soon as no further request may go to `target` on behalf of this route
         self.live = True
@@ -73,7 +78,13 @@ class Entry:
 class RouteTable:
     """All routes."""
 
-    def __init__(self, *, host_routing: bool = False) -> None:
+    def __init__(self, *, host_routing: bool = False, limit: int = Limits().routes) -> None:
+        """
+        Args:
+            host_routing: whether the first segment of a route is a host name.
+            limit: routes, the default one among them.
+        """
+        self._limit = limit
         self._entries: dict[str, Entry] = {}
         self._deepest = 0
         self._skip = 1 if host_routing else 0
@@ -125,8 +136,10 @@ class RouteTable:
         Add or replace one route; answers the entries this retired.
 
         Raises:
-            BadControlCall: *body* is not a route; nothing has changed.
+            BadControlCall: *body* is not a route, or there are too many; nothing has changed.
         """
+        if tidy(path) not in self._entries and len(self._entries) >= self._limit:
+            raise TooManyRoutes
         return self._settle({tidy(path): self._entry(path, body, now)})
 
     def remove(self, path: str) -> list[Entry]:
@@ -140,8 +153,10 @@ class RouteTable:
         Make the table exactly *bodies*, in one step; answers the entries this retired.
 
         Raises:
-            BadControlCall: one of them is not a route; nothing has changed.
+            BadControlCall: one of them is not a route, or there are too many; nothing has changed.
         """
+        if len(bodies) > self._limit:
+            raise TooManyRoutes
         fresh = {tidy(path): self._entry(path, body, now) for path, body in bodies.items()}
         gone = [self._entries.pop(path) for path in list(self._entries) if path not in fresh]
         return _retire(gone) + self._settle(fresh)
@@ -154,7 +169,7 @@ class RouteTable:
         for path, entry in fresh.items():
             old = self._entries.get(path)
             if old is not None and entry.leads_where(old):
-                old.body, old.last_activity = entry.body, entry.last_activity
+                old.body, old.kind, old.last_activity = entry.body, entry.kind, entry.last_activity
                 continue
             if old is not None:
                 retired.append(old)
