@@ -144,6 +144,12 @@ class Proxy:
         if not config.auth_token:
             log.warning("proxy.open_control", message="No token is set: everybody who can connect can add routes.")
 
+    async def statistics(self) -> Statistics:
+        """What has been counted so far."""
+        self._connections.gauge(self._statistics.gauges)
+        self._pool.gauge(self._statistics.gauges)
+        return self._statistics
+
     async def stop(self) -> None:
         """Accept nothing more, let requests in flight end, close."""
         self._say("proxy.stopping")

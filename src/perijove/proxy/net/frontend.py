@@ -130,7 +130,7 @@ class Frontend:
 
     def admit(self, client: ClientConnection) -> bool:
         """Part of `Server`."""
-        client.address = self._address_of(client.peer)
+        client.address = self.address_of(client.peer)
         return self._connections.admit(client)
 
     def leave(self, client: ClientConnection) -> None:
@@ -184,11 +184,9 @@ class Frontend:
         self._pool.tunnel_closed(tunnel.entry.target)
         self._accounts.closed(tunnel)
 
-    def _address_of(self, peer: str) -> str:
-        """What *peer* is counted as; web servers in front, which are many people, are not."""
-        if not peer or peer in self._passing.trusted_forwarders or peer.startswith("127.") or peer == "::1":
-            return ""
-        return network_of(peer)
+    def address_of(self, peer: str) -> str:
+        """What *peer* is counted as."""
+        return counted_as(peer, self._passing.trusted_forwarders)
 
     # the way of one request
 
@@ -346,3 +344,10 @@ class Frontend:
         except Exception:
             log.exception("request.failed")
             client.abort()
+
+
+def counted_as(peer: str, trusted: frozenset[str]) -> str:
+    """The address that connections from *peer* are counted by; empty for web servers in front, who are many people."""
+    if not peer or peer in trusted or peer.startswith("127.") or peer == "::1":
+        return ""
+    return network_of(peer)

@@ -81,6 +81,11 @@ class Tunnel:
         """Whether one side will send no more."""
         return self._a.ended or self._b.ended
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether neither side will send more."""
+        return self._a.ended and self._b.ended
+
     def close(self) -> None:
         """Close both sides."""
         self._a.transport.abort()
@@ -124,8 +129,8 @@ class _End(asyncio.Protocol):
         self.ended = True
         if self._peer.can_write_eof() and not self._peer.is_closing():
             self._peer.write_eof()
-        # Keep this side open for what the other still has to say.
-        return not self._peer.is_closing()
+        # Keep this side open for what the other still has to say, if that is not over, too.
+        return not (self._peer.is_closing() or self._tunnel.has_ended)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
         self._tunnel.end_lost()
