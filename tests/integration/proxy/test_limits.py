@@ -321,7 +321,7 @@ async def test_without_descriptors_it_waits_instead_of_spinning(tmp_path: Path) 
         for client in clients:
             await client.gone()
         async with asyncio.timeout(PATIENCE):
-            while not await _is_healthy(public):
+            while not await _is_healthy(public):  # noqa: ASYNC110  # it is asked over its socket
                 await asyncio.sleep(0.1)
 
     assert spent < 0.5

@@ -4,9 +4,11 @@ What can be wrong, and whose fault it is.
 ProxyError
 ├── BadRequest       the client did it wrong: answered with `status`, connection closed
 ├── BadResponse      a server behind the proxy did it wrong: the client gets a 502
-└── BadControlCall   the control API was called wrong: 400 with the message as text
-    ├── BadTarget    a route's target is not an address that the proxy can connect to
-    └── TooManyRoutes   the table is full: 507
+├── BadControlCall   the control API was called wrong: 400 with the message as text
+│   ├── BadTarget    a route's target is not an address that the proxy can connect to
+│   └── TooManyRoutes   the table is full: 507
+├── UnusableSettings the settings that were read again cannot be used
+└── Unacknowledged   a change has not reached all workers in time: 503
 """
 
 from __future__ import annotations
@@ -45,3 +47,11 @@ class BadTarget(BadControlCall):
 
 class TooManyRoutes(BadControlCall):
     """The table holds as many routes as it may; remove some, or raise --max-routes."""
+
+
+class Unacknowledged(ProxyError):
+    """The change is made, but not every worker has said in time that it has it."""
+
+
+class UnusableSettings(ProxyError):
+    """The settings cannot be used."""

@@ -19,6 +19,8 @@ from perijove.proxy.core.statistics import kind_of
 from perijove.proxy.core.targets import Target, parse_target
 from perijove.wire.routes import ACCESS, AUDIENCE, TARGET, Access
 
+#: Routes, unless told otherwise.
+MAX_ROUTES: Final = Limits().routes
 #: Paths of which the entry is remembered, and the longest of them.
 MAX_KNOWN: Final = 2048
 MAX_KNOWN_LENGTH: Final = 256
@@ -78,13 +80,14 @@ class Entry:
 class RouteTable:
     """All routes."""
 
-    def __init__(self, *, host_routing: bool = False, limit: int = Limits().routes) -> None:
+    def __init__(self, *, host_routing: bool = False, limit: int = MAX_ROUTES) -> None:
         """
         Args:
             host_routing: whether the first segment of a route is a host name.
             limit: routes, the default one among them.
         """
-        self._limit = limit
+        #: may be changed at any time
+        self.limit = limit
         self._entries: dict[str, Entry] = {}
         self._deepest = 0
         self._skip = 1 if host_routing else 0
@@ -138,7 +141,7 @@ class RouteTable:
         Raises:
             BadControlCall: *body* is not a route, or there are too many; nothing has changed.
         """
-        if tidy(path) not in self._entries and len(self._entries) >= self._limit:
+        if tidy(path) not in self._entries and len(self._entries) >= self.limit:
             raise TooManyRoutes
         return self._settle({tidy(path): self._entry(path, body, now)})
 
@@ -152,24 +155,28 @@ class RouteTable:
         """
         Make the table exactly *bodies*, in one step; answers the entries this retired.
 
+        A route that stays as it was has not been used by being repeated: it keeps its last activity.
+
         Raises:
             BadControlCall: one of them is not a route, or there are too many; nothing has changed.
         """
-        if len(bodies) > self._limit:
+        if len(bodies) > self.limit:
             raise TooManyRoutes
         fresh = {tidy(path): self._entry(path, body, now) for path, body in bodies.items()}
         gone = [self._entries.pop(path) for path in list(self._entries) if path not in fresh]
-        return _retire(gone) + self._settle(fresh)
+        return _retire(gone) + self._settle(fresh, is_use=False)
 
     def _entry(self, path: str, body: Mapping[str, Any], now: float) -> Entry:
         return Entry(path=tidy(path), body=body, last_activity=now, skip=self._skip)
 
-    def _settle(self, fresh: Mapping[str, Entry]) -> list[Entry]:
+    def _settle(self, fresh: Mapping[str, Entry], *, is_use: bool = True) -> list[Entry]:
         retired = []
         for path, entry in fresh.items():
             old = self._entries.get(path)
             if old is not None and entry.leads_where(old):
-                old.body, old.kind, old.last_activity = entry.body, entry.kind, entry.last_activity
+                old.body, old.kind = entry.body, entry.kind
+                if is_use:
+                    old.last_activity = entry.last_activity
                 continue
             if old is not None:
                 retired.append(old)
