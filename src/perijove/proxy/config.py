@@ -53,6 +53,11 @@ class ProxyConfig:
     #: file of the access log, `-` for standard output; empty: none is written
     access_log: str = ""
     access_log_format: Format = "json"
+    #: address of the metrics server; without a port or a socket there is none
+    metrics_ip: str = "127.0.0.1"
+    metrics_port: int | None = None
+    #: unix socket of the metrics server, mode 0660, instead of `metrics_ip` and `metrics_port`
+    metrics_socket: Path | None = None
     #: seconds for requests in flight when the proxy is asked to stop
     drain: float = 5.0
     pid_file: Path | None = None

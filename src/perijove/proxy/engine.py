@@ -20,6 +20,9 @@ class Engine(Protocol):
     changes arrive in the order in which they were made.
     """
 
+    #: how often a process that carries the traffic was replaced because it died
+    restarts: int
+
     async def start(self) -> None:
         """
         Listen and serve.

@@ -29,6 +29,7 @@ class LocalEngine:
         self._worker = Worker(config, state.copy(host_routing=config.passing.host_routing))
         self._sockets = sockets
         self._asked = 0.0
+        self.restarts = 0
 
     async def start(self) -> None:
         """Part of `Engine`."""

@@ -154,6 +154,24 @@ class Statistics:
         return made
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scrape:
+    """Everything there is to say at one moment."""
+
+    statistics: Statistics
+    #: routes in the table
+    routes: int
+    #: whether there is a door
+    door: bool
+    workers: int
+    #: how often a worker was replaced
+    restarts: int
+    #: calls of the control API by what they did: `get`, `add`, `delete`
+    api_calls: Mapping[str, int]
+    #: status -> calls of the control API
+    api_statuses: Mapping[int, int]
+
+
 def merge(parts: Iterable[Statistics]) -> Statistics:
     """What all of *parts* have counted together."""
     total = Statistics()
