@@ -65,7 +65,7 @@ class Wire(asyncio.Transport):
     def attach(self, protocol: asyncio.Protocol) -> None:
         """Make the connection."""
         self.protocol = protocol
-        self._loop.run(lambda: protocol.connection_made(self))
+        protocol.connection_made(self)
 
     # the other end
 
