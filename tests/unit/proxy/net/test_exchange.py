@@ -271,6 +271,19 @@ def test_no_body_is_wanted_before_there_is_somewhere_to_put_it() -> None:
     assert play.exchange.request_received(b"hello") == b"hello"
 
 
+def test_trailers_of_a_request_do_not_reach_the_server() -> None:
+    """
+    Trap 4: uvicorn with httptools takes them for fields of the head, aiohttp for fields of the request behind.
+    """
+    play = Play(CHUNKED).begin()
+    rest = play.exchange.request_received(b"2\r\nok\r\n0\r\nX-Perijove-Id")
+    rest += play.exchange.request_received(b"entity: forged\r\n\r\nGET /")
+
+    assert bytes(play.wire.out) == b"<head>2\r\nok\r\n0\r\n\r\n"
+    assert rest == b"GET /"
+    assert not play.exchange.has_body_left
+
+
 def test_a_malformed_chunk_ends_the_request() -> None:
     """
     Trap 4.
