@@ -97,6 +97,7 @@ class Server:
                 seen = self.seen[-1]
                 seen.trailers = [(bytes(name), bytes(value)) for name, value in event.headers]
                 seen.is_complete = True
+                self._scene.log.append(seen)
                 behind = self._parser.trailing_data[0]
                 # One request in flight (trap 7): the parser is done, and is not there to judge our answers.
                 self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=_H11_LIMIT)
@@ -139,7 +140,11 @@ class Scene:
         self.count = 0
         self.servers: list[Server] = []
         self.requests: list[RequestHead] = []
+        #: complete requests, in the order in which servers have read them
+        self.log: list[Seen] = []
         self.tunnels: list[Exchange] = []
+        #: the servers' ends of tunnels
+        self.joined: list[UpstreamConnection] = []
         self.memo = FieldsMemo()
         self.timeouts = Timeouts()
         self.is_draining = False
@@ -157,14 +162,14 @@ class Scene:
         self.wire.attach(self.client)
 
     @property
-    def seen(self) -> list[Seen]:
-        """Complete requests, in the order of the connections they came on."""
-        return [seen for server in self.servers for seen in server.seen if seen.is_complete]
-
-    @property
     def out(self) -> bytes:
         """What the client has been sent."""
         return bytes(self.wire.out)
+
+    @property
+    def idle(self) -> list[UpstreamConnection]:
+        """Connections in the pool."""
+        return [upstream for upstream in self._idle if not upstream.transport.is_closing()]
 
     def send(self, *pieces: bytes) -> Scene:
         """The client sends *pieces*, and everybody does what follows from each."""
@@ -238,13 +243,14 @@ class Scene:
         client: Any = exchange.client
         upstream.transport.write(client.become_tunnel())
         self.tunnels.append(exchange)
+        self.joined.append(upstream)
 
     def _start(self, exchange: Exchange) -> None:
-        idle = [upstream for upstream in self._idle if not upstream.transport.is_closing()]
+        idle = self.idle
         self._idle.clear()
         if idle:
-            idle[0].is_reused = True
             upstream = idle[0]
+            upstream.is_reused = True
         else:
             upstream = self._new_server().upstream
         exchange.start(upstream)

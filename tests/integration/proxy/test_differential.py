@@ -14,36 +14,21 @@ import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from perijove.proxy.core.errors import BadRequest
-from perijove.proxy.core.framing import BadFraming
-from perijove.proxy.core.heads import END_OF_HEAD, check_head_size, split_fields
-from perijove.proxy.core.paths import decode_path
-from perijove.proxy.core.requests import FieldsMemo, read_request
 from tests.integration.proxy.support import PATIENCE, Connection, Running, request, running
 from tests.support.messages import HOST, LEGAL_REQUESTS, REFUSED_CHUNKS, REFUSED_HEADS, REFUSED_PATHS, head
+from tests.support.reading import View, as_the_proxy_reads
 
 ROOT: Final = Path(__file__).parents[3]
 #: Stands in every path of the tables; replaced by the number of the case, which has as many digits.
 PLACE: Final = b"ada"
 LAST: Final = b"GET /user/ada/last HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
 AT_ONCE: Final = 8
-
-
-@dataclass(frozen=True)
-class View:
-    """What somebody has read: (method, target, body) and the fields."""
-
-    method: bytes
-    target: bytes
-    body: bytes
-    fields: tuple[tuple[bytes, bytes], ...]
 
 
 def variants() -> list[bytes]:
@@ -89,36 +74,6 @@ def cases() -> list[bytes]:
         *variants(),
     ]
     return [(stream + LAST).replace(PLACE, b"%03d" % number) for number, stream in enumerate(streams)]
-
-
-def as_the_proxy_reads(data: bytes) -> list[View]:
-    """The requests in *data*, up to the one that is refused."""
-    found: list[View] = []
-    memo = FieldsMemo()
-    with suppress(BadRequest, BadFraming):
-        while data:
-            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-            check_head_size(data, end if end >= len(END_OF_HEAD) else -1)
-            head = read_request(data[:end], memo)
-            decode_path(head.path)
-            frame = head.body_frame()
-            stop = end if frame.done else frame.feed(data, end)
-            raw = data[end:stop]
-            rendered = head.render(target=head.target, gated=False, added=b"", to_hub=False)
-            fields = tuple((name, value) for name, value, _ in split_fields(rendered.partition(b"\r\n")[2]))
-            found.append(View(head.method, head.target, _content(raw) if head.fields.chunked else raw, fields))
-            data = data[stop:]
-            if head.fields.close or head.minor == 0:
-                break
-    return found
-
-
-def _content(raw: bytes) -> bytes:
-    content = b""
-    while size := int(raw.partition(b"\r\n")[0].partition(b";")[0], 16):
-        start = raw.index(b"\r\n") + 2
-        content, raw = content + raw[start : start + size], raw[start + size + 2 :]
-    return content
 
 
 @asynccontextmanager

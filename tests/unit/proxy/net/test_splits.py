@@ -48,7 +48,7 @@ def outcome(pieces: list[bytes], *, connects: bool = True) -> tuple[object, ...]
     scene.send(*pieces)
     if not connects and scene.requests:
         scene.connect()
-    said = [(seen.method, seen.target, bytes(seen.body), seen.fields, seen.trailers) for seen in scene.seen]
+    said = [(seen.method, seen.target, bytes(seen.body), seen.fields, seen.trailers) for seen in scene.log]
     return said, scene.out, scene.wire.has_ended, scene.wire.is_closed
 
 
@@ -59,7 +59,7 @@ def test_a_server_reads_exactly_the_requests_that_were_sent(case: Legal) -> None
     """
     scene = Scene(echo).send(case.data)
 
-    assert [(seen.method, seen.target, bytes(seen.body)) for seen in scene.seen] == list(case.means)
+    assert [(seen.method, seen.target, bytes(seen.body)) for seen in scene.log] == list(case.means)
     assert scene.out.count(b"HTTP/1.1 200 OK\r\n") == len(case.means)
 
 
@@ -120,7 +120,7 @@ def test_a_malformed_chunk_is_never_a_complete_request(why: str, head: bytes, bo
     for pieces in ([head + body + following], [head, body + following], bytewise(head + body + following)):
         scene = Scene(echo).send(*pieces)
 
-        assert scene.seen == [], why
+        assert scene.log == [], why
         assert scene.out.startswith(b"HTTP/1.1 400 ")
         assert scene.servers[0].wire.is_cut
 
