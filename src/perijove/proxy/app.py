@@ -1,5 +1,7 @@
 """
-The parts list of one proxy process, and its life: listen, serve, drain.
+The parts list of a proxy, and its life: listen, serve, drain.
+
+The process that is started keeps what is known and answers the control API; the traffic is an `Engine`'s.
 """
 
 from __future__ import annotations
@@ -8,7 +10,6 @@ import asyncio
 import gc
 import json
 import os
-import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -19,34 +20,24 @@ import structlog
 
 from perijove.kit.clock import SystemClock, SystemRandomness
 from perijove.kit.tasks import TaskGroup
-from perijove.proxy.backend import Backend
-from perijove.proxy.config import ProxyConfig
+from perijove.proxy.backend import Backend, restore
+from perijove.proxy.config import ProxyConfig, reloaded
 from perijove.proxy.control.api import ControlApi
 from perijove.proxy.control.server import STREAM_LIMIT, ControlServer
+from perijove.proxy.core.changes import PutRoute, SetKeys
 from perijove.proxy.core.errors import BadControlCall, ProxyError
-from perijove.proxy.core.routes import Entry, RouteTable
-from perijove.proxy.net.connections import Connections
-from perijove.proxy.net.door import Door
-from perijove.proxy.net.frontend import Frontend
-from perijove.proxy.net.hub import HubDoor
-from perijove.proxy.net.listen import bind_tcp, bind_unix, describe, max_clients
-from perijove.proxy.net.pages import ErrorPages
-from perijove.proxy.net.pool import UpstreamPool
-from perijove.proxy.net.sweep import CoarseTime, sweep_forever
-
-try:
-    import uvloop
-
-    _new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-except ImportError:  # a fifth slower, otherwise the same
-    _new_loop = asyncio.new_event_loop
+from perijove.proxy.core.state import State
+from perijove.proxy.engine import Engine
+from perijove.proxy.local import LocalEngine
+from perijove.proxy.net.door import read_keys
+from perijove.proxy.net.listen import bind_tcp, bind_unix, describe
+from perijove.proxy.workers import WorkersEngine
 
 log = structlog.get_logger(__name__)
 
 #: Who may connect to the public unix socket: a web server in front runs as another user.
 _PUBLIC_SOCKET_MODE: Final = 0o666
 _CONTROL_SOCKET_MODE: Final = 0o600
-_DRAIN_POLL_SECONDS: Final = 0.05
 
 
 class UnreadableKeys(ProxyError):
@@ -57,88 +48,72 @@ class Proxy:
     """One proxy: everything it is made of, in the order in which it is needed."""
 
     def __init__(self, config: ProxyConfig) -> None:
+        """
+        Load what is known and bind the sockets, which takes no loop.
+
+        Raises:
+            ProxyError: it cannot; nothing listens.
+        """
         self._config = config
         self._clock = SystemClock()
-        self._time = CoarseTime()
         self._tasks = TaskGroup("proxy")
-        self._table = RouteTable(host_routing=config.passing.host_routing)
-        self._pool = UpstreamPool(monotonic=self._time.now, connect_timeout=config.timeouts.connect)
-        self._connections = Connections(limit=max_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
-        self._door = Door(
-            hub=_hub_door(config),
-            clock=self._clock,
-            tasks=self._tasks,
-            enter_path=config.enter_path,
-            recheck_interval=config.recheck_interval,
-            on_revoked=self._connections.revoke,
-            open_visits=self._connections.visits,
-        )
-        self._frontend = Frontend(
-            table=self._table,
-            door=self._door,
-            pool=self._pool,
-            pages=ErrorPages(target=config.error_target, timeout=config.timeouts.hub),
-            tasks=self._tasks,
-            timeouts=config.timeouts,
-            passing=config.passing,
-            connections=self._connections,
-            now=self._time.now,
-        )
+        self._state = State(host_routing=config.passing.host_routing)
+        self._load()
+        self._public, self._control_sockets = _public_sockets(config), _control_sockets(config)
+        self._engine = self._make_engine()
         self._backend = Backend(
-            table=self._table,
-            door=self._door,
-            retire=self._retire,
+            state=self._state,
+            engine=self._engine,
             clock=self._clock,
             tasks=self._tasks,
             snapshot=config.snapshot,
             instance=SystemRandomness().hex(8),
         )
-        self._control = ControlServer(
-            api=ControlApi(backend=self._backend, auth_token=config.auth_token),
-        )
+        self._control = ControlServer(api=ControlApi(backend=self._backend, auth_token=config.auth_token))
         self._servers: list[asyncio.Server] = []
-        self._addresses: tuple[list[str], list[str]] = [], []
 
     async def start(self) -> None:
         """
-        Load what is known and listen.
+        Serve.
 
         Raises:
-            ProxyError: it cannot; nothing listens.
+            ProxyError: it cannot.
         """
-        self._load()
-        public, control = self._public_sockets(), self._control_sockets()
-        loop = asyncio.get_running_loop()
-        self._tasks.start("sweep", sweep_forever(self._time, self._sweep))
-        self._tasks.start("recheck", self._door.recheck_forever())
-        for sock in control:
+        await self._engine.start()
+        for sock in self._control_sockets:
             self._servers.append(await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT))
-        for sock in public:
-            self._servers.append(await loop.create_server(self._frontend, sock=sock))
-        self._addresses = [describe(sock) for sock in public], [describe(sock) for sock in control]
 
     def announce(self) -> None:
         """Say in the log where it listens, and what an administrator should know."""
         config = self._config
-        public, control = self._addresses
-        self._say("proxy.listening", public=public, control=control, routes=len(self._table))
-        if not self._door.is_on:
+        public, control = ([describe(sock) for sock in socks] for socks in (self._public, self._control_sockets))
+        self._say(
+            "proxy.listening", public=public, control=control, workers=config.workers, routes=len(self._state.table)
+        )
+        if not self._state.door:
             log.warning("proxy.no_door", message="No hub and no keys are known: every route is open.")
         if not config.auth_token:
             log.warning("proxy.open_control", message="No token is set: everybody who can connect can add routes.")
+
+    async def reload(self, read: Callable[[], ProxyConfig]) -> None:
+        """Take over what may change at run time of the settings that *read* answers; say what may not."""
+        try:
+            config, left = reloaded(self._config, read())
+        except ProxyError as exc:
+            log.error("proxy.reload_failed", reason=str(exc))  # noqa: TRY400  # an operator's mistake, no defect
+            return
+        await self._engine.reload(config)
+        self._config = config
+        log.info("proxy.reloaded")
+        if left:
+            log.warning("proxy.needs_restart", settings=left)
 
     async def stop(self) -> None:
         """Accept nothing more, let requests in flight end, close."""
         self._say("proxy.stopping")
         for server in self._servers:
             server.close()
-        self._frontend.is_draining = True
-        self._connections.close_idle()
-        deadline = asyncio.get_running_loop().time() + self._config.drain
-        while self._connections.busy and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  # rare
-            await asyncio.sleep(_DRAIN_POLL_SECONDS)
-        self._connections.close()
-        self._pool.close()
+        await self._engine.stop()
         self._control.close()
         await self._tasks.close()
         self._backend.save()
@@ -148,83 +123,82 @@ class Proxy:
         # Below a supervisor this is its business, and it says so in its own words.
         (log.debug if self._config.inherited else log.info)(event, **values)
 
-    def _sweep(self) -> None:
-        self._connections.check(self._time.now())
-        self._pool.sweep()
-
-    def _retire(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            # The next server at that address may be another user's.
-            self._pool.drop(entry.target.key)
-        self._connections.retire(entries)
+    def _make_engine(self) -> Engine:
+        config = self._config
+        if config.workers == 0:
+            return LocalEngine(config, self._state, self._public)
+        return WorkersEngine(config, self._state, self._public, tasks=self._tasks)
 
     def _load(self) -> None:
-        config = self._config
-        self._backend.restore()
+        config, now = self._config, self._clock.now().timestamp()
+        self._state.door = config.hub is not None
+        if config.snapshot is not None:
+            restore(self._state, config.snapshot, now=now)
         if config.keys_file is not None:
-            self._door.set_keys(_read_keys(config.keys_file))
+            self._state.apply(SetKeys(_read_keys(config.keys_file)), now=now)
         if config.default_target:
-            self._backend.put_route("/", {"target": config.default_target, "access": "open"})
-
-    def _public_sockets(self) -> list[socket.socket]:
-        config = self._config
-        if "public" in config.inherited:
-            return [config.inherited["public"]]
-        if config.public_socket is not None:
-            return [bind_unix(config.public_socket, mode=_PUBLIC_SOCKET_MODE)]
-        return bind_tcp(config.ip, config.port)
-
-    def _control_sockets(self) -> list[socket.socket]:
-        config = self._config
-        if "control" in config.inherited:
-            return [config.inherited["control"]]
-        if config.api_socket is not None:
-            return [bind_unix(config.api_socket, mode=_CONTROL_SOCKET_MODE)]
-        return bind_tcp(config.api_ip, config.api_port)
+            self._state.apply(PutRoute("/", {"target": config.default_target, "access": "open"}), now=now)
 
 
-def serve(config: ProxyConfig) -> int:
-    """
-    `run` on a loop of its own.
-
-    Raises:
-        ProxyError: it cannot start.
-    """
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(run(config))
-
-
-async def run(config: ProxyConfig) -> int:
+def serve(config: ProxyConfig, read: Callable[[], ProxyConfig]) -> int:
     """
     Run a proxy until SIGTERM or SIGINT; answers the exit code.
 
+    Args:
+        config: the settings.
+        read: reads them again, on SIGHUP.
+
     Raises:
         ProxyError: it cannot start.
     """
-    stop = asyncio.Event()
+    proxy = Proxy(config)
+    # What has been imported lives as long as the processes: the collector need not look at it again, and what
+    # it does not touch stays shared between them.
+    gc.collect()
+    gc.freeze()
+    return asyncio.run(_run(proxy, config, read))
+
+
+async def _run(proxy: Proxy, config: ProxyConfig, read: Callable[[], ProxyConfig]) -> int:
+    stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    proxy = Proxy(config)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
     await proxy.start()
     if config.pid_file is not None:
         config.pid_file.write_text(f"{os.getpid()}\n")
     proxy.announce()
-    # What has been imported lives as long as the process: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-    await stop.wait()
+    async with TaskGroup("signals") as tasks:
+        tasks.start("reload", _reload_forever(proxy, again, read))
+        await stop.wait()
     await proxy.stop()
     if config.pid_file is not None:
         config.pid_file.unlink(missing_ok=True)
     return 0
 
 
-def _hub_door(config: ProxyConfig) -> HubDoor | None:
-    if config.hub is None:
-        return None
-    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub)
+async def _reload_forever(proxy: Proxy, again: asyncio.Event, read: Callable[[], ProxyConfig]) -> None:
+    while True:
+        await again.wait()
+        again.clear()
+        await proxy.reload(read)
+
+
+def _public_sockets(config: ProxyConfig) -> list[socket.socket]:
+    if "public" in config.inherited:
+        return [config.inherited["public"]]
+    if config.public_socket is not None:
+        return [bind_unix(config.public_socket, mode=_PUBLIC_SOCKET_MODE)]
+    return bind_tcp(config.ip, config.port)
+
+
+def _control_sockets(config: ProxyConfig) -> list[socket.socket]:
+    if "control" in config.inherited:
+        return [config.inherited["control"]]
+    if config.api_socket is not None:
+        return [bind_unix(config.api_socket, mode=_CONTROL_SOCKET_MODE)]
+    return bind_tcp(config.api_ip, config.api_port)
 
 
 def _read_keys(path: Path) -> list[dict[str, object]]:
@@ -235,4 +209,5 @@ def _read_keys(path: Path) -> list[dict[str, object]]:
     keys = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
         raise BadControlCall(f"{path}: must hold an object with a list 'keys'")
+    read_keys(keys)
     return keys

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Final
 
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.frontend import Passing
@@ -49,3 +50,22 @@ class ProxyConfig:
     #: seconds for requests in flight when the proxy is asked to stop
     drain: float = 5.0
     pid_file: Path | None = None
+    #: processes that carry the traffic; 0: the one that answers the control API does it too
+    workers: int = 0
+
+
+#: Settings that a running proxy takes over; all others need a restart.
+RELOADABLE: Final = frozenset({"passing", "timeouts", "drain", "recheck_interval"})
+
+
+def reloaded(old: ProxyConfig, new: ProxyConfig) -> tuple[ProxyConfig, list[str]]:
+    """
+    What a proxy that runs with *old* runs with when it is told *new*, and the names of what it cannot take over.
+    """
+    differing = {known.name for known in fields(ProxyConfig) if getattr(old, known.name) != getattr(new, known.name)}
+    config = replace(old, **{name: getattr(new, name) for name in RELOADABLE})
+    left = sorted(differing - RELOADABLE)
+    if new.passing.host_routing != old.passing.host_routing:
+        config = replace(config, passing=replace(new.passing, host_routing=old.passing.host_routing))
+        left.append("host_routing")
+    return config, left
