@@ -21,6 +21,7 @@ import uvloop
 from perijove.kit.jws import SigningKey
 from perijove.proxy.app import Proxy
 from perijove.proxy.config import ProxyConfig
+from perijove.proxy.core.statistics import Statistics
 from perijove.wire.identity import IdentityClaims
 
 #: Longest wait for anything in these tests.
@@ -281,6 +282,23 @@ class Running(Site):
         if not self.is_stopped:
             self.is_stopped = True
             await self.thread.run(self.proxy.stop())
+
+    async def statistics(self) -> Statistics:
+        """What has been counted so far."""
+        found: list[Statistics] = []
+
+        async def look() -> None:
+            found.append(await self.proxy.statistics())
+
+        await self.thread.run(look())
+        return found[0]
+
+    async def until(self, condition: Callable[[Statistics], bool]) -> None:
+        """Wait until the counts are such."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(await self.statistics()):
+            assert time.monotonic() < deadline, "this never happened"
+            await asyncio.sleep(0.05)
 
 
 def request(target: str, *lines: str, method: str = "GET", body: bytes = b"", host: str = "hub.example.org") -> bytes:

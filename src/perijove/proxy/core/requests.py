@@ -23,6 +23,7 @@ from perijove.proxy.core.heads import (
     list_items,
     split_fields,
 )
+from perijove.proxy.core.limits import Limit
 from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
 
 _IDENTITY: Final = IDENTITY_HEADER.lower().encode()
@@ -75,6 +76,9 @@ class RequestFields:
     identities: tuple[str, ...]
     #: what was sent in the identity header, which counts only from whoever stands in front of this proxy
     sent_identity: str
+    #: for the access log
+    referer: bytes
+    agent: bytes
     #: field lines for the server: all but those that end here and those in `forwarded`
     lines: bytes
     #: the same for a gated server: without hub tokens and hub cookies
@@ -142,11 +146,14 @@ class FieldsMemo:
     Remembers what field blocks mean: exact matches only. Holds cookies, so it is bounded and never dumped.
     """
 
-    def __init__(self, *, limit: int = MAX_MEMO, limit_bytes: int = MAX_MEMO_BYTES) -> None:
+    def __init__(
+        self, *, limit: int = MAX_MEMO, limit_bytes: int = MAX_MEMO_BYTES, max_fields: int = MAX_FIELDS
+    ) -> None:
         self._known: dict[bytes, RequestFields] = {}
         self._bytes = 0
         self._limit = limit
         self._limit_bytes = limit_bytes
+        self._max_fields = max_fields
 
     def read(self, block: bytes) -> RequestFields:
         """
@@ -157,7 +164,7 @@ class FieldsMemo:
         """
         fields = self._known.get(block)
         if fields is None:
-            fields = read_fields(block)
+            fields = read_fields(block, self._max_fields)
             # Uploads and upgrades seldom repeat.
             if self._limit and not (fields.chunked or fields.length or fields.websocket):
                 if len(self._known) >= self._limit or self._bytes + len(block) > self._limit_bytes:
@@ -188,7 +195,7 @@ def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
     return request
 
 
-def read_fields(block: bytes) -> RequestFields:
+def read_fields(block: bytes, max_fields: int = MAX_FIELDS) -> RequestFields:
     """
     Understand a field block, without the empty line.
 
@@ -198,8 +205,8 @@ def read_fields(block: bytes) -> RequestFields:
     if FIELDS.fullmatch(block) is None:
         raise BadRequest
     triples = split_fields(block)
-    if len(triples) > MAX_FIELDS:
-        raise BadRequest("The request has too many fields.", status=431)
+    if len(triples) > max_fields:
+        raise BadRequest("The request has too many fields.", status=431, limit=Limit.FIELDS)
     values: dict[bytes, list[bytes]] = {}
     for name, value, _ in triples:
         values.setdefault(name, []).append(value)
@@ -212,6 +219,8 @@ def read_fields(block: bytes) -> RequestFields:
     token = _HUB_TOKEN.fullmatch(authorization)
     # Also what is not quite a token: most likely it is one, misspelt, and the server has no use for it.
     is_ours = _HUB_SCHEME.match(authorization) is not None
+    if chunked or b"content-length" in values:
+        triples = [_with_plain_framing(triple) for triple in triples]
     lines, gated_lines, forwarded_lines = _sort_lines(triples, connection, hides_authorization=is_ours)
     return RequestFields(
         host=_read_host(values),
@@ -227,6 +236,8 @@ def read_fields(block: bytes) -> RequestFields:
         hub_token=token[1].decode("ascii") if token else "",
         identities=_read_identities(values.get(b"cookie", [])),
         sent_identity=_read_sent_identity(values.get(_IDENTITY, [])),
+        referer=_joined(values, b"referer"),
+        agent=_joined(values, b"user-agent"),
         lines=lines,
         gated_lines=gated_lines,
         forwarded_lines=forwarded_lines,
@@ -274,6 +285,18 @@ def _read_framing(values: dict[bytes, list[bytes]]) -> tuple[int, bool]:
             raise BadRequest("The request's Content-Length is malformed.")
         return int(lengths[0]), False
     return 0, False
+
+
+def _with_plain_framing(triple: tuple[bytes, bytes, bytes]) -> tuple[bytes, bytes, bytes]:
+    """
+    What frames the body is said in the one way that everybody reads alike, whatever case, zeros and space were sent.
+    """
+    name, value, _ = triple
+    if name == b"content-length":
+        return name, value, b"Content-Length: %d" % int(value)
+    if name == b"transfer-encoding":
+        return name, value, b"Transfer-Encoding: chunked"
+    return triple
 
 
 def _read_expect(values: dict[bytes, list[bytes]]) -> bool:

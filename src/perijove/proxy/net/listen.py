@@ -61,11 +61,6 @@ def bind_unix(path: Path, *, mode: int) -> socket.socket:
     return sock
 
 
-def max_clients(descriptors: int) -> int:
-    """Connections to serve with so many descriptors: each may need one more to its server; a few are ours."""
-    return max(16, (descriptors - 64) // 2)
-
-
 def describe(sock: socket.socket) -> str:
     """The address of *sock* for the log."""
     name = sock.getsockname()
