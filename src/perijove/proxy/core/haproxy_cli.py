@@ -8,11 +8,13 @@ made so that they never need it (`haproxy_routes.py`). `haproxy/runtime.py` send
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from perijove.proxy.core.errors import ProxyError
+from perijove.proxy.core.statistics import STATUSES, SWITCHED, Statistics
 
 #: Ends an answer in interactive mode.
 PROMPT: Final = b"\n> "
@@ -27,6 +29,8 @@ _WORD: Final = re.compile(r"[!-~]+")
 _SPECIAL: Final = re.compile(r"[;\\\"'#<>]")
 _CONTINUATION: Final = re.compile(r"(?:\+ )+")
 _TABLE_LINE: Final = re.compile(r"0x[0-9a-f]+: key=(\S+) use=\d+ exp=(\d+)(?: |$)")
+_BACKEND: Final = re.compile(r"b([0-9])x[0-9]+")
+_CLASSES: Final = {"hrsp_1xx": SWITCHED, "hrsp_2xx": 200, "hrsp_3xx": 300, "hrsp_4xx": 400, "hrsp_5xx": 500}
 _CONNECTIONS: Final = re.compile(r"^CurrConns: (\d+)$", re.MULTILINE)
 _VERSION: Final = re.compile(r"New version created: (\d+)")
 
@@ -168,6 +172,29 @@ def read_connections(answer: str) -> int:
     if match is None:
         raise CommandRefused("show info: no CurrConns")
     return int(match[1])
+
+
+def read_counters(answer: str) -> Statistics:
+    """
+    What the servers' backends have counted: haproxy knows of an answer only its class, so 200 stands for all 2xx.
+
+    Args:
+        answer: to `show stat`.
+    """
+    counted = Statistics()
+    rows = csv.DictReader(answer.removeprefix("# ").splitlines())
+    for row in rows:
+        match = _BACKEND.fullmatch(row.get("pxname") or "")
+        if match is None or row["svname"] != "BACKEND":
+            continue
+        counted.bytes_in += int(row["bin"] or 0)
+        counted.bytes_out += int(row["bout"] or 0)
+        for column, status in _CLASSES.items():
+            count = int(row[column] or 0)
+            if count:
+                key = int(match[1]) * STATUSES + status
+                counted.requests[key] = counted.requests.get(key, 0) + count
+    return counted
 
 
 def _batches(lines: Iterable[str]) -> Iterator[list[str]]:

@@ -17,7 +17,7 @@ from typing import Final
 from perijove.proxy.core.answers import plain_page, refusal
 from perijove.proxy.core.confine import DROPPED
 from perijove.proxy.core.haproxy_cli import SERVER_OPTIONS, word
-from perijove.proxy.core.haproxy_routes import PLAIN_PATH, SHARDS, Kind, Place, backend_of
+from perijove.proxy.core.haproxy_routes import PLAIN_PATH, Place, Way, backend_of, backends
 from perijove.proxy.core.heads import MAX_LINE
 from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
 
@@ -33,6 +33,7 @@ FOR_EVER: Final = 24 * 24 * 3600.0
 #: The table of last activity, as the runtime socket names it.
 ACTIVITY_TABLE: Final = "activity"
 
+_ADDRESSES: Final = "addresses"
 _ERRORS: Final = (400, 408, 500, 502, 503, 504)
 _BAD_REQUESTS: Final = {400: "The request is not valid HTTP.", 408: "The request took too long."}
 _HOST: Final = r"^[0-9A-Za-z.\-_~%!$&()*+,;=:\[\]]+$"
@@ -118,11 +119,13 @@ class HaproxySettings:
     x_forward: bool = True
     #: addresses whose own `X-Forwarded-*` lines are kept and appended to; `unix` for those on a unix socket
     trusted_forwarders: frozenset[str] = frozenset()
+    #: connections from one address (IPv6: one /64), unless it is a trusted forwarder
+    per_address: int = 1000
 
 
 def render_config(settings: HaproxySettings, places: Iterable[Place]) -> str:
     """The configuration file, with the servers of *places*."""
-    servers: dict[str, list[Place]] = {f"b{number}": [] for number in range(SHARDS)}
+    servers: dict[str, list[Place]] = {backend: [] for backend in backends()}
     for place in places:
         if place.server:
             servers[backend_of(place.server)].append(place)
@@ -131,6 +134,7 @@ def render_config(settings: HaproxySettings, places: Iterable[Place]) -> str:
         *_defaults(settings),
         "frontend public",
         *(f"  {line}" for line in _binds(settings)),
+        *(f"  tcp-request connection {line}" for line in _connection_rules(settings)),
         *(f"  http-request {line}" for line in _request_rules(settings)),
         *(f"  http-response {line}" for line in _response_rules()),
         "  use_backend %[var(txn.route),field(2,|)] if { var(txn.server) -m found }",
@@ -139,6 +143,8 @@ def render_config(settings: HaproxySettings, places: Iterable[Place]) -> str:
         # Bytes must be counted: it is the counting that refreshes an entry.
         f"  stick-table type string len 32 size {MAX_ACTIVITY} expire {int(ACTIVITY_EXPIRES)}s"
         " store bytes_in_cnt,bytes_out_cnt",
+        f"backend {_ADDRESSES}",
+        f"  stick-table type ipv6 size {settings.max_connections} expire 10s store conn_cur",
         "backend worker",
         f"  server worker unix@{word(settings.worker)}",
     ]
@@ -218,6 +224,15 @@ def _shard(backend: str, places: Sequence[Place], *, worker: str) -> list[str]:
     ]
 
 
+def _connection_rules(settings: HaproxySettings) -> list[str]:
+    addresses = sorted(settings.trusted_forwarders - {"unix"})
+    others = f" if !{{ src {' '.join(map(word, addresses))} }}" if addresses else ""
+    return [
+        f"track-sc1 src,ipmask(32,64) table {_ADDRESSES}{others}",
+        f"reject if {{ sc1_conn_cur gt {settings.per_address} }}",
+    ]
+
+
 def _request_rules(settings: HaproxySettings) -> list[str]:
     return [
         f"del-header '{_TWINS}' -m reg",
@@ -270,7 +285,7 @@ def _find_route(paths: Paths) -> list[str]:
     return [
         *(f"set-var(txn.odd) bool(true) if {condition}" for condition in odd),
         f"set-var(txn.route) path,concat(/),map_beg({word(paths.routes)}) if !{{ var(txn.odd) -m bool }}",
-        "set-var(txn.kind) var(txn.route),field(1,|) if { var(txn.route) -m found }",
+        "set-var(txn.way) var(txn.route),field(1,|) if { var(txn.route) -m found }",
         # What is left of Connection when haproxy has taken its own: somebody wants something special.
         "set-var(txn.special) bool(true) if { req.fhdr(connection) -m found }",
         "set-var(txn.special) bool(true) if { req.fhdr(upgrade) -m found }",
@@ -282,8 +297,8 @@ def _find_route(paths: Paths) -> list[str]:
 
 def _admit(paths: Paths) -> list[str]:
     """`txn.server`: `gate.py` for what was decided before, and nothing else."""
-    is_open = f"{{ var(txn.kind) -m str {Kind.HUB.value} {Kind.SERVICE.value} }}"
-    is_gated = f"{{ var(txn.kind) -m str {Kind.GATED.value} }}"
+    is_open = f"{{ var(txn.way) -m str {Way.HUB.value} {Way.SERVICE.value} }}"
+    is_gated = f"{{ var(txn.way) -m str {Way.GATED.value} }}"
     server = "set-var(txn.server) var(txn.route),field(3,|)"
     is_special = "{ var(txn.special) -m bool }"
     cookie = re.escape(IDENTITY_COOKIE).replace("\\-", "-")
@@ -316,8 +331,8 @@ def _admit(paths: Paths) -> list[str]:
 def _rewrite() -> list[str]:
     """What a server is not told, and what it is told."""
     is_direct = "{ var(txn.server) -m found }"
-    is_gated = f"{{ var(txn.kind) -m str {Kind.GATED.value} }}"
-    is_service = f"{{ var(txn.kind) -m str {Kind.SERVICE.value} }}"
+    is_gated = f"{{ var(txn.way) -m str {Way.GATED.value} }}"
+    is_service = f"{{ var(txn.way) -m str {Way.SERVICE.value} }}"
     has_cookie = "{ req.fhdr(cookie) -m found }"
     hidden = (IDENTITY_COOKIE, *HUB_COOKIES)
     sign_in = tuple(name for name in hidden if name != SESSION_COOKIE)
@@ -340,7 +355,7 @@ def _without_cookies(names: Sequence[str]) -> str:
 def _response_rules() -> list[str]:
     """`confine.py` for gated servers, and what ends at this hop."""
     is_direct = "{ var(txn.server) -m found }"
-    is_gated = f"{is_direct} {{ var(txn.kind) -m str {Kind.GATED.value} }}"
+    is_gated = f"{is_direct} {{ var(txn.way) -m str {Way.GATED.value} }}"
     dropped = "|".join(sorted(name.decode("ascii") for name in DROPPED))
     return [
         f"del-header '^(?:keep-alive|te|trailer|proxy.*)$' -m reg if {is_direct}",

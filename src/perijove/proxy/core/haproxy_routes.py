@@ -9,31 +9,34 @@ built-in worker.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import Final
 
 from perijove.proxy.core.routes import Entry
+from perijove.proxy.core.statistics import Kind
 from perijove.proxy.core.targets import Target
 
 #: Paths that are what they look like: no escapes, no dot segments, no empty segments, nothing special on the way to
 #: haproxy. PCRE and Python read this pattern alike; `'` is not in it, so that it can stand between two in haproxy's
 #: configuration.
 PLAIN_PATH: Final = r"^(?:/(?!\.{1,2}(?:/|$))[0-9A-Za-z._~@!$&()*+,:=-]+)*/?$"
-#: Backends that the servers are spread over: haproxy finds one by walking through the list of its backend.
-SHARDS: Final = 128
+#: Backends that the servers of each `statistics.Kind` are spread over: haproxy finds a server by walking through the
+#: list of its backend.
+SHARDS: Final = 64
 
 _PLAIN_PATH: Final = re.compile(PLAIN_PATH.removesuffix("$") + r"\Z")
 #: What stands in a URL as it is decoded, also when it is written into a cookie's path (`encode_path`).
 _UNESCAPED: Final = re.compile(r"[0-9A-Za-z._~@/-]+")
 _SOCKET_PATH: Final = re.compile(r"/[0-9A-Za-z._~@+=/-]{1,106}")
 _TAG_LENGTH: Final = 32
+_SERVER_NAME: Final = re.compile(r"k([0-9])r([0-9]+)")
 
 
-class Kind(Enum):
+class Way(Enum):
     """What is done with requests of a route."""
 
     HUB = "h"  #: passed on as they are
@@ -46,8 +49,8 @@ class Kind(Enum):
 class Place:
     """A route as haproxy has it."""
 
-    kind: Kind
-    #: name of the server in haproxy, unique for ever; empty with `Kind.WORKER`
+    way: Way
+    #: name of the server in haproxy, unique for ever; empty with `Way.WORKER`
     server: str = ""
     #: where that server is, in haproxy's words
     address: str = ""
@@ -64,14 +67,21 @@ class Place:
     @property
     def value(self) -> str:
         """What the map holds; the configuration takes it apart (`haproxy_config.py`)."""
-        if self.kind is Kind.WORKER:
-            return self.kind.value
-        return "|".join((self.kind.value, backend_of(self.server), self.server, self.tag, self.prefix))
+        if self.way is Way.WORKER:
+            return str(self.way.value)
+        return "|".join((self.way.value, backend_of(self.server), self.server, self.tag, self.prefix))
+
+
+def backends() -> list[str]:
+    """The names of all backends with servers."""
+    return [f"b{kind.value}x{number}" for kind in Kind for number in range(SHARDS)]
 
 
 def backend_of(server: str) -> str:
     """The backend that holds the server *server*."""
-    return f"b{int(server[1:]) % SHARDS}"
+    match = _SERVER_NAME.fullmatch(server)
+    assert match is not None
+    return f"b{match[1]}x{int(match[2]) % SHARDS}"
 
 
 def map_key(path: str) -> str | None:
@@ -92,17 +102,17 @@ def place(entry: Entry, *, number: int, is_door_on: bool, prepends_path: bool) -
         prepends_path: whether the path of the target is put in front.
     """
     address = server_address(entry.target)
-    kind = _kind_of(entry, is_door_on=is_door_on)
+    way = _way_of(entry, is_door_on=is_door_on)
     if address is None or (prepends_path and entry.target.base):
-        kind = Kind.WORKER
-    if kind is Kind.GATED and (not entry.audience or not _UNESCAPED.fullmatch(entry.path) or entry.path == "/"):
-        kind = Kind.WORKER
-    if kind is Kind.WORKER or address is None:
-        return Place(kind=Kind.WORKER)
-    is_gated = kind is Kind.GATED
+        way = Way.WORKER
+    if way is Way.GATED and (not entry.audience or not _UNESCAPED.fullmatch(entry.path) or entry.path == "/"):
+        way = Way.WORKER
+    if way is Way.WORKER or address is None:
+        return Place(way=Way.WORKER)
+    is_gated = way is Way.GATED
     return Place(
-        kind=kind,
-        server=f"r{number}",
+        way=way,
+        server=f"k{int(entry.kind)}r{number}",
         address=address,
         tag=audience_tag(entry.audience) if is_gated else "",
         prefix=entry.prefix if is_gated else "",
@@ -111,7 +121,7 @@ def place(entry: Entry, *, number: int, is_door_on: bool, prepends_path: bool) -
 
 def audience_tag(audience: str) -> str:
     """A name for *audience* without any special character."""
-    return hashlib.sha256(audience.encode()).hexdigest()[:_TAG_LENGTH]
+    return sha256(audience.encode()).hexdigest()[:_TAG_LENGTH]
 
 
 def server_address(target: Target) -> str | None:
@@ -127,10 +137,10 @@ def server_address(target: Target) -> str | None:
     return f"ipv{address.version}@{address}:{target.port}"
 
 
-def _kind_of(entry: Entry, *, is_door_on: bool) -> Kind:
+def _way_of(entry: Entry, *, is_door_on: bool) -> Way:
     # As `Frontend` has it: without a door everything is open, and cookies are whosever they are.
     if entry.path == "/" and entry.access == "open":
-        return Kind.HUB
+        return Way.HUB
     if not is_door_on:
-        return Kind.HUB
-    return Kind.GATED if entry.access == "gated" else Kind.SERVICE
+        return Way.HUB
+    return Way.GATED if entry.access == "gated" else Way.SERVICE

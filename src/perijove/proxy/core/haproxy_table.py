@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from perijove.proxy.core import haproxy_cli as cli
-from perijove.proxy.core.haproxy_routes import Kind, Place, map_key, place
+from perijove.proxy.core.haproxy_routes import Place, Way, map_key, place
 from perijove.proxy.core.routes import Entry, RouteTable
 
 #: Paths whose change is told one by one; more are a new version of the whole map.
@@ -104,7 +104,7 @@ class RouteSync:
         return [
             placed.place.full_name
             for placed in self._placed.values()
-            if placed.place.kind is Kind.GATED and placed.entry.audience in wanted
+            if placed.place.way is Way.GATED and placed.entry.audience in wanted
         ]
 
     def path_of(self) -> dict[str, str]:
@@ -128,7 +128,7 @@ class RouteSync:
             return {}
         keyed = {map_key(path): placed.place for path, placed in self._placed.items()}
         found = {key: known for key, known in keyed.items() if key is not None}
-        return found | {HEALTH_KEY: Place(kind=Kind.WORKER)}
+        return found | {HEALTH_KEY: Place(way=Way.WORKER)}
 
     def _entry_commands(self, path: str, old: Place | None, new: Place | None) -> list[str]:
         key = map_key(path)

@@ -30,6 +30,7 @@ from perijove.proxy.core.haproxy_table import RouteSteps
 from perijove.proxy.core.haproxy_verdicts import VERDICT_SECONDS, VerdictChanges, Verdicts
 from perijove.proxy.core.routes import tidy
 from perijove.proxy.core.state import State
+from perijove.proxy.core.statistics import Gauges, Statistics, merge
 from perijove.proxy.haproxy.generation import Generation
 from perijove.proxy.haproxy.settings import certificate_of, leaves_all, settings_for, worker_config
 from perijove.proxy.net.listen import bind_unix
@@ -89,6 +90,9 @@ class HaproxyEngine:
         self._wake = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._activity: dict[str, float] = {}
+        #: by haproxys that have ended
+        self._counted = Statistics()
+        self.restarts = 0
 
     # Engine
 
@@ -133,6 +137,19 @@ class HaproxyEngine:
     async def sessions(self) -> int:
         """Part of `Engine`."""
         return self._worker.sessions()
+
+    async def statistics(self) -> Statistics:
+        """Part of `Engine`."""
+        worker = self._worker.statistics()
+        parts = [worker, self._counted]
+        for generation in [self._current, *self._draining]:
+            if generation is not None:
+                with suppress(ProxyError):
+                    parts.append(await generation.statistics())
+        total = merge(parts)
+        # The worker's own clients are haproxy.
+        total.gauges.clients -= worker.gauges.clients
+        return total
 
     async def reload(self, config: ProxyConfig) -> None:
         """Part of `Engine`."""
@@ -278,6 +295,7 @@ class HaproxyEngine:
             if old.age > LASTING_SECONDS:
                 self._pause = FIRST_PAUSE
             await old.process.kill()
+        self.restarts += 1
         while self._current is None:
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
@@ -306,6 +324,8 @@ class HaproxyEngine:
             while not await old.process.wait(DRAIN_POLL_SECONDS):
                 await self._look_at(old)
                 if await old.is_idle():
+                    self._counted.add(await old.statistics())
+                    self._counted.gauges = Gauges()
                     old.process.hang_up()
         except ProxyError as exc:
             log.warning("haproxy.drain_failed", reason=str(exc))

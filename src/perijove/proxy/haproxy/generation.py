@@ -16,6 +16,7 @@ from perijove.proxy.core.haproxy_config import ACTIVITY_EXPIRES, ACTIVITY_TABLE,
 from perijove.proxy.core.haproxy_table import RouteSteps, RouteSync
 from perijove.proxy.core.haproxy_verdicts import VerdictChanges
 from perijove.proxy.core.routes import RouteTable
+from perijove.proxy.core.statistics import Statistics
 from perijove.proxy.haproxy.process import HaproxyProcess, write_files
 
 log = structlog.get_logger(__name__)
@@ -124,6 +125,14 @@ class Generation:
         answer = (await self.process.run([f"show table {ACTIVITY_TABLE}"]))[0]
         idle, paths = cli.read_idle_times(answer, expire=ACTIVITY_EXPIRES), self.routes.path_of()
         return {paths[server]: now - seconds for server, seconds in idle.items() if server in paths}
+
+    async def statistics(self) -> Statistics:
+        """What haproxy has served itself, and how many connections there are."""
+        stat, info = await self.process.run(["show stat -1 2 -1", "show info"])
+        counted = cli.read_counters(stat)
+        # The runtime socket is one of them.
+        counted.gauges.clients = max(0, cli.read_connections(info) - 1)
+        return counted
 
     async def _silently(self, commands: Iterable[str]) -> None:
         bundle = list(commands)

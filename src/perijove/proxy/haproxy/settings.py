@@ -25,12 +25,13 @@ _FEWEST_CONNECTIONS: Final = 64
 def settings_for(config: ProxyConfig, *, folder: Path, public: Sequence[int], worker: Path) -> HaproxySettings:
     """What a haproxy is started with that listens on the descriptors *public*."""
     timeouts = config.timeouts
+    connections = max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     return HaproxySettings(
         paths=Paths(folder=str(folder)),
         public=public,
         worker=str(worker),
         threads=max(1, config.workers),
-        max_connections=max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+        max_connections=min(config.limits.clients or connections, connections),
         waits=Waits(
             head=timeouts.head,
             keep_alive=timeouts.keep_alive,
@@ -41,6 +42,7 @@ def settings_for(config: ProxyConfig, *, folder: Path, public: Sequence[int], wo
         ),
         is_tls=certificate_of(config) is not None,
         x_forward=config.passing.x_forward,
+        per_address=config.limits.per_address or connections // 2,
         trusted_forwarders=frozenset(name for name in config.passing.trusted_forwarders if _is_source(name)),
     )
 
@@ -52,7 +54,8 @@ def max_connections(descriptors: int) -> int:
 
 def worker_config(config: ProxyConfig) -> ProxyConfig:
     """The settings of the worker behind haproxy, which has written the `X-Forwarded-*` lines."""
-    return replace(config, passing=replace(config.passing, x_forward=False))
+    passing = replace(config.passing, x_forward=False, trusted_forwarders=frozenset({UNIX_PEER}))
+    return replace(config, passing=passing)
 
 
 def leaves_all(passing: Passing) -> bool:
