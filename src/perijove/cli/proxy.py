@@ -19,7 +19,7 @@ from perijove import __version__
 from perijove.kit import logs
 from perijove.kit.process import NotInherited, default_workers, inherited_sockets
 from perijove.proxy.app import serve
-from perijove.proxy.config import ProxyConfig
+from perijove.proxy.config import EngineName, ProxyConfig
 from perijove.proxy.core.errors import BadTarget, ProxyError, UnusableSettings
 from perijove.proxy.core.targets import Target, parse_target
 from perijove.proxy.net.frontend import Passing
@@ -104,6 +104,13 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
     callback=_workers,
     help="Processes for the traffic; auto: one a core, at most 4; 0: none of their own.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["builtin", "haproxy"]),
+    default="builtin",
+    help="What carries the traffic: this program, or a haproxy in front of it.",
+)
+@click.option("--haproxy-command", default="haproxy", help="With --engine haproxy: how it is called.")
 @click.option("--pid-file", type=_FILE, help="Written at start, removed at the end.")
 @click.option(
     "--log-level",
@@ -177,6 +184,8 @@ def _config(  # one parameter per flag
     proxy_timeout: int,
     keep_alive_timeout: int,
     workers: int,
+    engine: EngineName,
+    haproxy_command: str,
     pid_file: Path | None,
 ) -> ProxyConfig:
     return ProxyConfig(
@@ -204,5 +213,7 @@ def _config(  # one parameter per flag
         ),
         timeouts=Timeouts(client=timeout / 1000, server=proxy_timeout / 1000, keep_alive=keep_alive_timeout / 1000),
         workers=workers,
+        engine=engine,
+        haproxy_command=haproxy_command,
         pid_file=pid_file,
     )

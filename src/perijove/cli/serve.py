@@ -101,6 +101,7 @@ def _run(configuration: Configuration) -> int:
         hub_port=p.hub_port,
         hub_user=p.hub_user,
         proxy_user=p.proxy_user,
+        proxy_engine=p.proxy_engine,
         proxy_workers=default_workers() if p.proxy_workers < 0 else p.proxy_workers,
         log_level=p.log_level,
         log_format=p.log_format,

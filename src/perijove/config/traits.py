@@ -50,6 +50,11 @@ class Perijove(Configurable):
     proxy_workers = Int(
         -1, min=-1, max=999, help="Processes of the proxy that carry the traffic; -1 is one a core, at most four."
     ).tag(config=True)
+    proxy_engine = Enum(
+        ["builtin", "haproxy"],
+        "builtin",
+        help="What carries the traffic: perijove's own proxy, or a haproxy (2.6 or newer, installed) in front of it.",
+    ).tag(config=True)
 
     authenticator_class = Unicode(
         "native", help="How people sign in: a name (native, dummy, or a plug-in's) or an import path."

@@ -49,6 +49,8 @@ class SupervisorSettings:
     proxy_user: str
     #: processes that carry the traffic
     proxy_workers: int
+    #: what carries it: `builtin` or `haproxy`
+    proxy_engine: str
     log_level: str
     log_format: str
     #: words that make the hub read the same configuration
@@ -186,6 +188,7 @@ def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
         *("--trusted-forwarders", ",".join(settings.trusted_forwarders)),
         *("--snapshot", str(settings.paths.route_snapshot)),
         *("--workers", str(settings.proxy_workers)),
+        *("--engine", settings.proxy_engine),
         # configurable-http-proxy's word, whose flags these are
         *("--log-level", "warn" if settings.log_level == "warning" else settings.log_level),
         *("--log-format", settings.log_format),
