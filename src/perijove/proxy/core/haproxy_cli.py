@@ -32,6 +32,7 @@ _TABLE_LINE: Final = re.compile(r"0x[0-9a-f]+: key=(\S+) use=\d+ exp=(\d+)(?: |$
 _BACKEND: Final = re.compile(r"b([0-9])x[0-9]+")
 _CLASSES: Final = {"hrsp_1xx": SWITCHED, "hrsp_2xx": 200, "hrsp_3xx": 300, "hrsp_4xx": 400, "hrsp_5xx": 500}
 _CONNECTIONS: Final = re.compile(r"^CurrConns: (\d+)$", re.MULTILINE)
+_STOPPING: Final = re.compile(r"^Stopping: 1$", re.MULTILINE)
 _VERSION: Final = re.compile(r"New version created: (\d+)")
 
 
@@ -195,6 +196,11 @@ def read_counters(answer: str) -> Statistics:
                 key = int(match[1]) * STATUSES + status
                 counted.requests[key] = counted.requests.get(key, 0) + count
     return counted
+
+
+def is_stopping(answer: str) -> bool:
+    """Whether a haproxy accepts no more connections, by its answer to `show info`."""
+    return _STOPPING.search(answer) is not None
 
 
 def _batches(lines: Iterable[str]) -> Iterator[list[str]]:

@@ -315,12 +315,15 @@ class HaproxyEngine:
             return
         if old is not None:
             self._draining.add(old)
+            try:
+                await old.retire()
+            except ProxyError as exc:
+                log.warning("haproxy.not_retired", reason=str(exc))
+                await old.process.kill()
             self._tasks.start("drain", self._drain(old))
 
     async def _drain(self, old: Generation) -> None:
         try:
-            await old.empty_maps()
-            old.process.drain()
             while not await old.process.wait(DRAIN_POLL_SECONDS):
                 await self._look_at(old)
                 if await old.is_idle():
@@ -330,8 +333,8 @@ class HaproxyEngine:
         except ProxyError as exc:
             log.warning("haproxy.drain_failed", reason=str(exc))
             await old.process.kill()
-        finally:
-            self._draining.discard(old)
+        # Cancelled before this, it is still one of those that `stop` ends.
+        self._draining.discard(old)
 
     async def _look_at(self, generation: Generation) -> None:
         with suppress(ProxyError):

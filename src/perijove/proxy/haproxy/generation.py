@@ -4,6 +4,7 @@ One haproxy and what it has been told.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,11 +19,15 @@ from perijove.proxy.core.haproxy_verdicts import VerdictChanges
 from perijove.proxy.core.routes import RouteTable
 from perijove.proxy.core.statistics import Statistics
 from perijove.proxy.haproxy.process import HaproxyProcess, write_files
+from perijove.proxy.haproxy.runtime import RuntimeLost
 
 log = structlog.get_logger(__name__)
 
 #: Attempts to forget a closed server; after that it stays, closed and without weight, until the next start.
 MAX_ATTEMPTS: Final = 1000
+#: Seconds from the signal until a haproxy accepts no more.
+RETIRE_SECONDS: Final = 5.0
+_POLL_SECONDS: Final = 0.005
 
 
 class Generation:
@@ -112,9 +117,20 @@ class Generation:
                 log.warning("haproxy.server_stays", server=name, reason=answer.strip())
                 del self._closed[name]
 
-    async def empty_maps(self) -> None:
-        """Leave all further requests to the worker."""
+    async def retire(self) -> None:
+        """
+        Accept nothing more, and leave requests on what is open to the worker.
+
+        Raises:
+            RuntimeLost: it does not answer, or does not stop accepting.
+        """
         await self._silently(cli.clear(file) for file in (self._paths.routes, self._paths.verdicts))
+        self.process.drain()
+        deadline = time.monotonic() + RETIRE_SECONDS
+        while not cli.is_stopping((await self.process.run(["show info"]))[0]):
+            if time.monotonic() > deadline:
+                raise RuntimeLost("haproxy does not stop accepting connections")
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def is_idle(self) -> bool:
         """Whether the runtime socket is the only connection."""

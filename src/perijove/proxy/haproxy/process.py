@@ -100,7 +100,7 @@ class HaproxyProcess:
         """
         try:
             process = subprocess.Popen(  # noqa: S603, ASYNC220  # the administrator's words; it does not wait
-                [command, "-db", "-q", "-f", settings.paths.config],
+                [command, "-db", "-f", settings.paths.config],
                 pass_fds=tuple(settings.public),
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
