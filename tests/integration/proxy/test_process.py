@@ -206,7 +206,7 @@ async def test_keys_can_come_from_a_file(tmp_path: Path) -> None:
     ("flags", "message"),
     [
         (("--ssl-key", "x"), "No such option"),
-        (("--metrics-port", "1"), "No such option"),
+        (("--storage-backend", "chp-redis"), "is a module for Node.js"),
         (("--default-target", "ftp://x"), "A target must look like"),
         (("--error-target", "https://x"), "A target must look like"),
         (("--hub-url", "x"), "A target must look like"),
