@@ -20,6 +20,7 @@ from typing import Any, Final
 import structlog
 
 from perijove.kit.clock import SystemClock, SystemRandomness
+from perijove.kit.process import may_share_ports
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.backend import Backend, restore
 from perijove.proxy.config import ProxyConfig, reloaded
@@ -34,6 +35,7 @@ from perijove.proxy.local import LocalEngine
 from perijove.proxy.net.door import read_keys
 from perijove.proxy.net.listen import bind_tcp, bind_unix, describe, raise_descriptor_limit
 from perijove.proxy.workers import WorkersEngine
+from perijove.wire.supervision import CONTROL, PUBLIC
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +101,7 @@ class Proxy:
     def announce(self) -> None:
         """Say in the log where it listens, and what an administrator should know."""
         config = self._config
-        public, control = ([describe(sock) for sock in socks] for socks in (self._public, self._control_sockets))
+        public, control = (list(dict.fromkeys(map(describe, them))) for them in (self._public, self._control_sockets))
         self._say(
             "proxy.listening", public=public, control=control, workers=config.workers, routes=len(self._state.table)
         )
@@ -217,16 +219,18 @@ async def _reload_forever(proxy: Proxy, again: asyncio.Event, read: Callable[[],
 
 
 def _public_sockets(config: ProxyConfig) -> list[socket.socket]:
-    if "public" in config.inherited:
-        return [config.inherited["public"]]
+    handed_down = [sock for name, sock in config.inherited.items() if name.partition("-")[0] == PUBLIC]
+    if handed_down:
+        return handed_down
     if config.public_socket is not None:
         return [bind_unix(config.public_socket, mode=_PUBLIC_SOCKET_MODE)]
-    return bind_tcp(config.ip, config.port)
+    copies = max(1, config.workers) if may_share_ports() else 1
+    return bind_tcp(config.ip, config.port, copies=copies)
 
 
 def _control_sockets(config: ProxyConfig) -> list[socket.socket]:
-    if "control" in config.inherited:
-        return [config.inherited["control"]]
+    if CONTROL in config.inherited:
+        return [config.inherited[CONTROL]]
     if config.api_socket is not None:
         return [bind_unix(config.api_socket, mode=_CONTROL_SOCKET_MODE)]
     return bind_tcp(config.api_ip, config.api_port)

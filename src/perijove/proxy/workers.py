@@ -1,9 +1,10 @@
 """
 The engine of several processes: copies of this one that share the public sockets.
 
-They share one listening socket each address, so that what waits to be accepted is lost with no worker: whoever
-is free takes it. A copy has the whole state from its first moment on; later changes are told to all, and a
-change holds when all have said so. One that dies is replaced.
+With root there are as many sockets an address as there are workers, and the kernel spreads connections evenly;
+otherwise all have the same one, and whoever is free takes what comes. The sockets are the parent's: what waits to
+be accepted waits for the worker that replaces one that died. A copy has the whole state from its first moment on;
+later changes are told to all, and a change holds when all have said so.
 """
 
 from __future__ import annotations
@@ -232,8 +233,9 @@ class WorkersEngine:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
-        keep = [theirs.fileno(), *(sock.fileno() for sock in self._sockets)]
-        pid = fork(lambda: child.run(self._config, self._state, self._sockets, theirs), keep=keep)
+        sockets = share(self._sockets, slot, self._config.workers)
+        keep = [theirs.fileno(), *(sock.fileno() for sock in sockets)]
+        pid = fork(lambda: child.run(self._config, self._state, sockets, theirs), keep=keep)
         theirs.close()
         process = self._processes[slot] = _Process(pid, ours)
         self._tasks.start(f"line-{slot}", process.listen())
@@ -286,3 +288,16 @@ class WorkersEngine:
         if late:
             return None
         return [future.result() for future in told if not isinstance(future.exception(), _Lost)]
+
+
+def share(sockets: Sequence[socket.socket], slot: int, workers: int) -> list[socket.socket]:
+    """The *sockets* that worker *slot* of so many *workers* serves: its own of each address, or the common one."""
+    by_address: dict[Any, list[socket.socket]] = {}
+    for sock in sockets:
+        by_address.setdefault((sock.family, sock.getsockname()), []).append(sock)
+    return [
+        sock
+        for known in by_address.values()
+        for number, sock in enumerate(known)
+        if number % workers == slot or len(known) < workers
+    ]

@@ -40,7 +40,10 @@ SOURCE = str(Path(__file__).parents[3] / "src")
 
 @asynccontextmanager
 async def process(
-    *flags: str, fds: dict[str, socket.socket] | None = None, command: tuple[str, ...] = COMMAND
+    *flags: str,
+    fds: dict[str, socket.socket] | None = None,
+    command: tuple[str, ...] = COMMAND,
+    stdout: int | None = None,
 ) -> AsyncIterator[Process]:
     """The command, killed at the end if it still runs."""
     environment = os.environ | {"PYTHONPATH": SOURCE, "CONFIGPROXY_AUTH_TOKEN": TOKEN}
@@ -48,7 +51,7 @@ async def process(
     if inherited:
         environment["PERIJOVE_LISTEN_FDS"] = ",".join(f"{name}={fd}" for name, fd in inherited.items())
     child = await asyncio.create_subprocess_exec(
-        *command, *flags, env=environment, pass_fds=tuple(inherited.values()), stderr=PIPE, stdin=DEVNULL
+        *command, *flags, env=environment, pass_fds=tuple(inherited.values()), stderr=PIPE, stdin=DEVNULL, stdout=stdout
     )
     try:
         yield child

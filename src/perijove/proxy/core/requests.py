@@ -230,6 +230,8 @@ def read_fields(block: bytes, max_fields: int = MAX_FIELDS, replaced: frozenset[
     token = _HUB_TOKEN.fullmatch(authorization)
     # Also what is not quite a token: most likely it is one, misspelt, and the server has no use for it.
     is_ours = _HUB_SCHEME.match(authorization) is not None
+    if chunked or b"content-length" in values:
+        triples = [_with_plain_framing(triple) for triple in triples]
     lines, gated_lines, forwarded_lines = _sort_lines(
         triples, dropped_with(connection) | replaced, hides_authorization=is_ours
     )
@@ -295,6 +297,18 @@ def _read_framing(values: dict[bytes, list[bytes]]) -> tuple[int, bool]:
             raise BadRequest("The request's Content-Length is malformed.")
         return int(lengths[0]), False
     return 0, False
+
+
+def _with_plain_framing(triple: tuple[bytes, bytes, bytes]) -> tuple[bytes, bytes, bytes]:
+    """
+    What frames the body is said in the one way that everybody reads alike, whatever case, zeros and space were sent.
+    """
+    name, value, _ = triple
+    if name == b"content-length":
+        return name, value, b"Content-Length: %d" % int(value)
+    if name == b"transfer-encoding":
+        return name, value, b"Transfer-Encoding: chunked"
+    return triple
 
 
 def _read_expect(values: dict[bytes, list[bytes]]) -> bool:

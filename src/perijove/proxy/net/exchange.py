@@ -17,7 +17,7 @@ import structlog
 from perijove.proxy.core.answers import CLOSE, UPGRADED
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
-from perijove.proxy.core.framing import BadFraming, Frame
+from perijove.proxy.core.framing import BadFraming, Frame, without_trailers
 from perijove.proxy.core.heads import END_OF_HEAD, MAX_HEAD
 from perijove.proxy.core.relocation import STATUSES, Relocation
 from perijove.proxy.core.requests import RequestHead
@@ -174,7 +174,7 @@ class Exchange:
             return b""
         self.progress = self._surroundings.now()
         self.entry.last_activity = time.time()
-        upstream.transport.write(data if end == len(data) else data[:end])
+        upstream.transport.write(without_trailers(body, data, end))
         return data[end:]
 
     def response_received(self, data: bytes) -> None:
