@@ -19,6 +19,7 @@ from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
 from perijove.proxy.core.framing import BadFraming, Frame, without_trailers
 from perijove.proxy.core.heads import END_OF_HEAD, MAX_HEAD
+from perijove.proxy.core.relocation import STATUSES, Relocation
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.responses import SWITCHING, ResponseHead, plain_length, read_response
 from perijove.proxy.core.routes import Entry
@@ -86,8 +87,8 @@ class Exchange:
     __slots__ = (
         "_body", "_close", "_fence", "_frame", "_head", "_interims", "_is_reusable", "_is_special", "_is_started",
         "_is_success",
-        "_partial", "_request_sent", "_surroundings", "_upstream", "claims", "client", "entry", "is_over",
-        "is_retried", "progress", "request",
+        "_partial", "_relocation", "_request_sent", "_surroundings", "_upstream", "claims", "client", "entry",
+        "is_over", "is_retried", "progress", "request",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +101,7 @@ class Exchange:
         entry: Entry,
         claims: IdentityClaims | None,
         fence: Fence | None,
+        relocation: Relocation | None = None,
     ) -> None:
         """
         Args:
@@ -110,6 +112,7 @@ class Exchange:
             entry: the route.
             claims: in whose name; None on open routes.
             fence: limits for the answer; None on open routes.
+            relocation: what becomes of redirects; None: nothing.
         """
         self.client = client
         self.request = request
@@ -122,6 +125,7 @@ class Exchange:
         self._surroundings = surroundings
         self._head = head
         self._fence = fence
+        self._relocation = relocation
         self._upstream: UpstreamConnection | None = None
         self._body: Frame | None = request.body_frame() if request.has_body else None
         self._request_sent = False
@@ -301,6 +305,8 @@ class Exchange:
         self._is_reusable = not (head.close or frame.until_eof)
         self._is_success = head.status < _FIRST_REDIRECT
         self.client.status = head.status
+        if self._relocation is not None and head.status in STATUSES:
+            head.lines = self._relocation.apply(head.lines, target=self.entry.target, host=self.request.fields.host)
         # What the client sends behind a refused upgrade, or has not sent of its body, would be taken for
         # its next request.
         self._close = (
