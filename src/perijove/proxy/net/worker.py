@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -66,6 +67,7 @@ class Worker:
         self._door = Door(
             hub=_hub_door(config),
             clock=self._clock,
+            seconds=time.time,
             tasks=self._tasks,
             enter_path=config.enter_path,
             recheck_interval=config.recheck_interval,
