@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from typing import Any, Final
 import structlog
 
 from perijove.kit.clock import SystemClock, SystemRandomness
+from perijove.kit.process import may_share_ports
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.backend import Backend, restore
 from perijove.proxy.config import ProxyConfig, reloaded
@@ -27,17 +29,21 @@ from perijove.proxy.control.server import STREAM_LIMIT, ControlServer
 from perijove.proxy.core.changes import PutRoute, SetKeys
 from perijove.proxy.core.errors import BadControlCall, ProxyError
 from perijove.proxy.core.state import State
+from perijove.proxy.core.statistics import Scrape, Statistics
 from perijove.proxy.engine import Engine
 from perijove.proxy.local import LocalEngine
 from perijove.proxy.net.door import read_keys
 from perijove.proxy.net.listen import bind_tcp, bind_unix, describe
 from perijove.proxy.workers import WorkersEngine
+from perijove.wire.supervision import CONTROL, PUBLIC
 
 log = structlog.get_logger(__name__)
 
 #: Who may connect to the public unix socket: a web server in front runs as another user.
 _PUBLIC_SOCKET_MODE: Final = 0o666
 _CONTROL_SOCKET_MODE: Final = 0o600
+#: Who scrapes runs as another user, of our group.
+_METRICS_SOCKET_MODE: Final = 0o660
 
 
 class UnreadableKeys(ProxyError):
@@ -58,6 +64,7 @@ class Proxy:
         self._clock = SystemClock()
         self._tasks = TaskGroup("proxy")
         self._state = State(host_routing=config.passing.host_routing)
+        self._state.table.limit = config.limits.routes
         self._load()
         self._public, self._control_sockets = _public_sockets(config), _control_sockets(config)
         self._engine = self._make_engine()
@@ -69,7 +76,9 @@ class Proxy:
             snapshot=config.snapshot,
             instance=SystemRandomness().hex(8),
         )
-        self._control = ControlServer(api=ControlApi(backend=self._backend, auth_token=config.auth_token))
+        self._api = ControlApi(backend=self._backend, auth_token=config.auth_token)
+        self._control = ControlServer(api=self._api)
+        self._metrics_sockets = _metrics_sockets(config)
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
@@ -82,11 +91,17 @@ class Proxy:
         await self._engine.start()
         for sock in self._control_sockets:
             self._servers.append(await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT))
+        if self._metrics_sockets:
+            # Costs a few megabytes, which only those pay who scrape; and after the workers have been made.
+            metrics = importlib.import_module("perijove.proxy.metrics")
+            handle = metrics.MetricsServer(self.scrape).handle
+            for sock in self._metrics_sockets:
+                self._servers.append(await asyncio.start_server(handle, sock=sock, limit=metrics.MAX_REQUEST))
 
     def announce(self) -> None:
         """Say in the log where it listens, and what an administrator should know."""
         config = self._config
-        public, control = ([describe(sock) for sock in socks] for socks in (self._public, self._control_sockets))
+        public, control = (list(dict.fromkeys(map(describe, them))) for them in (self._public, self._control_sockets))
         self._say(
             "proxy.listening", public=public, control=control, workers=config.workers, routes=len(self._state.table)
         )
@@ -102,11 +117,28 @@ class Proxy:
         except ProxyError as exc:
             log.error("proxy.reload_failed", reason=str(exc))  # noqa: TRY400  # an operator's mistake, no defect
             return
+        self._state.table.limit = config.limits.routes
         await self._engine.reload(config)
         self._config = config
         log.info("proxy.reloaded")
         if left:
             log.warning("proxy.needs_restart", settings=left)
+
+    async def statistics(self) -> Statistics:
+        """What has been counted so far."""
+        return await self._engine.statistics()
+
+    async def scrape(self) -> Scrape:
+        """Everything that the metrics server tells."""
+        return Scrape(
+            statistics=await self.statistics(),
+            routes=len(self._state.table),
+            door=self._state.door,
+            workers=max(1, self._config.workers),
+            restarts=self._engine.restarts,
+            api_calls=self._api.calls,
+            api_statuses=self._api.statuses,
+        )
 
     async def stop(self) -> None:
         """Accept nothing more, let requests in flight end, close."""
@@ -186,19 +218,29 @@ async def _reload_forever(proxy: Proxy, again: asyncio.Event, read: Callable[[],
 
 
 def _public_sockets(config: ProxyConfig) -> list[socket.socket]:
-    if "public" in config.inherited:
-        return [config.inherited["public"]]
+    handed_down = [sock for name, sock in config.inherited.items() if name.partition("-")[0] == PUBLIC]
+    if handed_down:
+        return handed_down
     if config.public_socket is not None:
         return [bind_unix(config.public_socket, mode=_PUBLIC_SOCKET_MODE)]
-    return bind_tcp(config.ip, config.port)
+    copies = max(1, config.workers) if may_share_ports() else 1
+    return bind_tcp(config.ip, config.port, copies=copies)
 
 
 def _control_sockets(config: ProxyConfig) -> list[socket.socket]:
-    if "control" in config.inherited:
-        return [config.inherited["control"]]
+    if CONTROL in config.inherited:
+        return [config.inherited[CONTROL]]
     if config.api_socket is not None:
         return [bind_unix(config.api_socket, mode=_CONTROL_SOCKET_MODE)]
     return bind_tcp(config.api_ip, config.api_port)
+
+
+def _metrics_sockets(config: ProxyConfig) -> list[socket.socket]:
+    if config.metrics_socket is not None:
+        return [bind_unix(config.metrics_socket, mode=_METRICS_SOCKET_MODE)]
+    if config.metrics_port is not None:
+        return bind_tcp(config.metrics_ip, config.metrics_port)
+    return []
 
 
 def _read_keys(path: Path) -> list[dict[str, object]]:

@@ -37,6 +37,8 @@ class ClientSide(Protocol):
 
     #: bytes received and not yet used
     pending: bytes
+    #: of the final answer
+    status: int
 
     def write(self, data: bytes) -> None: ...  # noqa: D102
 
@@ -270,6 +272,7 @@ class Exchange:
             raise BadResponse("A chunked answer to HTTP/1.0.")
         self._is_reusable = not (head.close or frame.until_eof)
         self._is_success = head.status < _FIRST_REDIRECT
+        self.client.status = head.status
         # What the client sends behind a refused upgrade, or has not sent of its body, would be taken for
         # its next request.
         self._close = (

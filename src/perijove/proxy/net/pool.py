@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from perijove.proxy.core.limits import Limit, Limits
+from perijove.proxy.core.statistics import Gauges, Statistics
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.upstream import UpstreamConnection
 
@@ -25,12 +27,26 @@ _LONGEST_PAUSE: Final = 0.4
 class UpstreamPool:
     """Lends connections; the one used last is lent first."""
 
-    def __init__(self, *, monotonic: Callable[[], float], connect_timeout: float) -> None:
+    def __init__(
+        self,
+        *,
+        monotonic: Callable[[], float],
+        connect_timeout: float,
+        limits: Limits,
+        statistics: Statistics,
+    ) -> None:
         """
         Args:
             monotonic: seconds, may be coarse.
             connect_timeout: seconds for one attempt.
+            limits: how many connections one target may have.
+            statistics: where connections are counted.
         """
+        #: may be replaced at any time
+        self.limits = limits
+        self._statistics = statistics
+        #: connections open or being made, by target
+        self._open: dict[str, int] = {}
         self._monotonic = monotonic
         self._connect_timeout = connect_timeout
         self._idle: dict[str, list[UpstreamConnection]] = {}
@@ -45,9 +61,17 @@ class UpstreamPool:
                 continue
             if self._monotonic() - upstream.idle_since <= limit:
                 upstream.is_reused = True
+                self._statistics.pool_reused += 1
                 return upstream
             upstream.transport.close()
         return None
+
+    def has_room(self, target: Target) -> bool:
+        """Whether one more connection to *target* may be made."""
+        if self._open.get(target.key, 0) < self.limits.per_target:
+            return True
+        self._statistics.refused(Limit.TARGET)
+        return False
 
     async def connect(self, target: Target, *, patience: float = 0.0) -> UpstreamConnection:
         """
@@ -81,6 +105,23 @@ class UpstreamPool:
         upstream.idle_since = self._monotonic()
         idle.append(upstream)
 
+    def opened(self, upstream: UpstreamConnection) -> None:
+        """Part of `Owner`."""
+        self._statistics.pool_made += 1
+        self._count(upstream.target.key, 1)
+
+    def closed(self, upstream: UpstreamConnection) -> None:
+        """Part of `Owner`."""
+        self._count(upstream.target.key, -1)
+
+    def tunnel_closed(self, target: Target) -> None:
+        """A connection that became a part of a tunnel is gone: it could not say so itself."""
+        self._count(target.key, -1)
+
+    def gauge(self, gauges: Gauges) -> None:
+        """Say how many are idle."""
+        gauges.pool_idle = sum(map(len, self._idle.values()))
+
     def forget(self, upstream: UpstreamConnection) -> None:
         """An idle connection was closed from the other side."""
         idle = self._idle.get(upstream.target.key, [])
@@ -108,11 +149,26 @@ class UpstreamPool:
             self.drop(key)
 
     async def _connect_once(self, loop: asyncio.AbstractEventLoop, target: Target) -> UpstreamConnection:
-        async with asyncio.timeout(self._connect_timeout):
-            if target.socket:
-                _, upstream = await loop.create_unix_connection(lambda: UpstreamConnection(target, self), target.socket)
-            else:
-                _, upstream = await loop.create_connection(
-                    lambda: UpstreamConnection(target, self), target.host, target.port
-                )
+        # From now on, not from when it is open: many may be under way at once.
+        self._count(target.key, 1)
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                return await self._open_one(loop, target)
+        finally:
+            self._count(target.key, -1)
+
+    async def _open_one(self, loop: asyncio.AbstractEventLoop, target: Target) -> UpstreamConnection:
+        if target.socket:
+            _, upstream = await loop.create_unix_connection(lambda: UpstreamConnection(target, self), target.socket)
+        else:
+            _, upstream = await loop.create_connection(
+                lambda: UpstreamConnection(target, self), target.host, target.port
+            )
         return upstream
+
+    def _count(self, key: str, change: int) -> None:
+        count = self._open.get(key, 0) + change
+        if count:
+            self._open[key] = count
+        else:
+            del self._open[key]

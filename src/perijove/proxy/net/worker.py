@@ -15,15 +15,19 @@ import structlog
 from perijove.kit.clock import SystemClock
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.config import ProxyConfig
+from perijove.proxy.core.access_log import lines_of
 from perijove.proxy.core.changes import Change, Revoke, SetKeys
+from perijove.proxy.core.limits import Limits
 from perijove.proxy.core.requests import FieldsMemo
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.core.state import State
+from perijove.proxy.core.statistics import Statistics
+from perijove.proxy.net.access_log import AccessLog
+from perijove.proxy.net.accounts import Accounts
 from perijove.proxy.net.connections import Connections
 from perijove.proxy.net.door import Door
 from perijove.proxy.net.frontend import Frontend
 from perijove.proxy.net.hub import HubDoor
-from perijove.proxy.net.listen import max_clients
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.sweep import CoarseTime, sweep_forever
@@ -47,8 +51,18 @@ class Worker:
         self._clock = SystemClock()
         self._time = CoarseTime()
         self._tasks = TaskGroup("worker")
-        self._pool = UpstreamPool(monotonic=self._time.now, connect_timeout=config.timeouts.connect)
-        self._connections = Connections(limit=max_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+        limits = _settled(config)
+        self._statistics = Statistics()
+        self._access_log = _access_log(config, self._statistics)
+        self._accounts = Accounts(statistics=self._statistics, access_log=self._access_log)
+        self._accounts.trusted = config.passing.trusted_forwarders
+        self._pool = UpstreamPool(
+            monotonic=self._time.now,
+            connect_timeout=config.timeouts.connect,
+            limits=limits,
+            statistics=self._statistics,
+        )
+        self._connections = Connections(limits=limits, statistics=self._statistics)
         self._door = Door(
             hub=_hub_door(config),
             clock=self._clock,
@@ -70,6 +84,9 @@ class Worker:
             timeouts=config.timeouts,
             passing=config.passing,
             connections=self._connections,
+            accounts=self._accounts,
+            statistics=self._statistics,
+            limits=limits,
             now=self._time.now,
         )
         self._servers: list[asyncio.Server] = []
@@ -98,6 +115,14 @@ class Worker:
         self._config = config
         self._frontend.timeouts = config.timeouts
         self._frontend.passing = config.passing
+        self._accounts.trusted = config.passing.trusted_forwarders
+        limits = _settled(config)
+        self._state.table.limit = limits.routes
+        self._frontend.limit(limits)
+        self._connections.limits = self._pool.limits = limits
+        if self._access_log is not None:
+            # Whoever moves logs away tells by the same signal.
+            self._access_log.reopen()
         # What was written for known field blocks was written with the old settings.
         self._frontend.memo = FieldsMemo()
 
@@ -108,6 +133,12 @@ class Worker:
     def sessions(self) -> int:
         """How many good statements are remembered."""
         return self._door.gate.sessions()
+
+    def statistics(self) -> Statistics:
+        """What has been counted so far, and how things are."""
+        self._connections.gauge(self._statistics.gauges)
+        self._pool.gauge(self._statistics.gauges)
+        return self._statistics
 
     async def stop(self) -> None:
         """Accept nothing more, let requests in flight end, close."""
@@ -121,10 +152,14 @@ class Worker:
         self._connections.close()
         self._pool.close()
         await self._tasks.close()
+        if self._access_log is not None:
+            self._access_log.close()
 
     def _sweep(self) -> None:
         self._connections.check(self._time.now())
         self._pool.sweep()
+        if self._access_log is not None:
+            self._access_log.flush()
 
     def _retire(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -134,6 +169,16 @@ class Worker:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _settled(config: ProxyConfig) -> Limits:
+    return config.limits.settle(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _access_log(config: ProxyConfig, statistics: Statistics) -> AccessLog | None:
+    if not config.access_log:
+        return None
+    return AccessLog(path=config.access_log, lines=lines_of(config.access_log_format), statistics=statistics)
 
 
 def _hub_door(config: ProxyConfig) -> HubDoor | None:
