@@ -17,7 +17,6 @@ import time
 from typing import Any, cast
 
 from bench import BROWSER
-
 from perijove.kit.jws import SigningKey
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.changes import PutRoute, SetKeys

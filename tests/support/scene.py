@@ -15,6 +15,7 @@ import h11
 
 from perijove.proxy.core.answers import Answer
 from perijove.proxy.core.confine import Fence
+from perijove.proxy.core.limits import Limit, Limits
 from perijove.proxy.core.requests import FieldsMemo, RequestHead
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.net.client import ClientConnection
@@ -142,11 +143,16 @@ class Scene:
         self.requests: list[RequestHead] = []
         #: complete requests, in the order in which servers have read them
         self.log: list[Seen] = []
+        #: limits that the client has come up against
+        self.refusals: list[Limit] = []
+        #: what requests were answered with, as they are accounted for
+        self.statuses: list[int] = []
         self.tunnels: list[Exchange] = []
         #: the servers' ends of tunnels
         self.joined: list[UpstreamConnection] = []
         self.memo = FieldsMemo()
         self.timeouts = Timeouts()
+        self.limits = Limits()
         self.is_draining = False
         self.time = 1.0
         self.entry = Entry(
@@ -208,6 +214,15 @@ class Scene:
 
     def leave(self, client: ClientConnection) -> None:
         del client
+
+    def refused(self, limit: Limit) -> None:
+        self.refusals.append(limit)
+
+    def release(self, session: str) -> None:
+        del session
+
+    def ended(self, client: ClientConnection) -> None:
+        self.statuses.append(client.status)
 
     def serve(self, client: ClientConnection, request: RequestHead) -> None:
         self.requests.append(request)

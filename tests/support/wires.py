@@ -176,6 +176,12 @@ class NoOwner:
     def forget(self, upstream: UpstreamConnection) -> None:
         """Part of `Owner`."""
 
+    def opened(self, upstream: UpstreamConnection) -> None:
+        """Part of `Owner`."""
+
+    def closed(self, upstream: UpstreamConnection) -> None:
+        """Part of `Owner`."""
+
 
 def upstream_on(wire: Wire, *, is_reused: bool = False) -> UpstreamConnection:
     """An upstream connection on *wire*."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.errors import BadControlCall, TooManyRoutes
 from perijove.proxy.core.routes import MAX_KNOWN, MAX_KNOWN_LENGTH, Entry, RouteTable
 
 
@@ -184,3 +184,16 @@ def test_what_is_remembered_of_paths_is_bounded() -> None:
     table.find_raw(b"/" + b"x" * MAX_KNOWN_LENGTH)
 
     assert len(table._known) == 10
+
+
+def test_a_table_that_is_full_takes_no_more_and_stays_as_it_is() -> None:
+    table = RouteTable(limit=2)
+    table.put("/a", body(), now=1.0)
+    table.put("/b", body(), now=1.0)
+    with pytest.raises(TooManyRoutes):
+        table.put("/c", body(), now=1.0)
+    with pytest.raises(TooManyRoutes):
+        table.replace({path: body() for path in ("/a", "/b", "/c")}, now=1.0)
+    table.put("/b", body(2), now=1.0)
+
+    assert {entry.path for entry in table} == {"/a", "/b"}
