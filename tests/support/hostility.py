@@ -20,7 +20,6 @@ Client = Callable[[Open], Awaitable[None]]
 
 #: Seconds in which what has been sent has most likely got to where it should be.
 A_MOMENT: Final = 0.02
-_LONG: Final = 60.0
 _LARGE: Final = 20_000_000
 _BODY: Final = b"x" * 1000
 
@@ -54,8 +53,12 @@ async def _say_nothing(connection: Connection) -> None:
 
 
 async def _hear_nothing(connection: Connection) -> None:
-    connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
-    await asyncio.sleep(_LONG)
+    transport = connection.writer.transport
+    transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.sleep(10 * A_MOMENT)
+    transport.resume_reading()  # type: ignore[attr-defined]
+    while await connection.read_some():
+        pass
 
 
 async def _say_much(connection: Connection) -> None:

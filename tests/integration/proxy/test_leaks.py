@@ -88,7 +88,11 @@ async def at_rest(proxy: Running, wanted: Footprint | None = None) -> Footprint:
 
 @asynccontextmanager
 async def nothing_left(proxy: Running) -> AsyncIterator[None]:
-    """Whatever is done in here, the proxy is as it was before, if not at once then soon."""
+    """
+    Whatever is done in here, the proxy is as it was before, if not at once then soon.
+
+    Servers outlive this: were they gone, their ends of connections that the proxy has forgotten would be, too.
+    """
     before = await at_rest(proxy)
     yield
     await proxy.control("DELETE", "/api/routes/user/ada")
@@ -100,14 +104,14 @@ async def test_a_client_leaves_nothing_behind(impatient: Running, name: str) -> 
     """
     Many at once, so that one in many shows.
     """
-    async with nothing_left(impatient), serving(misbehave) as server:
+    async with serving(misbehave) as server, nothing_left(impatient):
         await impatient.route("/user/ada", server.url)
         await asyncio.gather(*(CLIENTS[name](impatient.connect) for _ in range(AT_ONCE)))
         impatient.clients.clear()
 
 
 async def test_a_proxy_that_has_seen_it_all_still_serves(impatient: Running) -> None:
-    async with nothing_left(impatient), serving(misbehave) as server:
+    async with serving(misbehave) as server, nothing_left(impatient):
         await impatient.route("/user/ada", server.url)
         await asyncio.gather(*(play(impatient.connect) for play in CLIENTS.values() for _ in range(4)))
         impatient.clients.clear()
@@ -142,7 +146,7 @@ async def unreachable() -> AsyncIterator[str]:
 async def test_a_client_that_leaves_while_its_server_is_being_connected_to(
     impatient: Running, leave: Callable[[Connection], None]
 ) -> None:
-    async with nothing_left(impatient), unreachable() as url:
+    async with unreachable() as url, nothing_left(impatient):
         await impatient.route("/user/ada", url)
         clients = [await impatient.connect() for _ in range(AT_ONCE)]
         for client in clients:
@@ -154,7 +158,7 @@ async def test_a_client_that_leaves_while_its_server_is_being_connected_to(
 
 
 async def test_a_server_that_never_accepts_is_a_503(impatient: Running) -> None:
-    async with nothing_left(impatient), unreachable() as url:
+    async with unreachable() as url, nothing_left(impatient):
         await impatient.route("/user/ada", url)
 
         answer = await impatient.ask("/user/ada/x")
@@ -188,7 +192,7 @@ async def test_a_peer_that_is_only_half_there_is_given_up(impatient: Running, sa
     """
     Traps 15 and 16: a client whose machine went away says nothing more and takes nothing; nobody hears it leave.
     """
-    async with nothing_left(impatient), serving(misbehave) as server:
+    async with serving(misbehave) as server, nothing_left(impatient):
         await impatient.route("/user/ada", server.url)
         clients = [await impatient.connect() for _ in range(AT_ONCE)]
         for client in clients:
