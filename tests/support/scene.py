@@ -143,16 +143,14 @@ class Scene:
         self.requests: list[RequestHead] = []
         #: complete requests, in the order in which servers have read them
         self.log: list[Seen] = []
-        #: limits that the client has come up against
-        self.refusals: list[Limit] = []
-        #: what requests were answered with, as they are accounted for
-        self.statuses: list[int] = []
         self.tunnels: list[Exchange] = []
         #: the servers' ends of tunnels
         self.joined: list[UpstreamConnection] = []
         self.memo = FieldsMemo()
         self.timeouts = Timeouts()
         self.limits = Limits()
+        #: limits that the client came up against
+        self.refusals: list[Limit] = []
         self.is_draining = False
         self.time = 1.0
         self.entry = Entry(
@@ -222,7 +220,7 @@ class Scene:
         del session
 
     def ended(self, client: ClientConnection) -> None:
-        self.statuses.append(client.status)
+        del client
 
     def serve(self, client: ClientConnection, request: RequestHead) -> None:
         self.requests.append(request)

@@ -173,13 +173,13 @@ class Wire(asyncio.Transport):
 class NoOwner:
     """A pool that keeps nothing."""
 
-    def forget(self, upstream: UpstreamConnection) -> None:
-        """Part of `Owner`."""
-
     def opened(self, upstream: UpstreamConnection) -> None:
         """Part of `Owner`."""
 
     def closed(self, upstream: UpstreamConnection) -> None:
+        """Part of `Owner`."""
+
+    def forget(self, upstream: UpstreamConnection) -> None:
         """Part of `Owner`."""
 
 
