@@ -137,7 +137,7 @@ class Exchange:
         #: errors and redirects are no sign of life (contract section h)
         self._is_success = False
         #: whether what follows the answer's head does not depend on it alone
-        self._is_special = request.method == b"HEAD" or request.is_websocket
+        self._is_special = request.method == b"HEAD" or request.is_websocket or relocation is not None
         #: whether the client's connection ends with this answer
         self._close = request.fields.close or request.minor == 0
 
