@@ -169,7 +169,7 @@ class ClientConnection(asyncio.Protocol):
         """Part of `asyncio.Protocol`; the client will send no more, but may wait for its answer."""
         self.has_ended = True
         if self.phase is not Phase.WORKING:
-            return False
+            return self.phase is Phase.READING and self._has_request
         if self.exchange is not None and self.exchange.has_body_left:
             self.abort()
         return True
@@ -246,7 +246,7 @@ class ClientConnection(asyncio.Protocol):
         if self.phase is not Phase.WORKING and not close:
             return
         self.since = self.server.now()
-        if close or self.has_ended or self.server.is_draining:
+        if close or self.server.is_draining or (self.has_ended and not self._has_request):
             self._linger()
             return
         self.phase = Phase.READING
@@ -291,6 +291,11 @@ class ClientConnection(asyncio.Protocol):
             self.close()
 
     # inside
+
+    @property
+    def _has_request(self) -> bool:
+        """Whether a further request has been sent ahead, or at least its head."""
+        return END_OF_HEAD in self.pending
 
     def _account(self) -> None:
         """Say what became of the request in flight, once."""
