@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from perijove import __version__
+from perijove.cli.proxy_tls import read_tls, tls_options
 from perijove.kit import logs
 from perijove.kit.process import NotInherited, inherited_sockets
 from perijove.proxy.app import serve
@@ -65,6 +66,7 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option(
     "--log-format", type=click.Choice(["console", "json"]), default="console", help="Lines for people or machines."
 )
+@tls_options
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
 def proxy(*, log_level: str, log_format: logs.LogFormat, **flags: Any) -> None:
     """
@@ -105,7 +107,9 @@ def _config(  # one parameter per flag
     proxy_timeout: int,
     keep_alive_timeout: int,
     pid_file: Path | None,
+    **tls: Any,
 ) -> ProxyConfig:
+    inherited = inherited_sockets(os.environ, LISTEN_FDS_VARIABLE)
     return ProxyConfig(
         ip=ip,
         port=port,
@@ -113,7 +117,7 @@ def _config(  # one parameter per flag
         api_ip=api_ip,
         api_port=port + 1 if api_port is None else api_port,
         api_socket=api_socket,
-        inherited=inherited_sockets(os.environ, LISTEN_FDS_VARIABLE),
+        inherited=inherited,
         auth_token=os.environ.pop(AUTH_TOKEN_VARIABLE, ""),
         default_target=default_target,
         error_target=error_target,
@@ -131,4 +135,5 @@ def _config(  # one parameter per flag
         ),
         timeouts=Timeouts(client=timeout / 1000, server=proxy_timeout / 1000, keep_alive=keep_alive_timeout / 1000),
         pid_file=pid_file,
+        tls=read_tls(tls, os.environ, inherited=frozenset(inherited)),
     )

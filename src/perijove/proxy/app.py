@@ -19,6 +19,7 @@ import structlog
 
 from perijove.kit.clock import SystemClock, SystemRandomness
 from perijove.kit.tasks import TaskGroup
+from perijove.proxy.acme.storage import challenges_in
 from perijove.proxy.backend import Backend
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.control.api import ControlApi
@@ -28,11 +29,15 @@ from perijove.proxy.core.routes import Entry, RouteTable
 from perijove.proxy.net.connections import Connections
 from perijove.proxy.net.door import Door
 from perijove.proxy.net.frontend import Frontend
+from perijove.proxy.net.handshakes import TlsListener
 from perijove.proxy.net.hub import HubDoor
 from perijove.proxy.net.listen import bind_tcp, bind_unix, describe, max_clients
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
+from perijove.proxy.net.redirect import STREAM_LIMIT as REDIRECT_STREAM_LIMIT
+from perijove.proxy.net.redirect import RedirectServer
 from perijove.proxy.net.sweep import CoarseTime, sweep_forever
+from perijove.proxy.net.tls import CertificateStore, OutgoingTls, readable_by_others
 
 try:
     import uvloop
@@ -62,10 +67,14 @@ class Proxy:
         self._time = CoarseTime()
         self._tasks = TaskGroup("proxy")
         self._table = RouteTable(host_routing=config.passing.host_routing)
-        self._pool = UpstreamPool(monotonic=self._time.now, connect_timeout=config.timeouts.connect)
+        self._certificates = CertificateStore(config.tls.public) if config.tls.public else None
+        self._outgoing_tls = OutgoingTls(config.tls.client)
+        self._pool = UpstreamPool(
+            monotonic=self._time.now, connect_timeout=config.timeouts.connect, tls=self._outgoing_tls
+        )
         self._connections = Connections(limit=max_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
         self._door = Door(
-            hub=_hub_door(config),
+            hub=_hub_door(config, self._outgoing_tls),
             clock=self._clock,
             tasks=self._tasks,
             enter_path=config.enter_path,
@@ -77,7 +86,7 @@ class Proxy:
             table=self._table,
             door=self._door,
             pool=self._pool,
-            pages=ErrorPages(target=config.error_target, timeout=config.timeouts.hub),
+            pages=ErrorPages(target=config.error_target, timeout=config.timeouts.hub, tls=self._outgoing_tls),
             tasks=self._tasks,
             timeouts=config.timeouts,
             passing=config.passing,
@@ -96,7 +105,9 @@ class Proxy:
         self._control = ControlServer(
             api=ControlApi(backend=self._backend, auth_token=config.auth_token),
         )
-        self._servers: list[asyncio.Server] = []
+        self._control_certificates = CertificateStore(config.tls.api) if config.tls.api else None
+        self._redirect = redirect_server(config, self._certificates)
+        self._servers: list[asyncio.Server | TlsListener] = []
         self._addresses: tuple[list[str], list[str]] = [], []
 
     async def start(self) -> None:
@@ -112,10 +123,21 @@ class Proxy:
         self._tasks.start("sweep", sweep_forever(self._time, self._sweep))
         self._tasks.start("recheck", self._door.recheck_forever())
         for sock in control:
-            self._servers.append(await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT))
+            self._servers.append(await self._serve_control(sock))
         for sock in public:
-            self._servers.append(await loop.create_server(self._frontend, sock=sock))
-        self._addresses = [describe(sock) for sock in public], [describe(sock) for sock in control]
+            if self._certificates is None:
+                self._servers.append(await loop.create_server(self._frontend, sock=sock))
+            else:
+                self._servers.append(self._serve_tls(sock, self._certificates))
+        for sock in self._redirect_sockets():
+            self._servers.append(
+                await asyncio.start_server(self._redirect.handle, sock=sock, limit=REDIRECT_STREAM_LIMIT)
+            )
+        schemes = ["http" if tls is None else "https" for tls in (self._config.tls.public, self._config.tls.api)]
+        self._addresses = (
+            [describe(sock, scheme=schemes[0]) for sock in public],
+            [describe(sock, scheme=schemes[1]) for sock in control],
+        )
 
     def announce(self) -> None:
         """Say in the log where it listens, and what an administrator should know."""
@@ -124,6 +146,9 @@ class Proxy:
         self._say("proxy.listening", public=public, control=control, routes=len(self._table))
         if not self._door.is_on:
             log.warning("proxy.no_door", message="No hub and no keys are known: every route is open.")
+        for files in config.tls.public.certificates if config.tls.public else ():
+            if readable_by_others(files):
+                log.warning("proxy.key_is_open", key=str(files.key), message="Every user of this machine can read it.")
         if not config.auth_token:
             log.warning("proxy.open_control", message="No token is set: everybody who can connect can add routes.")
 
@@ -140,6 +165,7 @@ class Proxy:
         self._connections.close()
         self._pool.close()
         self._control.close()
+        self._redirect.close()
         await self._tasks.close()
         self._backend.save()
         self._say("proxy.stopped")
@@ -147,6 +173,37 @@ class Proxy:
     def _say(self, event: str, **values: Any) -> None:
         # Below a supervisor this is its business, and it says so in its own words.
         (log.debug if self._config.inherited else log.info)(event, **values)
+
+    def reload(self) -> None:
+        """Read certificates again: new handshakes get the new ones, open connections live on."""
+        stores = [self._certificates, self._control_certificates, self._outgoing_tls]
+        were_good = [store.reload() for store in stores if store is not None]
+        if all(were_good):
+            log.info("proxy.reloaded")
+
+    def _serve_tls(self, sock: socket.socket, certificates: CertificateStore) -> TlsListener:
+        return TlsListener(
+            sock=sock,
+            serve=self._frontend,
+            certificates=certificates,
+            admission=self._connections,
+            tasks=self._tasks,
+            handshake_timeout=self._config.timeouts.head,
+            shutdown_timeout=self._config.timeouts.flush,
+        )
+
+    async def _serve_control(self, sock: socket.socket) -> asyncio.Server | TlsListener:
+        if self._control_certificates is None:
+            return await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT)
+        return TlsListener(
+            sock=sock,
+            serve=self._control.protocol,
+            certificates=self._control_certificates,
+            admission=self._control,
+            tasks=self._tasks,
+            handshake_timeout=self._config.timeouts.head,
+            shutdown_timeout=self._config.timeouts.linger,
+        )
 
     def _sweep(self) -> None:
         self._connections.check(self._time.now())
@@ -173,6 +230,14 @@ class Proxy:
         if config.public_socket is not None:
             return [bind_unix(config.public_socket, mode=_PUBLIC_SOCKET_MODE)]
         return bind_tcp(config.ip, config.port)
+
+    def _redirect_sockets(self) -> list[socket.socket]:
+        config = self._config
+        if "redirect" in config.inherited:
+            return [config.inherited["redirect"]]
+        if config.tls.redirect_port is None:
+            return []
+        return bind_tcp(config.ip, config.tls.redirect_port)
 
     def _control_sockets(self) -> list[socket.socket]:
         config = self._config
@@ -209,6 +274,7 @@ async def run(config: ProxyConfig) -> int:
     await proxy.start()
     if config.pid_file is not None:
         config.pid_file.write_text(f"{os.getpid()}\n")
+    loop.add_signal_handler(signal.SIGHUP, proxy.reload)
     proxy.announce()
     # What has been imported lives as long as the process: the collector need not look at it again.
     gc.collect()
@@ -221,10 +287,21 @@ async def run(config: ProxyConfig) -> int:
     return 0
 
 
-def _hub_door(config: ProxyConfig) -> HubDoor | None:
+def _hub_door(config: ProxyConfig, tls: OutgoingTls) -> HubDoor | None:
     if config.hub is None:
         return None
-    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub)
+    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub, tls=tls)
+
+
+def redirect_server(config: ProxyConfig, certificates: CertificateStore | None) -> RedirectServer:
+    """The server of the port for plain HTTP, whether or not there is one."""
+    tls = config.tls
+    return RedirectServer(
+        port=config.port if tls.redirect_to is None else tls.redirect_to,
+        patience=config.timeouts.head,
+        challenges=challenges_in(tls.acme.folder) if tls.acme else None,
+        has_certificate=lambda: certificates is not None and certificates.has_certificate,
+    )
 
 
 def _read_keys(path: Path) -> list[dict[str, object]]:

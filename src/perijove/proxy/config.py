@@ -9,9 +9,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from perijove.proxy.acme.settings import AcmeSettings
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.frontend import Passing
 from perijove.proxy.net.timeouts import Timeouts
+from perijove.proxy.net.tls import ClientTls, ServerTls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """How TLS is spoken, and with whom."""
+
+    #: with browsers; None: plain HTTP
+    public: ServerTls | None = None
+    #: with callers of the control API; None: plain HTTP
+    api: ServerTls | None = None
+    #: with servers at https addresses
+    client: ClientTls = field(default_factory=ClientTls)
+    #: port for plain HTTP, on the public address, that sends browsers to https; None: there is none
+    redirect_port: int | None = None
+    #: the https port that they are sent to; None: the public one
+    redirect_to: int | None = None
+    #: the certificate that is obtained and renewed; None: all are files of an administrator
+    acme: AcmeSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +48,7 @@ class ProxyConfig:
     api_port: int = 8001
     #: unix socket of the control API, mode 0600, instead of `api_ip` and `api_port`
     api_socket: Path | None = None
-    #: listening sockets that a supervisor handed down, by name (`public`, `control`), instead of the above
+    #: listening sockets that a supervisor handed down, by name (`public`, `control`, `redirect`), instead of the above
     inherited: Mapping[str, socket.socket] = field(default_factory=dict)
     #: secret of the control API and of the hub's door; empty leaves the control API open
     auth_token: str = ""
@@ -49,3 +69,14 @@ class ProxyConfig:
     #: seconds for requests in flight when the proxy is asked to stop
     drain: float = 5.0
     pid_file: Path | None = None
+    tls: TlsConfig = field(default_factory=TlsConfig)
+
+    @property
+    def ssl_cert(self) -> Path | None:
+        """The certificate that clients see who name no other; None without TLS."""
+        return self.tls.public.certificates[0].cert if self.tls.public else None
+
+    @property
+    def ssl_key(self) -> Path | None:
+        """Its key."""
+        return self.tls.public.certificates[0].key if self.tls.public else None

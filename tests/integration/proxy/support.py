@@ -19,6 +19,7 @@ from typing import Any
 import uvloop
 
 from perijove.kit.jws import SigningKey
+from perijove.kit.transports import cut
 from perijove.proxy.app import Proxy
 from perijove.proxy.config import ProxyConfig
 from perijove.wire.identity import IdentityClaims
@@ -126,7 +127,7 @@ class Connection:
         self.writer.close()
 
     def abort(self) -> None:
-        self.writer.transport.abort()
+        cut(self.writer.transport)
 
     async def gone(self) -> None:
         """Cut the connection and wait until nothing of it is left."""
@@ -234,6 +235,14 @@ class Running:
         if not self.is_stopped:
             self.is_stopped = True
             await self.thread.run(self.proxy.stop())
+
+    async def reload(self) -> None:
+        """What SIGHUP does."""
+
+        async def reload() -> None:
+            self.proxy.reload()
+
+        await self.thread.run(reload())
 
     async def connect(self) -> Connection:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)

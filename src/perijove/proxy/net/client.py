@@ -16,6 +16,7 @@ from typing import Final, Protocol, cast
 
 import structlog
 
+from perijove.kit.transports import cut
 from perijove.proxy.core.answers import Answer, refusal
 from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.heads import END_OF_HEAD, check_head_size
@@ -77,13 +78,15 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_has_ended", "_holds", "_is_full", "_scanned", "_server", "_since", "added", "added_for", "exchange",
-        "peer", "pending", "phase", "request", "task", "transport",
+        "peer", "pending", "phase", "request", "scheme", "task", "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # set by connection_made
         self.peer = ""
+        #: by which the client came
+        self.scheme = b"http"
         self.phase = Phase.READING
         self.pending = b""
         self.request: RequestHead | None = None
@@ -106,6 +109,8 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        if transport.get_extra_info("sslcontext") is not None:
+            self.scheme = b"https"
         self.transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         if not self._server.admit(self):
             self.answer(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections."), close=True)
@@ -133,7 +138,8 @@ class ClientConnection(asyncio.Protocol):
             return False
         if self.exchange is not None and self.exchange.has_body_left:
             self.abort()
-        return True
+        # TLS as asyncio has it knows no half-closed connections: there the answer has nobody to go to.
+        return self.transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
         """Part of `asyncio.Protocol`."""
@@ -198,6 +204,7 @@ class ClientConnection(asyncio.Protocol):
 
     def request_over(self, *, close: bool) -> None:
         """The answer has been written; go on to the next request."""
+        may_send_more = self._may_send_more() if close else False
         self.exchange = None
         self.request = None
         self.task = None
@@ -205,7 +212,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._since = self._server.now()
         if close or self._has_ended or self._server.is_draining:
-            self._linger()
+            self._linger(may_send_more=may_send_more)
             return
         self.phase = Phase.READING
         if self._holds:
@@ -225,7 +232,7 @@ class ClientConnection(asyncio.Protocol):
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.transport.abort()
+        cut(self.transport)
 
     def become_tunnel(self) -> bytes:
         """Give up the transport; answers what the client has sent ahead."""
@@ -250,7 +257,7 @@ class ClientConnection(asyncio.Protocol):
                     self._close()
             case Phase.CLOSING:
                 if now - self._since > timeouts.flush:
-                    self.transport.abort()
+                    cut(self.transport)
             case Phase.GONE:
                 pass
 
@@ -263,7 +270,7 @@ class ClientConnection(asyncio.Protocol):
         if self._is_full:
             # The last answer has not been read: the same patience as for any flush.
             if waited > timeouts.flush:
-                self.transport.abort()
+                cut(self.transport)
         elif self.pending:
             if waited > timeouts.head:
                 self.answer(refusal(HTTPStatus.REQUEST_TIMEOUT, "The request took too long."), close=True)
@@ -317,21 +324,29 @@ class ClientConnection(asyncio.Protocol):
         if was and not self._holds and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def _linger(self) -> None:
+    def _may_send_more(self) -> bool:
+        """Whether the client is likely to be in the middle of sending something."""
+        if self.exchange is not None:
+            return self.exchange.has_body_left or bool(self.pending)
+        return self.request is None or self.request.has_body or bool(self.pending)
+
+    def _linger(self, *, may_send_more: bool) -> None:
         """
         Say that all has been said, and read on for a moment.
 
         Closing at once with input unread makes the kernel send a reset, which can overtake the answer
-        (RFC 9112 section 9.6).
+        (RFC 9112 section 9.6). TLS as asyncio has it cannot say so without closing both directions: there the
+        moment is given only to a client that may still be sending; its answer has a length.
         """
         self.pending = b""
-        if self._has_ended or not self.transport.can_write_eof():
+        can_end = self.transport.can_write_eof()
+        if self._has_ended or not (can_end or may_send_more):
             self._close()
             return
         self.phase = Phase.LINGERING
         self._since = self._server.now()
         self._release(_AHEAD | _CONNECTING | _SERVER_FULL)
-        if not self.transport.is_closing():
+        if can_end and not self.transport.is_closing():
             self.transport.write_eof()
 
     def _close(self) -> None:

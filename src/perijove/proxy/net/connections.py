@@ -25,6 +25,8 @@ class Connections:
         self._limit = limit
         self._clients: set[ClientConnection] = set()
         self._tunnels: set[Tunnel] = set()
+        #: connections that will be clients when their TLS handshake is done
+        self._handshakes = 0
 
     @property
     def busy(self) -> int:
@@ -35,6 +37,17 @@ class Connections:
         """Note one more client; whether there is room for it."""
         self._clients.add(client)
         return len(self._clients) + len(self._tunnels) <= self._limit
+
+    def begin_handshake(self, address: str) -> bool:  # noqa: ARG002  # part of Admission
+        """Part of `Admission`."""
+        if len(self._clients) + len(self._tunnels) + self._handshakes >= self._limit:
+            return False
+        self._handshakes += 1
+        return True
+
+    def end_handshake(self, address: str) -> None:  # noqa: ARG002  # part of Admission
+        """Part of `Admission`."""
+        self._handshakes -= 1
 
     def leave(self, client: ClientConnection) -> None:
         """A client is gone, or has become a tunnel."""

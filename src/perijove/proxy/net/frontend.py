@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from perijove.kit.tasks import TaskGroup
+from perijove.kit.transports import cut
 from perijove.proxy.core.answers import Answer, redirect, refusal
 from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.forwarding import forwarded_lines
@@ -238,7 +239,7 @@ class Frontend:
             return
         client.task = None
         if exchange.is_over or not entry.live:
-            upstream.transport.abort()
+            cut(upstream.transport)
             exchange.unreachable()
             return
         exchange.start(upstream)
@@ -270,7 +271,7 @@ class Frontend:
             client.added_for = fields
             if self._passing.x_forward:
                 trusted = (client.peer or UNIX_PEER) in self._passing.trusted_forwarders
-                client.added = forwarded_lines(fields, peer=client.peer, trusted=trusted)
+                client.added = forwarded_lines(fields, peer=client.peer, trusted=trusted, scheme=client.scheme)
             else:
                 client.added = fields.forwarded_lines
         if allowed is None:

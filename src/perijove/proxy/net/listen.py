@@ -64,13 +64,13 @@ def max_clients(descriptors: int) -> int:
     return max(16, (descriptors - 64) // 2)
 
 
-def describe(sock: socket.socket) -> str:
-    """The address of *sock* for the log."""
+def describe(sock: socket.socket, *, scheme: str = "http") -> str:
+    """The address of *sock* for the log; *scheme* is what is spoken there."""
     name = sock.getsockname()
     if isinstance(name, str):
         return name
     host = f"[{name[0]}]" if sock.family == socket.AF_INET6 else name[0]
-    return f"http://{host}:{name[1]}"
+    return f"{scheme}://{host}:{name[1]}"
 
 
 def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:

@@ -12,6 +12,7 @@ from perijove.proxy.core.answers import Answer, phrase, plain_page, refusal
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.hub import HubAnswer, HubUnreachable, ask
+from perijove.proxy.net.tls import OutgoingTls
 
 log = structlog.get_logger(__name__)
 
@@ -19,13 +20,15 @@ log = structlog.get_logger(__name__)
 class ErrorPages:
     """Finds what to show for a status (contract section h, `--error-target`)."""
 
-    def __init__(self, *, target: Target | None, timeout: float) -> None:
+    def __init__(self, *, target: Target | None, timeout: float, tls: OutgoingTls | None = None) -> None:
         """
         Args:
             target: `<target>/<status>?url=<path>` is asked for the page; None: plain pages only.
             timeout: seconds to wait for it.
+            tls: for a target that speaks https.
         """
         self._target = target
+        self._tls = tls or OutgoingTls()
         self._timeout = timeout
 
     async def find(self, status: int, request: RequestHead, *, is_hub: bool) -> Answer:
@@ -56,7 +59,7 @@ class ErrorPages:
         where = f"{self._target.base}/{status}?url={quote(request.target.decode('ascii'), safe='')}"
         accept = {"Accept": "text/html"}
         try:
-            return await ask(self._target, where, fields=accept, payload=None, patience=self._timeout)
+            return await ask(self._target, where, fields=accept, payload=None, patience=self._timeout, tls=self._tls)
         except HubUnreachable as exc:
             log.info("error_page.missing", status=status, reason=str(exc))
             return None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from perijove.proxy.core.targets import Target
+from perijove.proxy.net.tls import OutgoingTls
 from perijove.proxy.net.upstream import UpstreamConnection
 
 #: Idle connections kept per target.
@@ -25,14 +26,18 @@ _LONGEST_PAUSE: Final = 0.4
 class UpstreamPool:
     """Lends connections; the one used last is lent first."""
 
-    def __init__(self, *, monotonic: Callable[[], float], connect_timeout: float) -> None:
+    def __init__(
+        self, *, monotonic: Callable[[], float], connect_timeout: float, tls: OutgoingTls | None = None
+    ) -> None:
         """
         Args:
             monotonic: seconds, may be coarse.
-            connect_timeout: seconds for one attempt.
+            connect_timeout: seconds for one attempt, a TLS handshake included.
+            tls: for targets that speak https.
         """
         self._monotonic = monotonic
         self._connect_timeout = connect_timeout
+        self._tls = tls or OutgoingTls()
         self._idle: dict[str, list[UpstreamConnection]] = {}
 
     def take(self, target: Target, *, repeatable: bool) -> UpstreamConnection | None:
@@ -113,6 +118,9 @@ class UpstreamPool:
                 _, upstream = await loop.create_unix_connection(lambda: UpstreamConnection(target, self), target.socket)
             else:
                 _, upstream = await loop.create_connection(
-                    lambda: UpstreamConnection(target, self), target.host, target.port
+                    lambda: UpstreamConnection(target, self),
+                    target.host,
+                    target.port,
+                    ssl=self._tls.context if target.tls else None,
                 )
         return upstream
