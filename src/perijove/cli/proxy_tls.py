@@ -8,6 +8,7 @@ sentence; a flag that would do nothing without another is refused as well.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,6 +17,7 @@ import click
 from perijove.proxy.acme.settings import DEFAULT_SERVER, AcmeSettings
 from perijove.proxy.acme.storage import certificate_in
 from perijove.proxy.config import TlsConfig
+from perijove.proxy.core.redirects import strict_host
 from perijove.proxy.net.tls import CIPHERS, PROTOCOLS, CertificateFiles, ClientTls, ServerTls
 from perijove.wire.control import API_KEY_PASSPHRASE_VARIABLE, KEY_PASSPHRASE_VARIABLE
 
@@ -81,6 +83,8 @@ _OPTIONS: Final = (
     click.option("--insecure", is_flag=True, help="Do not check the certificates of https servers."),
     click.option("--redirect-port", type=_PORT, help="Plain HTTP here is sent to https."),
     click.option("--redirect-to", type=_PORT, help="The https port that it is sent to.  [default: --port]"),
+)
+_ACME_OPTIONS: Final = (
     click.option("--acme-domain", multiple=True, help="Obtain and renew a certificate for it; may be repeated."),
     click.option("--acme-email", default="", help="Where the authority writes to."),
     click.option("--acme-server", default=DEFAULT_SERVER, help="Directory of the authority."),
@@ -91,8 +95,15 @@ _OPTIONS: Final = (
 
 
 def tls_options(command: F) -> F:
-    """Add the flags."""
-    for option in reversed(_OPTIONS):
+    """Add all these flags."""
+    for option in reversed((*_OPTIONS, *_ACME_OPTIONS)):
+        command = option(command)
+    return command
+
+
+def acme_options(command: F) -> F:
+    """Add the flags about the certificate that is obtained."""
+    for option in reversed(_ACME_OPTIONS):
         command = option(command)
     return command
 
@@ -112,7 +123,7 @@ def read_tls(given: Mapping[str, Any], environ: Mapping[str, str], *, inherited:
     for name, why in _REFUSED.items():
         if given[name]:
             raise click.UsageError(f"{_flag(name)}: {why}")
-    acme = _acme(given)
+    acme = read_acme(given)
     public = _public(given, acme, environ.get(KEY_PASSPHRASE_VARIABLE, ""))
     has_redirects = given["redirect_port"] is not None or "redirect" in inherited
     if public is None:
@@ -184,7 +195,13 @@ def _client(given: Mapping[str, Any]) -> ClientTls:
     )
 
 
-def _acme(given: Mapping[str, Any]) -> AcmeSettings | None:
+def read_acme(given: Mapping[str, Any]) -> AcmeSettings | None:
+    """
+    What certificate is to be obtained; None if none is.
+
+    Raises:
+        click.UsageError: something is missing, or cannot be.
+    """
     if not given["acme_domain"]:
         _refuse_alone(given, ("acme_email", "acme_ca", "acme_dir", "acme_agree_tos"), "--acme-domain")
         return None
@@ -192,6 +209,11 @@ def _acme(given: Mapping[str, Any]) -> AcmeSettings | None:
         raise click.UsageError("--acme-agree-tos is missing: read the authority's terms, and agree to them by it.")
     if given["acme_dir"] is None:
         raise click.UsageError("--acme-dir is missing: the folder of account, key and certificate.")
+    for domain in given["acme_domain"]:
+        if "." not in domain or strict_host(domain) != domain:
+            raise click.UsageError(f"--acme-domain: {domain!r} is no name that a challenge by HTTP can be made for.")
+    if find_spec("acme") is None:
+        raise click.UsageError("--acme-domain needs a library that is not installed: pip install 'perijove[acme]'.")
     return AcmeSettings(
         domains=given["acme_domain"],
         folder=given["acme_dir"],

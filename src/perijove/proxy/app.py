@@ -8,6 +8,7 @@ import asyncio
 import gc
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -19,6 +20,7 @@ import structlog
 
 from perijove.kit.clock import SystemClock, SystemRandomness
 from perijove.kit.tasks import TaskGroup
+from perijove.proxy.acme.keeper import Keeper, OwnProcess
 from perijove.proxy.acme.storage import challenges_in
 from perijove.proxy.backend import Backend
 from perijove.proxy.config import ProxyConfig
@@ -107,6 +109,7 @@ class Proxy:
         )
         self._control_certificates = CertificateStore(config.tls.api) if config.tls.api else None
         self._redirect = redirect_server(config, self._certificates)
+        self._keeper = self._make_keeper(config)
         self._servers: list[asyncio.Server | TlsListener] = []
         self._addresses: tuple[list[str], list[str]] = [], []
 
@@ -122,6 +125,8 @@ class Proxy:
         loop = asyncio.get_running_loop()
         self._tasks.start("sweep", sweep_forever(self._time, self._sweep))
         self._tasks.start("recheck", self._door.recheck_forever())
+        if self._keeper is not None:
+            self._tasks.start("acme", self._keeper.run())
         for sock in control:
             self._servers.append(await self._serve_control(sock))
         for sock in public:
@@ -176,10 +181,29 @@ class Proxy:
 
     def reload(self) -> None:
         """Read certificates again: new handshakes get the new ones, open connections live on."""
+        self._reload_files()
+        if self._keeper is not None:
+            self._keeper.look_now()
+
+    def _reload_files(self) -> None:
         stores = [self._certificates, self._control_certificates, self._outgoing_tls]
         were_good = [store.reload() for store in stores if store is not None]
         if all(were_good):
             log.info("proxy.reloaded")
+
+    def _make_keeper(self, config: ProxyConfig) -> Keeper | None:
+        if config.tls.acme is None:
+            return None
+        return Keeper(
+            settings=config.tls.acme,
+            clock=self._clock,
+            luck=random.random,
+            obtain=OwnProcess(config.tls.acme, os.environ),
+            install=self._install,
+        )
+
+    async def _install(self) -> None:
+        self._reload_files()
 
     def _serve_tls(self, sock: socket.socket, certificates: CertificateStore) -> TlsListener:
         return TlsListener(

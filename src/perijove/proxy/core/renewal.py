@@ -50,14 +50,14 @@ def seconds_until_due(validity: Validity, *, now: float) -> float:
 
 def pause_after_success(validity: Validity, *, now: float, luck: float) -> float:
     """
-    Seconds until the next look; sooner for certificates that live for hours.
+    Seconds until the next look; sooner for certificates that live for hours, but never at once.
 
     Args:
         validity: of the certificate at hand.
         now: seconds since the epoch.
         luck: from 0 to 1, at random.
     """
-    return _spread(min(LOOK_SECONDS, max(seconds_until_due(validity, now=now), 1.0)), luck)
+    return _spread(min(LOOK_SECONDS, max(seconds_until_due(validity, now=now), FIRST_PAUSE)), luck)
 
 
 def pause_after_failure(failures: int, *, luck: float) -> float:

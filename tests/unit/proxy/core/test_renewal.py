@@ -36,7 +36,7 @@ def test_it_is_renewed_when_a_third_of_its_life_is_left(
 
 
 @pytest.mark.parametrize(
-    ("now", "seconds"), [(0.0, LOOK_SECONDS), (60 * DAY - 100, 100.0), (60 * DAY, 1.0), (95 * DAY, 1.0)]
+    ("now", "seconds"), [(0.0, LOOK_SECONDS), (60 * DAY - 100, 100.0), (60 * DAY, FIRST_PAUSE), (95 * DAY, FIRST_PAUSE)]
 )
 def test_the_next_look_is_no_later_than_the_moment_it_is_due(now: float, seconds: float) -> None:
     assert pause_after_success(NINETY_DAYS, now=now, luck=0.0) == seconds
