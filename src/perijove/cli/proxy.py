@@ -5,8 +5,13 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,14 +21,45 @@ from perijove.kit import logs
 from perijove.kit.process import NotInherited, inherited_sockets
 from perijove.proxy.app import serve
 from perijove.proxy.config import ProxyConfig
-from perijove.proxy.core.errors import BadTarget, ProxyError
+from perijove.proxy.core.errors import BadTarget, ProxyError, UnusableSettings
 from perijove.proxy.core.targets import Target, parse_target
 from perijove.proxy.net.frontend import Passing
 from perijove.proxy.net.timeouts import Timeouts
-from perijove.wire.control import AUTH_TOKEN_VARIABLE
+from perijove.wire.control import AUTH_TOKEN_VARIABLE, PASSPHRASE_VARIABLES
 from perijove.wire.supervision import LISTEN_FDS_VARIABLE
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+#: More are asked for by number: a machine with many cores has other work for them.
+_MOST_WORKERS: Final = 4
+
+
+def _read_file(context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """A TOML file with the long names of options; the command line wins."""
+    if value is not None:
+        try:
+            content = tomllib.loads(value.read_text())
+        except (OSError, ValueError) as exc:
+            raise click.BadParameter(f"{value}: {exc}") from exc
+        names = {
+            option.removeprefix("--"): parameter.name
+            for parameter in context.command.params
+            for option in parameter.opts
+            if option.startswith("--")
+        }
+        unknown = sorted(content.keys() - names.keys())
+        if unknown:
+            raise click.BadParameter(f"{value}: unknown settings: {', '.join(unknown)}")
+        context.default_map = {names[name] or name: setting for name, setting in content.items()}
+    return value
+
+
+def _workers(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
+    """A number, or `auto`: one a core, at most four."""
+    if value == "auto":
+        return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+    if value.isdecimal() and len(value) <= len("999"):
+        return int(value)
+    raise click.BadParameter("must be a number or 'auto'")
 
 
 def _target(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Target | None:
@@ -35,6 +71,15 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 
 
 @click.command("proxy", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option(
+    "--config",
+    "_file",
+    type=_FILE,
+    is_eager=True,
+    expose_value=False,
+    callback=_read_file,
+    help="TOML file with these options by their long names; read again on SIGHUP.",
+)
 @click.option("--ip", default="", help="Public address; empty: all interfaces.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Public port.")
 @click.option("--socket", "public_socket", type=_FILE, help="Public unix socket instead of an address.")
@@ -56,6 +101,12 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--timeout", type=click.IntRange(min=0), default=0, help="Idle client during a request, ms; 0: never.")
 @click.option("--proxy-timeout", type=click.IntRange(min=0), default=0, help="Silent server, ms; 0: never.")
 @click.option("--keep-alive-timeout", type=click.IntRange(min=1), default=60_000, help="Between requests, ms.")
+@click.option(
+    "--workers",
+    default="auto",
+    callback=_workers,
+    help="Processes for the traffic; auto: one a core, at most 4; 0: none of their own.",
+)
 @click.option("--pid-file", type=_FILE, help="Written at start, removed at the end.")
 @click.option(
     "--log-level",
@@ -76,15 +127,40 @@ def proxy(*, log_level: str, log_format: logs.LogFormat, **flags: Any) -> None:
     """
     level = log_level.lower()
     logs.configure(process="proxy", level="warning" if level == "warn" else level, fmt=log_format)
+    # Gone from the environment, which others may read; still known when the settings are read again.
+    token = os.environ.pop(AUTH_TOKEN_VARIABLE, "")
+    passphrases = {name: os.environ.pop(name, "") for name in PASSPHRASE_VARIABLES}
     try:
-        code = serve(_config(**flags))
+        inherited = inherited_sockets(os.environ, LISTEN_FDS_VARIABLE)
+        config = partial(_config, inherited=inherited, auth_token=token, passphrases=passphrases)
+        code = serve(config(**flags), partial(_read_again, config, sys.argv[1:]))
     except (ProxyError, NotInherited) as exc:
         raise click.ClickException(str(exc)) from exc
     raise SystemExit(code)
 
 
+def _read_again(make: Callable[..., ProxyConfig], words: Sequence[str]) -> ProxyConfig:
+    """
+    The settings as they are now.
+
+    Raises:
+        ProxyError: they are not usable.
+    """
+    words = words[1:] if words[:1] == [proxy.name] else words
+    try:
+        with proxy.make_context("proxy", list(words)) as context:
+            flags = dict(context.params)
+    except click.ClickException as exc:
+        raise UnusableSettings(exc.format_message()) from exc
+    del flags["log_level"], flags["log_format"]
+    return make(**flags)
+
+
 def _config(  # one parameter per flag
     *,
+    inherited: Mapping[str, socket.socket],
+    auth_token: str,
+    passphrases: Mapping[str, str],
     ip: str,
     port: int,
     public_socket: Path | None,
@@ -106,10 +182,10 @@ def _config(  # one parameter per flag
     timeout: int,
     proxy_timeout: int,
     keep_alive_timeout: int,
+    workers: int,
     pid_file: Path | None,
     **tls: Any,
 ) -> ProxyConfig:
-    inherited = inherited_sockets(os.environ, LISTEN_FDS_VARIABLE)
     return ProxyConfig(
         ip=ip,
         port=port,
@@ -118,7 +194,7 @@ def _config(  # one parameter per flag
         api_port=port + 1 if api_port is None else api_port,
         api_socket=api_socket,
         inherited=inherited,
-        auth_token=os.environ.pop(AUTH_TOKEN_VARIABLE, ""),
+        auth_token=auth_token,
         default_target=default_target,
         error_target=error_target,
         hub=hub_url,
@@ -134,6 +210,7 @@ def _config(  # one parameter per flag
             host_routing=host_routing,
         ),
         timeouts=Timeouts(client=timeout / 1000, server=proxy_timeout / 1000, keep_alive=keep_alive_timeout / 1000),
+        workers=workers,
         pid_file=pid_file,
-        tls=read_tls(tls, os.environ, inherited=frozenset(inherited)),
+        tls=read_tls(tls, passphrases, inherited=frozenset(inherited)),
     )

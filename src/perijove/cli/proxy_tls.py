@@ -20,6 +20,7 @@ from perijove.proxy.config import TlsConfig
 from perijove.proxy.core.redirects import strict_host
 from perijove.proxy.net.tls import CIPHERS, PROTOCOLS, CertificateFiles, ClientTls, ServerTls
 from perijove.wire.control import API_KEY_PASSPHRASE_VARIABLE, KEY_PASSPHRASE_VARIABLE
+from perijove.wire.supervision import REDIRECT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -108,13 +109,13 @@ def acme_options(command: F) -> F:
     return command
 
 
-def read_tls(given: Mapping[str, Any], environ: Mapping[str, str], *, inherited: frozenset[str]) -> TlsConfig:
+def read_tls(given: Mapping[str, Any], passphrases: Mapping[str, str], *, inherited: frozenset[str]) -> TlsConfig:
     """
     What the flags come to.
 
     Args:
         given: their values.
-        environ: has the passphrases.
+        passphrases: of encrypted keys, by the variables that have them.
         inherited: names of sockets that a supervisor handed down.
 
     Raises:
@@ -124,8 +125,8 @@ def read_tls(given: Mapping[str, Any], environ: Mapping[str, str], *, inherited:
         if given[name]:
             raise click.UsageError(f"{_flag(name)}: {why}")
     acme = read_acme(given)
-    public = _public(given, acme, environ.get(KEY_PASSPHRASE_VARIABLE, ""))
-    has_redirects = given["redirect_port"] is not None or "redirect" in inherited
+    public = _public(given, acme, passphrases.get(KEY_PASSPHRASE_VARIABLE, ""))
+    has_redirects = given["redirect_port"] is not None or REDIRECT in inherited
     if public is None:
         _refuse_alone(given, ("redirect_port", "redirect_to"), "--ssl-cert or --acme-domain")
     elif not has_redirects:
@@ -134,7 +135,7 @@ def read_tls(given: Mapping[str, Any], environ: Mapping[str, str], *, inherited:
         raise click.UsageError("--acme-domain needs --redirect-port: the authority looks for its challenge on port 80.")
     return TlsConfig(
         public=public,
-        api=_server(given, "api_ssl_", (), environ.get(API_KEY_PASSPHRASE_VARIABLE, "")),
+        api=_server(given, "api_ssl_", (), passphrases.get(API_KEY_PASSPHRASE_VARIABLE, "")),
         client=_client(given),
         redirect_port=given["redirect_port"],
         redirect_to=given["redirect_to"],

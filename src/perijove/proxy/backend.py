@@ -1,11 +1,11 @@
 """
-Applies a control call to everything it concerns: table, door, open connections, snapshot.
+Applies a control call to everything it concerns: the state, the engine that serves by it, the snapshot.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +14,11 @@ import structlog
 from perijove.kit.clock import Clock
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.control.api import read_revocation
+from perijove.proxy.core.changes import Change, PutRoute, RemoveRoute, ReplaceRoutes, Revoke, SetKeys
 from perijove.proxy.core.errors import BadControlCall
-from perijove.proxy.core.routes import Entry, RouteTable
-from perijove.proxy.net.door import Door
+from perijove.proxy.core.state import State
+from perijove.proxy.engine import Engine
+from perijove.proxy.net.door import read_keys
 from perijove.proxy.snapshot import Snapshot, read_snapshot, write_snapshot
 from perijove.wire.control import Revocation
 from perijove.wire.routes import LAST_ACTIVITY
@@ -33,79 +35,66 @@ class Backend:
     def __init__(
         self,
         *,
-        table: RouteTable,
-        door: Door,
-        retire: Callable[[list[Entry]], None],
+        state: State,
+        engine: Engine,
         clock: Clock,
         tasks: TaskGroup,
         snapshot: Path | None,
         instance: str,
     ) -> None:
-        self._table = table
-        self._door = door
-        self._retire = retire
+        """
+        Args:
+            state: what is known; changed here and nowhere else.
+            engine: who serves by it.
+            clock: the time.
+            tasks: owner of the writing of snapshots.
+            snapshot: where what is known survives; None: nowhere.
+            instance: names this start of the proxy.
+        """
+        self._state = state
+        self._engine = engine
         self._clock = clock
         self._tasks = tasks
         self._snapshot = snapshot
         self._instance = instance
         self._is_dirty = False
 
-    def routes(self) -> dict[str, dict[str, Any]]:
+    async def routes(self) -> dict[str, dict[str, Any]]:
         """Part of `ControlBackend`."""
-        return {entry.path: {**entry.body, LAST_ACTIVITY: entry.last_activity} for entry in self._table}
+        self._state.note_activity(await self._engine.activity())
+        return {entry.path: {**entry.body, LAST_ACTIVITY: entry.last_activity} for entry in self._state.table}
 
-    def put_route(self, path: str, body: Mapping[str, Any]) -> None:
+    async def put_route(self, path: str, body: Mapping[str, Any]) -> None:
         """Part of `ControlBackend`."""
-        self._retire(self._table.put(path, body, now=self._now()))
-        self._changed()
+        await self._change(PutRoute(path, body))
 
-    def remove_route(self, path: str) -> bool:
+    async def remove_route(self, path: str) -> bool:
         """Part of `ControlBackend`."""
-        retired = self._table.remove(path)
-        self._retire(retired)
-        self._changed()
-        return bool(retired)
+        was_there = self._state.table.get(path) is not None
+        await self._change(RemoveRoute(path))
+        return was_there
 
-    def replace_routes(self, bodies: Mapping[str, Mapping[str, Any]]) -> None:
+    async def replace_routes(self, bodies: Mapping[str, Mapping[str, Any]]) -> None:
         """Part of `ControlBackend`."""
-        self._retire(self._table.replace(bodies, now=self._now()))
-        self._changed()
+        await self._change(ReplaceRoutes(bodies))
 
-    def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
+    async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
         """Part of `ControlBackend`."""
-        self._door.set_keys(jwks)
-        self._changed()
+        read_keys(jwks)
+        await self._change(SetKeys(jwks))
 
-    def revoke(self, revocation: Revocation) -> None:
+    async def revoke(self, revocation: Revocation) -> None:
         """Part of `ControlBackend`."""
-        self._door.revoke(revocation)
-        self._changed()
+        await self._change(Revoke(revocation))
 
-    def door(self) -> dict[str, Any]:
+    async def door(self) -> dict[str, Any]:
         """Part of `ControlBackend`."""
         return {
-            "keys": [jwk["kid"] for jwk in self._door.jwks],
-            "sessions": self._door.gate.sessions(),
-            "revoked": len(self._door.revocations),
+            "keys": [jwk["kid"] for jwk in self._state.jwks],
+            "sessions": await self._engine.sessions(),
+            "revoked": len(self._state.revocations),
             "instance": self._instance,
         }
-
-    def restore(self) -> None:
-        """Take over what the last proxy wrote down."""
-        snapshot = read_snapshot(self._snapshot) if self._snapshot else None
-        if snapshot is None:
-            return
-        self._door.is_on = self._door.is_on or snapshot.door
-        try:
-            if snapshot.keys:
-                self._door.set_keys(snapshot.keys)
-            for body in snapshot.revocations:
-                self._door.revocations.add(read_revocation(body))
-            self._table.replace(snapshot.routes, now=self._now())
-        except BadControlCall as exc:
-            log.warning("snapshot.unusable", reason=str(exc))
-            return
-        log.debug("snapshot.restored", routes=len(self._table), keys=len(self._door.jwks))
 
     def save(self) -> None:
         """Write down what there is, now."""
@@ -114,21 +103,38 @@ class Backend:
             write_snapshot(
                 self._snapshot,
                 Snapshot(
-                    keys=self._door.jwks,
-                    routes={entry.path: entry.body for entry in self._table},
-                    revocations=[revocation.to_body() for revocation in self._door.revocations],
-                    door=self._door.is_on,
+                    keys=self._state.jwks,
+                    routes={entry.path: entry.body for entry in self._state.table},
+                    revocations=[revocation.to_body() for revocation in self._state.revocations],
+                    door=self._state.door,
                 ),
             )
 
-    def _changed(self) -> None:
+    async def _change(self, change: Change) -> None:
+        self._state.apply(change, now=self._clock.now().timestamp())
         if self._snapshot is not None and not self._is_dirty:
             self._is_dirty = True
             self._tasks.start("snapshot", self._save_soon())
+        await self._engine.apply(change)
 
     async def _save_soon(self) -> None:
         await asyncio.sleep(DEBOUNCE_SECONDS)
         self.save()
 
-    def _now(self) -> float:
-        return self._clock.now().timestamp()
+
+def restore(state: State, path: Path, *, now: float) -> None:
+    """Take over what the last proxy wrote down at *path*; *now* is in seconds since the epoch."""
+    snapshot = read_snapshot(path)
+    if snapshot is None:
+        return
+    state.door = state.door or snapshot.door
+    try:
+        read_keys(snapshot.keys)
+        state.apply(SetKeys(snapshot.keys), now=now)
+        for body in snapshot.revocations:
+            state.apply(Revoke(read_revocation(body)), now=now)
+        state.apply(ReplaceRoutes(snapshot.routes), now=now)
+    except BadControlCall as exc:
+        log.warning("snapshot.unusable", reason=str(exc))
+        return
+    log.debug("snapshot.restored", routes=len(state.table), keys=len(state.jwks))

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Final
 
 from perijove.proxy.acme.settings import AcmeSettings
 from perijove.proxy.core.targets import Target
@@ -32,6 +33,16 @@ class TlsConfig:
     redirect_to: int | None = None
     #: the certificate that is obtained and renewed; None: all are files of an administrator
     acme: AcmeSettings | None = None
+
+    def may_become(self, other: TlsConfig) -> bool:
+        """Whether a running proxy can take over *other*: other files and policies, but the same ports and parts."""
+        return (self.public is None, self.api is None, self.redirect_port, self.redirect_to, self.acme) == (
+            other.public is None,
+            other.api is None,
+            other.redirect_port,
+            other.redirect_to,
+            other.acme,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,8 @@ class ProxyConfig:
     #: seconds for requests in flight when the proxy is asked to stop
     drain: float = 5.0
     pid_file: Path | None = None
+    #: processes that carry the traffic; 0: the one that answers the control API does it too
+    workers: int = 0
     tls: TlsConfig = field(default_factory=TlsConfig)
 
     @property
@@ -80,3 +93,23 @@ class ProxyConfig:
     def ssl_key(self) -> Path | None:
         """Its key."""
         return self.tls.public.certificates[0].key if self.tls.public else None
+
+
+#: Settings that a running proxy takes over; all others need a restart.
+RELOADABLE: Final = frozenset({"passing", "timeouts", "drain", "recheck_interval", "tls"})
+
+
+def reloaded(old: ProxyConfig, new: ProxyConfig) -> tuple[ProxyConfig, list[str]]:
+    """
+    What a proxy that runs with *old* runs with when it is told *new*, and the names of what it cannot take over.
+    """
+    differing = {known.name for known in fields(ProxyConfig) if getattr(old, known.name) != getattr(new, known.name)}
+    config = replace(old, **{name: getattr(new, name) for name in RELOADABLE})
+    left = sorted(differing - RELOADABLE)
+    if new.passing.host_routing != old.passing.host_routing:
+        config = replace(config, passing=replace(new.passing, host_routing=old.passing.host_routing))
+        left.append("host_routing")
+    if not old.tls.may_become(new.tls):
+        config = replace(config, tls=old.tls)
+        left.append("tls")
+    return config, left

@@ -29,6 +29,7 @@ AUTH_TOKEN_VARIABLE: Final = "CONFIGPROXY_AUTH_TOKEN"  # noqa: S105  # a name, n
 KEY_PASSPHRASE_VARIABLE: Final = "CONFIGPROXY_SSL_KEY_PASSPHRASE"  # noqa: S105  # a name, no secret
 #: Likewise of the control API's key.
 API_KEY_PASSPHRASE_VARIABLE: Final = "CONFIGPROXY_API_SSL_KEY_PASSPHRASE"  # noqa: S105  # a name, no secret
+PASSPHRASE_VARIABLES: Final = (KEY_PASSPHRASE_VARIABLE, API_KEY_PASSPHRASE_VARIABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

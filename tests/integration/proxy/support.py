@@ -22,6 +22,8 @@ from perijove.kit.jws import SigningKey
 from perijove.kit.transports import cut
 from perijove.proxy.app import Proxy
 from perijove.proxy.config import ProxyConfig
+from perijove.proxy.local import LocalEngine
+from perijove.proxy.net.worker import Worker
 from perijove.wire.identity import IdentityClaims
 
 #: Longest wait for anything in these tests.
@@ -238,11 +240,14 @@ class Running:
 
     async def reload(self) -> None:
         """What SIGHUP does."""
+        await self.thread.run(self.proxy.reload(lambda: self.proxy._config))
 
-        async def reload() -> None:
-            self.proxy.reload()
-
-        await self.thread.run(reload())
+    @property
+    def worker(self) -> Worker:
+        """What carries its traffic."""
+        engine = self.proxy._engine
+        assert isinstance(engine, LocalEngine)
+        return engine._worker
 
     async def connect(self) -> Connection:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)

@@ -93,14 +93,15 @@ def test_authorities_and_ciphers_that_cannot_be_used_stop_the_start(authority: A
 
 def test_a_certificate_that_is_still_obtained_may_be_missing(authority: Authority, tmp_path: Path) -> None:
     path = tmp_path / "later.pem"
-    store = CertificateStore(ServerTls(certificates=[CertificateFiles(cert=path, key=path, may_be_missing=True)]))
+    settings = ServerTls(certificates=[CertificateFiles(cert=path, key=path, may_be_missing=True)])
+    store = CertificateStore(settings)
     was_there = store.has_certificate
-    still_good = store.reload()
+    still_good = store.reload(settings)
     files = authority.issue("a.org")
     path.write_bytes(files.cert.read_bytes() + files.key.read_bytes())
 
     assert (was_there, still_good) == (False, True)
-    assert store.reload()
+    assert store.reload(settings)
     assert store.has_certificate
 
 
@@ -114,9 +115,27 @@ def test_a_key_that_everybody_may_read_is_noticed(authority: Authority, *, mode:
 
 def test_a_client_context_that_breaks_stays_as_it_was(authority: Authority) -> None:
     files = authority.issue("proxy")
-    outgoing = OutgoingTls(ClientTls(certificate=files, ca=authority.path))
+    settings = ClientTls(certificate=files, ca=authority.path)
+    outgoing = OutgoingTls(settings)
     before = outgoing.context
     files.key.unlink()
 
-    assert not outgoing.reload()
+    assert not outgoing.reload(settings)
     assert outgoing.context is before
+
+
+def test_settings_that_are_no_good_leave_all_as_it_was(authority: Authority) -> None:
+    files = authority.issue("a.org")
+    store = CertificateStore(ServerTls(certificates=[files]))
+    before = store.context
+
+    assert not store.reload(ServerTls(certificates=[authority.issue("b.org")], ciphers="NONSENSE"))
+    assert store.context is before
+
+
+def test_certificates_may_be_added_and_taken_away(authority: Authority) -> None:
+    first, second = authority.issue("a.org"), authority.issue("b.org")
+    store = CertificateStore(ServerTls(certificates=[first]))
+
+    assert store.reload(ServerTls(certificates=[second]))
+    assert set(store._loaded) == {second}

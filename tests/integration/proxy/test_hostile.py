@@ -455,7 +455,7 @@ async def test_connections_beyond_the_limit_are_turned_away(monkeypatch: pytest.
     """
     Trap 16: descriptors remain for connections to servers.
     """
-    monkeypatch.setattr("perijove.proxy.app.max_clients", lambda _: 2)
+    monkeypatch.setattr("perijove.proxy.net.worker.max_clients", lambda _: 2)
     async with serving(echoing()) as server, running() as proxy:
         await proxy.route("/", server.url)
         clients = [await proxy.connect() for _ in range(2)]

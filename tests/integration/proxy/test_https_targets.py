@@ -82,7 +82,7 @@ async def test_a_server_with_a_good_certificate_is_reached_and_its_connection_ke
             assert (await client.response()).body == body
 
         assert len(seen) == 2
-        assert len(proxy.proxy._pool._idle) == 1
+        assert len(proxy.worker._pool._idle) == 1
 
 
 async def test_a_websocket_passes(authority: Authority) -> None:

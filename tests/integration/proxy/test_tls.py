@@ -233,7 +233,7 @@ async def test_a_broken_new_certificate_leaves_the_old_one_in_place(
         ):
             assert shown(after) == shown(before)
 
-    assert [entry["event"] for entry in log] == ["tls.not_reloaded"]
+    assert [entry["event"] for entry in log] == ["tls.not_reloaded", "proxy.reloaded"]
     assert "does not belong" in log[0]["reason"]
 
 
@@ -291,7 +291,7 @@ async def test_failed_handshakes_leave_no_traceback_and_no_descriptor(
                 client.send(b"\x16\x03\x01\x00\x05hello")
                 assert await client.is_closed()
                 (await proxy.connect()).reset()
-            await until(lambda: proxy.proxy._connections._handshakes == 0)
+            await until(lambda: proxy.worker._connections._handshakes == 0)
 
     assert {entry["event"] for entry in log} == {"tls.handshake_failed"}
     assert {entry["log_level"] for entry in log} == {"info"}
@@ -385,7 +385,7 @@ async def test_a_websocket_ends_on_both_sides_when_either_ends(authority: Author
                 client.close()
                 async with asyncio.timeout(PATIENCE):
                     await ended.wait()
-        await until(lambda: not proxy.proxy._connections._tunnels)
+        await until(lambda: not proxy.worker._connections._tunnels)
 
     assert [entry for entry in log if entry["log_level"] in {"warning", "error"}] == []
 
@@ -394,9 +394,9 @@ async def test_a_connection_beyond_the_limit_is_closed_before_its_handshake(
     authority: Authority, loop_factory: LoopFactory
 ) -> None:
     async with secure(loop_factory, authority.issue(NAME)) as proxy:
-        proxy.proxy._connections._limit = 1
+        proxy.worker._connections._limit = 1
         async with visit(proxy, authority.client()):
-            await until(lambda: proxy.proxy._connections._handshakes == 0)
+            await until(lambda: proxy.worker._connections._handshakes == 0)
             second = await proxy.connect()
             begin = time.monotonic()
 
@@ -409,7 +409,7 @@ async def test_a_connection_beyond_the_limit_is_closed_before_its_handshake(
 async def test_nothing_listens_and_nothing_waits_after_the_end(authority: Authority, loop_factory: LoopFactory) -> None:
     async with secure(loop_factory, authority.issue(NAME)) as proxy:
         silent = await proxy.connect()
-        await until(lambda: proxy.proxy._connections._handshakes == 1)
+        await until(lambda: proxy.worker._connections._handshakes == 1)
         await proxy.stop()
 
         assert await silent.is_closed()

@@ -8,7 +8,10 @@ user, which ends when it is done. Nothing that goes wrong here touches the traff
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
@@ -94,8 +97,8 @@ class Keeper:
                 pause = pause_after_failure(self._failures, luck=self._luck())
                 log.error("acme.failed", domains=domains, reason=reason, retry_in=round(pause))
                 return pause
-            log.info("acme.obtained", domains=domains)
             await self._install()
+            log.info("acme.obtained", domains=domains)
         self._failures = 0
         validity = read_validity(self._settings.folder)
         return pause_after_success(validity, now=self._now(), luck=self._luck()) if validity else FIRST_PAUSE
@@ -118,28 +121,42 @@ class OwnProcess:
 
     async def __call__(self) -> str:
         """Part of `Obtains`."""
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            *self._words,
-            env=self._environ,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=die_with_parent,
-        )
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                _, said = await process.communicate()
-        except TimeoutError:
-            return f"Nothing was heard of the authority for {PATIENCE_SECONDS:.0f} s."
-        finally:
-            if process.returncode is None:
+        with tempfile.TemporaryFile() as said:
+            # Not asyncio's way, which would start a thread to wait with: a process with threads cannot be copied,
+            # and workers that die meanwhile must be replaced.
+            process = subprocess.Popen(  # noqa: ASYNC220, S603  # as quick as a fork; our own program and words
+                [*COMMAND, *self._words],
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  # one thread here, so this is safe
+            )
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await _end_of(process.pid)
+            except TimeoutError:
+                return f"Nothing was heard of the authority for {PATIENCE_SECONDS:.0f} s."
+            finally:
                 process.kill()
-                await process.wait()
-        if process.returncode == 0:
-            return ""
-        return said[-MAX_WORDS:].decode(errors="replace").strip() or f"exit status {process.returncode}"
+                status = process.wait()
+            said.seek(0)
+            words = said.read()[-MAX_WORDS:].decode(errors="replace").strip()
+        return "" if status == 0 else words or f"exit status {status}"
+
+
+async def _end_of(pid: int) -> None:
+    """Until the child *pid* has ended; it is still to be waited for."""
+    loop = asyncio.get_running_loop()
+    descriptor = os.pidfd_open(pid)
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 def words_of(settings: AcmeSettings) -> tuple[str, ...]:

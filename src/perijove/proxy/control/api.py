@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, unquote
 
 from perijove.proxy.core.answers import Answer
-from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.errors import BadControlCall, Unacknowledged
 from perijove.wire import control as wire
 from perijove.wire.control import ROUTES_PATH, Revocation
 
@@ -38,23 +38,27 @@ class Call:
 
 
 class ControlBackend(Protocol):
-    """What the API reads and changes. Methods that raise `BadControlCall` have changed nothing."""
+    """
+    What the API reads and changes.
 
-    def routes(self) -> dict[str, dict[str, Any]]:
+    Methods that raise `BadControlCall` have changed nothing; those that raise `Unacknowledged` have.
+    """
+
+    async def routes(self) -> dict[str, dict[str, Any]]:
         """All routes: body as posted, plus `last_activity` in seconds since the epoch."""
 
-    def put_route(self, path: str, body: Mapping[str, Any]) -> None: ...  # noqa: D102
+    async def put_route(self, path: str, body: Mapping[str, Any]) -> None: ...  # noqa: D102
 
-    def remove_route(self, path: str) -> bool:
+    async def remove_route(self, path: str) -> bool:
         """Whether there was one."""
 
-    def replace_routes(self, bodies: Mapping[str, Mapping[str, Any]]) -> None: ...  # noqa: D102
+    async def replace_routes(self, bodies: Mapping[str, Mapping[str, Any]]) -> None: ...  # noqa: D102
 
-    def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None: ...  # noqa: D102
+    async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None: ...  # noqa: D102
 
-    def revoke(self, revocation: Revocation) -> None: ...  # noqa: D102
+    async def revoke(self, revocation: Revocation) -> None: ...  # noqa: D102
 
-    def door(self) -> dict[str, Any]: ...  # noqa: D102
+    async def door(self) -> dict[str, Any]: ...  # noqa: D102
 
 
 class ControlApi:
@@ -69,26 +73,28 @@ class ControlApi:
         self._backend = backend
         self._auth_token = auth_token
 
-    def answer(self, call: Call) -> Answer:
+    async def answer(self, call: Call) -> Answer:
         """Do what *call* says."""
         if not self._is_authorized(call.authorization):
             return Answer(status=HTTPStatus.FORBIDDEN)
         try:
-            return self._dispatch(call)
+            return await self._dispatch(call)
         except BadControlCall as exc:
             return _text(HTTPStatus.BAD_REQUEST, str(exc))
+        except Unacknowledged as exc:
+            return _text(HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
 
-    def _dispatch(self, call: Call) -> Answer:
+    async def _dispatch(self, call: Call) -> Answer:
         path, _, query = call.target.partition("?")
         if path == ROUTES_PATH or path.startswith(ROUTES_PATH + "/"):
-            return self._routes(call, unquote(path.removeprefix(ROUTES_PATH)), query)
+            return await self._routes(call, unquote(path.removeprefix(ROUTES_PATH)), query)
         match path.rstrip("/"), call.method:
             case wire.KEYS_PATH, "PUT":
-                return self._set_keys(call)
+                return await self._set_keys(call)
             case wire.REVOCATIONS_PATH, "POST":
-                return self._revoke(call)
+                return await self._revoke(call)
             case wire.DOOR_PATH, "GET":
-                return _json(self._backend.door())
+                return _json(await self._backend.door())
             case ((wire.KEYS_PATH | wire.REVOCATIONS_PATH | wire.DOOR_PATH), _):
                 return _not_supported()
         return _text(HTTPStatus.NOT_FOUND, "Not Found")
@@ -100,52 +106,52 @@ class ControlApi:
         given = match[1] if match else ""
         return hmac.compare_digest(given.encode(), self._auth_token.encode())
 
-    def _routes(self, call: Call, path: str, query: str) -> Answer:
+    async def _routes(self, call: Call, path: str, query: str) -> Answer:
         is_whole = not path.strip("/")
         match call.method:
             case "GET" if is_whole and not path:
-                return self._list(query)
+                return await self._list(query)
             case "GET":
-                route = self._backend.routes().get("/" + path.strip("/"))
+                route = (await self._backend.routes()).get("/" + path.strip("/"))
                 return _json(_shown(route)) if route is not None else Answer(status=HTTPStatus.NOT_FOUND)
             case "POST":
-                self._backend.put_route(path, _object(call.body))
+                await self._backend.put_route(path, _object(call.body))
                 return Answer(status=HTTPStatus.CREATED)
             case "DELETE":
-                was_there = self._backend.remove_route(path)
+                was_there = await self._backend.remove_route(path)
                 return Answer(status=HTTPStatus.NO_CONTENT if was_there else HTTPStatus.NOT_FOUND)
             case "PUT" if is_whole:
-                return self._replace(call)
+                return await self._replace(call)
         return _not_supported()
 
-    def _list(self, query: str) -> Answer:
+    async def _list(self, query: str) -> Answer:
         arguments = parse_qs(query)
         since = [*arguments.get("inactive_since", []), *arguments.get("inactiveSince", [])]
         limit = _moment(since[0]) if since else None
         return _json(
             {
                 path: _shown(route)
-                for path, route in self._backend.routes().items()
+                for path, route in (await self._backend.routes()).items()
                 if limit is None or route["last_activity"] < limit
             }
         )
 
-    def _replace(self, call: Call) -> Answer:
+    async def _replace(self, call: Call) -> Answer:
         bodies = _object(call.body)
         if not all(isinstance(body, dict) for body in bodies.values()):
             raise BadControlCall("Every route must be an object")
-        self._backend.replace_routes(bodies)
+        await self._backend.replace_routes(bodies)
         return Answer(status=HTTPStatus.NO_CONTENT)
 
-    def _set_keys(self, call: Call) -> Answer:
+    async def _set_keys(self, call: Call) -> Answer:
         keys = _object(call.body).get("keys")
         if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
             raise BadControlCall("Must specify 'keys' as list of objects")
-        self._backend.set_keys(keys)
+        await self._backend.set_keys(keys)
         return Answer(status=HTTPStatus.NO_CONTENT)
 
-    def _revoke(self, call: Call) -> Answer:
-        self._backend.revoke(read_revocation(_object(call.body)))
+    async def _revoke(self, call: Call) -> Answer:
+        await self._backend.revoke(read_revocation(_object(call.body)))
         return Answer(status=HTTPStatus.NO_CONTENT)
 
 

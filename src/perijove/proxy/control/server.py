@@ -85,13 +85,13 @@ class ControlServer:
             except BadRequest as exc:
                 answer, close = refusal(exc.status, str(exc)), True
             else:
-                answer = self._answer(request, head, body)
+                answer = await self._answer(request, head, body)
                 close = request.fields.close or request.minor == 0
             writer.write(answer.render(close=close, head_only=False))
             await writer.drain()
         return not close
 
-    def _answer(self, request: RequestHead, head: bytes, body: bytes) -> Answer:
+    async def _answer(self, request: RequestHead, head: bytes, body: bytes) -> Answer:
         fields = head.partition(b"\r\n")[2]
         authorization = [value for name, value, _ in split_fields(fields) if name == b"authorization"]
         call = Call(
@@ -101,7 +101,7 @@ class ControlServer:
             body=body,
         )
         try:
-            return self._api.answer(call)
+            return await self._api.answer(call)
         # The edge of the process: whatever a call does wrong, the next one is served.
         except Exception:
             log.exception("control.failed", method=call.method, target=call.target)

@@ -4,8 +4,10 @@ What can be wrong, and whose fault it is.
 ProxyError
 ├── BadRequest       the client did it wrong: answered with `status`, connection closed
 ├── BadResponse      a server behind the proxy did it wrong: the client gets a 502
-└── BadControlCall   the control API was called wrong: 400 with the message as text
-    └── BadTarget    a route's target is not an address that the proxy can connect to
+├── BadControlCall   the control API was called wrong: 400 with the message as text
+│   └── BadTarget    a route's target is not an address that the proxy can connect to
+├── UnusableSettings the settings that were read again cannot be used
+└── Unacknowledged   a change has not reached all workers in time: 503
 """
 
 from __future__ import annotations
@@ -36,3 +38,11 @@ class BadControlCall(ProxyError):
 
 class BadTarget(BadControlCall):
     """A target must look like http://host:port, https://host:port or http+unix://%2Fpath%2Fof.sock."""
+
+
+class Unacknowledged(ProxyError):
+    """The change is made, but not every worker has said in time that it has it."""
+
+
+class UnusableSettings(ProxyError):
+    """The settings cannot be used."""

@@ -139,22 +139,26 @@ class RouteTable:
         """
         Make the table exactly *bodies*, in one step; answers the entries this retired.
 
+        A route that stays as it was has not been used by being repeated: it keeps its last activity.
+
         Raises:
             BadControlCall: one of them is not a route; nothing has changed.
         """
         fresh = {tidy(path): self._entry(path, body, now) for path, body in bodies.items()}
         gone = [self._entries.pop(path) for path in list(self._entries) if path not in fresh]
-        return _retire(gone) + self._settle(fresh)
+        return _retire(gone) + self._settle(fresh, is_use=False)
 
     def _entry(self, path: str, body: Mapping[str, Any], now: float) -> Entry:
         return Entry(path=tidy(path), body=body, last_activity=now, skip=self._skip)
 
-    def _settle(self, fresh: Mapping[str, Entry]) -> list[Entry]:
+    def _settle(self, fresh: Mapping[str, Entry], *, is_use: bool = True) -> list[Entry]:
         retired = []
         for path, entry in fresh.items():
             old = self._entries.get(path)
             if old is not None and entry.leads_where(old):
-                old.body, old.last_activity = entry.body, entry.last_activity
+                old.body = entry.body
+                if is_use:
+                    old.last_activity = entry.last_activity
                 continue
             if old is not None:
                 retired.append(old)

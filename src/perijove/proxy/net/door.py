@@ -30,6 +30,20 @@ log = structlog.get_logger(__name__)
 MAX_ASKING: Final = 64
 
 
+def read_keys(jwks: Sequence[Mapping[str, Any]]) -> Verifier:
+    """
+    What verifies statements by the public keys *jwks*.
+
+    Raises:
+        BadControlCall: one of them is no ES256 key.
+    """
+    try:
+        return Verifier(jwks)
+    # PyJWT raises its own errors and whatever its JSON reader stumbles over.
+    except Exception as exc:
+        raise BadControlCall("'keys' must be a list of ES256 public keys with a 'kid'") from exc
+
+
 class AsksHub(Protocol):
     """What the door asks the hub."""
 
@@ -49,6 +63,7 @@ class Door:
         tasks: TaskGroup,
         enter_path: str,
         recheck_interval: float,
+        revocations: RevocationList,
         on_revoked: Callable[[Revocation], None],
         open_visits: Callable[[], Iterable[Visit]],
     ) -> None:
@@ -59,6 +74,7 @@ class Door:
             tasks: owner of what runs in the background.
             enter_path: where navigations without a statement are sent.
             recheck_interval: seconds between two rechecks.
+            revocations: whom to refuse although the signature is good; kept up to date by `revoke`.
             on_revoked: closes what is open in the name of a revoked session.
             open_visits: sessions that hold a WebSocket open.
         """
@@ -70,8 +86,7 @@ class Door:
         self._open_visits = open_visits
         self._verifier = Verifier([])
         self._asking: dict[tuple[str, str], asyncio.Task[bool]] = {}
-        self.jwks: list[dict[str, Any]] = []
-        self.revocations = RevocationList()
+        self.revocations = revocations
         self.is_on = hub is not None
         self.gate = Gate(verify=self._verify, revocations=self.revocations, enter_path=enter_path)
 
@@ -82,14 +97,8 @@ class Door:
         Raises:
             BadControlCall: one of them is no ES256 key; nothing has changed.
         """
-        try:
-            verifier = Verifier(jwks)
-        # PyJWT raises its own errors and whatever its JSON reader stumbles over.
-        except Exception as exc:
-            raise BadControlCall("'keys' must be a list of ES256 public keys with a 'kid'") from exc
-        self._verifier = verifier
-        self.jwks = [dict(jwk) for jwk in jwks]
-        self.is_on = self.is_on or bool(self.jwks)
+        self._verifier = read_keys(jwks)
+        self.is_on = self.is_on or bool(jwks)
         self.gate.forget()
 
     def decide(self, audience: str, request: RequestHead) -> Decision:

@@ -97,7 +97,7 @@ class Frontend:
         self._pool = pool
         self._pages = pages
         self._tasks = tasks
-        self._passing = passing
+        self.passing = passing
         self._connections = connections
 
     def __call__(self) -> ClientConnection:
@@ -160,7 +160,7 @@ class Frontend:
             client.answer(_HEALTHY)
             return
         try:
-            entry = self._find(raw, request) if self._passing.host_routing else self._table.find_raw(raw)
+            entry = self._find(raw, request) if self.passing.host_routing else self._table.find_raw(raw)
         except BadRequest as exc:
             client.answer(refusal(exc.status, str(exc)), close=True)
             return
@@ -258,10 +258,10 @@ class Frontend:
         client.answer(page)
 
     def _rewrite(self, target: bytes, entry: Entry) -> bytes:
-        if not self._passing.include_prefix and entry.depth:
+        if not self.passing.include_prefix and entry.depth:
             path, mark, query = target.partition(b"?")
             target = drop_segments(path, entry.depth) + mark + query
-        if self._passing.prepend_path and entry.target.base:
+        if self.passing.prepend_path and entry.target.base:
             target = entry.target.base.encode("ascii") + target
         return target
 
@@ -269,8 +269,8 @@ class Frontend:
         fields = request.fields
         if client.added_for is not fields:
             client.added_for = fields
-            if self._passing.x_forward:
-                trusted = (client.peer or UNIX_PEER) in self._passing.trusted_forwarders
+            if self.passing.x_forward:
+                trusted = (client.peer or UNIX_PEER) in self.passing.trusted_forwarders
                 client.added = forwarded_lines(fields, peer=client.peer, trusted=trusted, scheme=client.scheme)
             else:
                 client.added = fields.forwarded_lines

@@ -89,6 +89,11 @@ class TlsListener:
         self._pause: asyncio.TimerHandle | None = None
         self._loop.add_reader(sock.fileno(), self._accept)
 
+    def set_timeouts(self, *, handshake: float, shutdown: float) -> None:
+        """For connections from now on."""
+        self._handshake_timeout = handshake
+        self._shutdown_timeout = shutdown
+
     def close(self) -> None:
         """Accept nothing more; handshakes under way may end."""
         if self._sock.fileno() < 0:

@@ -120,10 +120,17 @@ class CertificateStore:
         """Whether handshakes can succeed."""
         return bool(self._loaded)
 
-    def reload(self) -> bool:
-        """Read all files again; whether all are good. Those that are not are logged, and the old ones stay."""
+    def reload(self, settings: ServerTls) -> bool:
+        """Read all files again, now by *settings*; whether all are good. If not, the log says so; what was stays."""
+        try:
+            _server_context(settings)
+        except UnusableTls as exc:
+            log.warning("tls.not_reloaded", reason=str(exc))
+            return False
+        self._settings = settings
+        self._loaded = {files: known for files, known in self._loaded.items() if files in settings.certificates}
         is_good = True
-        for files in self._settings.certificates:
+        for files in settings.certificates:
             if _is_still_missing(files):
                 continue
             try:
@@ -200,16 +207,40 @@ class OutgoingTls:
             self._context = _client_context(self._settings)
         return self._context
 
-    def reload(self) -> bool:
-        """Read all files again; whether they are good. If not, this is logged, and what was known stays."""
-        if self._context is None:
-            return True
+    def reload(self, settings: ClientTls) -> bool:
+        """Read all files again, now by *settings*; whether they are good. If not, the log says so; what was stays."""
         try:
-            self._context = _client_context(self._settings)
+            fresh = OutgoingTls(settings)
         except UnusableTls as exc:
             log.warning("tls.not_reloaded", reason=str(exc))
             return False
+        self._settings, self._context = settings, fresh._context
         return True
+
+
+class TrafficTls:
+    """
+    All TLS of the traffic, loaded: what browsers are shown, and how servers are spoken with.
+
+    A process that is copied hands its own to the copy, which so begins with what was good last, whatever has happened
+    to the files since; and copies can resume each other's sessions.
+    """
+
+    def __init__(self, public: ServerTls | None, client: ClientTls) -> None:
+        """
+        Raises:
+            UnusableTls: one of the files is no good.
+        """
+        #: None: browsers speak plain HTTP
+        self.certificates = CertificateStore(public) if public else None
+        self.outgoing = OutgoingTls(client)
+
+    def reload(self, public: ServerTls | None, client: ClientTls) -> bool:
+        """Read all files again, now by these settings; whether all are good. What is not leaves the old in place."""
+        was_good = self.outgoing.reload(client)
+        if self.certificates is None or public is None:
+            return was_good
+        return self.certificates.reload(public) and was_good
 
 
 def _client_context(settings: ClientTls) -> ssl.SSLContext:

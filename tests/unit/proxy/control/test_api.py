@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from perijove.proxy.control.api import Call, ControlApi, read_revocation
+from perijove.proxy.core.answers import Answer
 from perijove.proxy.core.errors import BadControlCall
 from perijove.wire.control import Revocation
 
@@ -20,31 +21,40 @@ class FakeBackend:
     keys: Sequence[Mapping[str, Any]] = ()
     revocations: list[Revocation] = field(default_factory=list)
 
-    def routes(self) -> dict[str, dict[str, Any]]:
+    async def routes(self) -> dict[str, dict[str, Any]]:
         return {path: {**body, "last_activity": 0.0} for path, body in self.table.items()}
 
-    def put_route(self, path: str, body: Mapping[str, Any]) -> None:
+    async def put_route(self, path: str, body: Mapping[str, Any]) -> None:
         self.table["/" + path.strip("/")] = dict(body)
 
-    def remove_route(self, path: str) -> bool:
+    async def remove_route(self, path: str) -> bool:
         return self.table.pop("/" + path.strip("/"), None) is not None
 
-    def replace_routes(self, bodies: Mapping[str, Mapping[str, Any]]) -> None:
+    async def replace_routes(self, bodies: Mapping[str, Mapping[str, Any]]) -> None:
         self.table = {path: dict(body) for path, body in bodies.items()}
 
-    def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
+    async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
         self.keys = jwks
 
-    def revoke(self, revocation: Revocation) -> None:
+    async def revoke(self, revocation: Revocation) -> None:
         self.revocations.append(revocation)
 
-    def door(self) -> dict[str, Any]:
+    async def door(self) -> dict[str, Any]:
         return {"keys": []}
+
+
+def done(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """What *work* answers, which waits for nothing here."""
+    with pytest.raises(StopIteration) as end:
+        work.send(None)
+    answer = end.value.value
+    assert isinstance(answer, Answer)
+    return answer
 
 
 def call(api: ControlApi, method: str, target: str, content: Any = None) -> tuple[int, bytes]:
     body = b"" if content is None else json.dumps(content).encode()
-    answer = api.answer(Call(method=method, target=target, authorization="token s", body=body))
+    answer = done(api.answer(Call(method=method, target=target, authorization="token s", body=body)))
     return answer.status, answer.body
 
 
@@ -87,7 +97,7 @@ def test_a_wrong_token_is_refused(authorization: str) -> None:
     backend = FakeBackend()
     api = ControlApi(backend=backend, auth_token="s")
 
-    answer = api.answer(Call(method="POST", target="/api/routes/x", authorization=authorization, body=b"{}"))
+    answer = done(api.answer(Call(method="POST", target="/api/routes/x", authorization=authorization, body=b"{}")))
 
     assert (answer.status, answer.body) == (403, b"")
     assert backend.table == {}

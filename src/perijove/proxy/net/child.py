@@ -1,0 +1,101 @@
+"""
+The process of one worker: a `Worker`, and the line on which its parent tells it what changes.
+
+A message is a length of four bytes and a pickle of (number, what, argument); the answer is a length and JSON
+[number, value]. Parent and child are one program, copied: there are no versions. The child may have been taken
+over by somebody from outside, so nothing it says is unpickled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import pickle
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import structlog
+
+from perijove.proxy.config import ProxyConfig
+from perijove.proxy.core.state import State
+from perijove.proxy.net.tls import TrafficTls
+from perijove.proxy.net.worker import Worker
+
+try:
+    import uvloop
+
+    _new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+except ImportError:  # a fifth slower, otherwise the same
+    _new_loop = asyncio.new_event_loop
+
+log = structlog.get_logger(__name__)
+
+LENGTH_BYTES: Final = 4
+APPLY: Final = "apply"
+RELOAD: Final = "reload"
+ACTIVITY: Final = "activity"
+SESSIONS: Final = "sessions"
+STOP: Final = "stop"
+#: The first message of a worker, when it serves.
+READY: Final = 0
+
+
+def run(
+    config: ProxyConfig, state: State, tls: TrafficTls, sockets: Sequence[socket.socket], line: socket.socket
+) -> int:
+    """
+    Serve until the parent says stop, or is gone; answers the exit code.
+
+    Args:
+        config: the settings.
+        state: what is known when the process is made; its own copy.
+        tls: its files, loaded; likewise.
+        sockets: public ones, which listen.
+        line: to the parent.
+    """
+    gc.set_threshold(50_000, 20, 20)
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(_serve(config, state, tls, sockets, line))
+    return 0
+
+
+async def _serve(
+    config: ProxyConfig, state: State, tls: TrafficTls, sockets: Sequence[socket.socket], line: socket.socket
+) -> None:
+    worker = Worker(config, state, tls)
+    await worker.start(sockets)
+    reader, writer = await asyncio.open_unix_connection(sock=line)
+    _answer(writer, READY, None)
+    try:
+        while True:
+            size = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
+            # Our own parent's, see above.
+            number, what, argument = pickle.loads(await reader.readexactly(size))  # noqa: S301
+            if what == STOP:
+                break
+            _answer(writer, number, _do(worker, what, argument))
+    except (asyncio.IncompleteReadError, OSError):
+        log.warning("worker.orphaned")
+    await worker.stop()
+
+
+def _do(worker: Worker, what: str, argument: Any) -> Any:
+    match what:
+        case "apply":
+            worker.apply(argument)
+        case "reload":
+            # Its files are the copy's own: the parent's have been read again for those that come next.
+            worker.tls.reload(argument.tls.public, argument.tls.client)
+            worker.reload(argument)
+        case "activity":
+            return worker.activity_since(argument)
+        case "sessions":
+            return worker.sessions()
+    return None
+
+
+def _answer(writer: asyncio.StreamWriter, number: int, value: Any) -> None:
+    body = json.dumps([number, value]).encode()
+    writer.write(len(body).to_bytes(LENGTH_BYTES, "big") + body)

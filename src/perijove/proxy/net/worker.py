@@ -1,0 +1,165 @@
+"""
+The data plane of one process: everything between a listening socket and the servers behind the proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from perijove.kit.clock import SystemClock
+from perijove.kit.tasks import TaskGroup
+from perijove.proxy.config import ProxyConfig
+from perijove.proxy.core.changes import Change, Revoke, SetKeys
+from perijove.proxy.core.requests import FieldsMemo
+from perijove.proxy.core.routes import Entry
+from perijove.proxy.core.state import State
+from perijove.proxy.net.connections import Connections
+from perijove.proxy.net.door import Door
+from perijove.proxy.net.frontend import Frontend
+from perijove.proxy.net.handshakes import TlsListener
+from perijove.proxy.net.hub import HubDoor
+from perijove.proxy.net.listen import max_clients
+from perijove.proxy.net.pages import ErrorPages
+from perijove.proxy.net.pool import UpstreamPool
+from perijove.proxy.net.sweep import CoarseTime, sweep_forever
+from perijove.proxy.net.tls import CertificateStore, OutgoingTls, TrafficTls
+
+log = structlog.get_logger(__name__)
+
+_DRAIN_POLL_SECONDS: Final = 0.05
+
+
+class Worker:
+    """Serves by a state of its own, which changes only through `apply`."""
+
+    def __init__(self, config: ProxyConfig, state: State, tls: TrafficTls) -> None:
+        """
+        Args:
+            config: the settings.
+            state: what to serve by; nobody else may change it from now on.
+            tls: what browsers are shown and servers are spoken with; whoever made it reloads it.
+        """
+        self._config = config
+        self._state = state
+        self._clock = SystemClock()
+        self._time = CoarseTime()
+        self._tasks = TaskGroup("worker")
+        self.tls = tls
+        self._pool = UpstreamPool(
+            monotonic=self._time.now, connect_timeout=config.timeouts.connect, tls=self.tls.outgoing
+        )
+        self._connections = Connections(limit=max_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+        self._door = Door(
+            hub=_hub_door(config, self.tls.outgoing),
+            clock=self._clock,
+            tasks=self._tasks,
+            enter_path=config.enter_path,
+            recheck_interval=config.recheck_interval,
+            revocations=state.revocations,
+            on_revoked=self._connections.revoke,
+            open_visits=self._connections.visits,
+        )
+        self._door.set_keys(state.jwks)
+        self._door.is_on = self._door.is_on or state.door
+        self._frontend = Frontend(
+            table=state.table,
+            door=self._door,
+            pool=self._pool,
+            pages=ErrorPages(target=config.error_target, timeout=config.timeouts.hub, tls=self.tls.outgoing),
+            tasks=self._tasks,
+            timeouts=config.timeouts,
+            passing=config.passing,
+            connections=self._connections,
+            now=self._time.now,
+        )
+        self._servers: list[asyncio.Server | TlsListener] = []
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve connections to *sockets*, which listen."""
+        loop = asyncio.get_running_loop()
+        self._tasks.start("sweep", sweep_forever(self._time, self._sweep))
+        self._tasks.start("recheck", self._door.recheck_forever())
+        for sock in sockets:
+            if self.tls.certificates is None:
+                self._servers.append(await loop.create_server(self._frontend, sock=sock))
+            else:
+                self._servers.append(self._serve_tls(sock, self.tls.certificates))
+
+    def apply(self, change: Change) -> None:
+        """Serve with *change* from now on."""
+        match change:
+            case Revoke(revocation=revocation):
+                self._door.revoke(revocation)
+            case SetKeys(jwks=jwks):
+                self._state.apply(change, now=self._now())
+                self._door.set_keys(jwks)
+            case _:
+                self._retire(self._state.apply(change, now=self._now()))
+
+    def reload(self, config: ProxyConfig) -> None:
+        """Serve with these settings from now on."""
+        self._config = config
+        self._frontend.timeouts = config.timeouts
+        self._frontend.passing = config.passing
+        # What was written for known field blocks was written with the old settings.
+        self._frontend.memo = FieldsMemo()
+        for server in self._servers:
+            if isinstance(server, TlsListener):
+                server.set_timeouts(handshake=config.timeouts.head, shutdown=config.timeouts.flush)
+
+    def activity_since(self, moment: float) -> dict[str, float]:
+        """Routes used after *moment*, in seconds since the epoch, and when."""
+        return self._state.activity_since(moment)
+
+    def sessions(self) -> int:
+        """How many good statements are remembered."""
+        return self._door.gate.sessions()
+
+    async def stop(self) -> None:
+        """Accept nothing more, let requests in flight end, close."""
+        for server in self._servers:
+            server.close()
+        self._frontend.is_draining = True
+        self._connections.close_idle()
+        deadline = asyncio.get_running_loop().time() + self._config.drain
+        while self._connections.busy and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  # rare
+            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        self._connections.close()
+        self._pool.close()
+        await self._tasks.close()
+
+    def _serve_tls(self, sock: socket.socket, certificates: CertificateStore) -> TlsListener:
+        return TlsListener(
+            sock=sock,
+            serve=self._frontend,
+            certificates=certificates,
+            admission=self._connections,
+            tasks=self._tasks,
+            handshake_timeout=self._config.timeouts.head,
+            shutdown_timeout=self._config.timeouts.flush,
+        )
+
+    def _sweep(self) -> None:
+        self._connections.check(self._time.now())
+        self._pool.sweep()
+
+    def _retire(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            # The next server at that address may be another user's.
+            self._pool.drop(entry.target.key)
+        self._connections.retire(entries)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _hub_door(config: ProxyConfig, tls: OutgoingTls) -> HubDoor | None:
+    if config.hub is None:
+        return None
+    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub, tls=tls)
