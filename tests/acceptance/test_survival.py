@@ -48,7 +48,26 @@ def test_a_killed_proxy_comes_back_with_every_route(site: Site, rest: Rest) -> N
     rest.stop("frank")
 
 
-def test_a_proxy_killed_during_a_download_ends_the_download_and_nothing_else(site: Site, rest: Rest) -> None:
+def test_a_proxy_killed_during_a_download_lets_it_end(site: Site, rest: Rest) -> None:
+    """
+    Its workers finish what they are at, while the next proxy takes over.
+    """
+    rest.user("whole")
+    rest.start("whole")
+    assert rest("PUT", "/user/whole/api/contents/large", json=LARGE_FILE).status_code == 201
+
+    with httpx.stream("GET", f"{site.origin}/user/whole/files/large", headers=rest.headers, timeout=PATIENCE) as got:
+        pieces = got.iter_raw(1024)
+        first = next(pieces)
+        proxy = site.kill_part("proxy")
+        rest_of_it = b"".join(pieces)
+    site.wait_for_new_part("proxy", proxy)
+
+    assert first + rest_of_it == LARGE_FILE["content"].encode()
+    rest.stop("whole")
+
+
+def test_a_worker_killed_during_a_download_ends_the_download_and_nothing_else(site: Site, rest: Rest) -> None:
     """
     The client must see that its file is not whole; its next request is answered.
     """
@@ -62,10 +81,10 @@ def test_a_proxy_killed_during_a_download_ends_the_download_and_nothing_else(sit
     with httpx.stream("GET", f"{site.origin}/user/download/files/large", headers=rest.headers, timeout=PATIENCE) as got:
         pieces = got.iter_raw(1024)
         first = next(pieces)
-        proxy = site.kill_part("proxy")
+        for worker in site.part("proxy").children():
+            worker.kill()
         with pytest.raises(httpx.HTTPError):
             list(pieces)
-    site.wait_for_new_part("proxy", proxy)
 
     assert got.status_code == 200
     assert first.strip(b"x") == b""

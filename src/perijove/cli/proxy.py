@@ -11,14 +11,14 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from perijove import __version__
 from perijove.cli.proxy_tls import read_tls, tls_options
 from perijove.kit import logs
-from perijove.kit.process import NotInherited, inherited_sockets
+from perijove.kit.process import NotInherited, default_workers, inherited_sockets
 from perijove.proxy.app import serve
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.errors import BadTarget, ProxyError, UnusableSettings
@@ -29,8 +29,6 @@ from perijove.wire.control import AUTH_TOKEN_VARIABLE, PASSPHRASE_VARIABLES
 from perijove.wire.supervision import LISTEN_FDS_VARIABLE
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-#: More are asked for by number: a machine with many cores has other work for them.
-_MOST_WORKERS: Final = 4
 
 
 def _read_file(context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -56,7 +54,7 @@ def _read_file(context: click.Context, _parameter: click.Parameter, value: Path 
 def _workers(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
     """A number, or `auto`: one a core, at most four."""
     if value == "auto":
-        return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+        return default_workers()
     if value.isdecimal() and len(value) <= len("999"):
         return int(value)
     raise click.BadParameter("must be a number or 'auto'")

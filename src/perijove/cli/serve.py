@@ -20,6 +20,7 @@ from perijove.config.generate import as_json, as_text, effective, generated_file
 from perijove.config.sources import process_environment
 from perijove.config.urls import origin_of
 from perijove.kit import logs
+from perijove.kit.process import default_workers
 from perijove.supervisor.app import supervise
 from perijove.supervisor.deployment import SupervisorSettings, prepare
 from perijove.supervisor.errors import StartError
@@ -100,6 +101,7 @@ def _run(configuration: Configuration) -> int:
         hub_port=p.hub_port,
         hub_user=p.hub_user,
         proxy_user=p.proxy_user,
+        proxy_workers=default_workers() if p.proxy_workers < 0 else p.proxy_workers,
         log_level=p.log_level,
         log_format=p.log_format,
         configuration_words=configuration.words,

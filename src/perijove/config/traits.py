@@ -47,6 +47,9 @@ class Perijove(Configurable):
     proxy_user = Unicode("perijove-proxy", help="System user that the proxy runs as when started by root.").tag(
         config=True
     )
+    proxy_workers = Int(
+        -1, min=-1, max=999, help="Processes of the proxy that carry the traffic; -1 is one a core, at most four."
+    ).tag(config=True)
 
     authenticator_class = Unicode(
         "native", help="How people sign in: a name (native, dummy, or a plug-in's) or an import path."

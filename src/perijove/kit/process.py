@@ -14,6 +14,8 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
+#: More are asked for by number: a machine with many cores has other work for them.
+_MOST_WORKERS: Final = 4
 
 
 def _prctl(option: int, value: int) -> None:
@@ -42,6 +44,20 @@ def become_user(*, uid: int, gid: int, groups: Sequence[int]) -> None:
     os.setgroups(list(groups))
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
+
+
+def default_workers() -> int:
+    """How many processes to share work between that all of them can do: one a core, at most four."""
+    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
+
+
+def may_share_ports() -> bool:
+    """
+    Whether several sockets of this process may listen at one address, each with a queue of its own.
+
+    The kernel then lets every process of the same user listen there as well, which is safe only for root.
+    """
+    return os.geteuid() == 0
 
 
 class NotInherited(Exception):

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import os
 import random
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from perijove.kit.clock import SystemClock, SystemRandomness
+from perijove.kit.process import may_share_ports
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.acme.keeper import Keeper, OwnProcess
 from perijove.proxy.acme.storage import challenges_in
@@ -30,6 +32,7 @@ from perijove.proxy.control.server import STREAM_LIMIT, ControlServer
 from perijove.proxy.core.changes import PutRoute, SetKeys
 from perijove.proxy.core.errors import BadControlCall, ProxyError
 from perijove.proxy.core.state import State
+from perijove.proxy.core.statistics import Scrape, Statistics
 from perijove.proxy.engine import Engine
 from perijove.proxy.local import LocalEngine
 from perijove.proxy.net.door import read_keys
@@ -39,13 +42,15 @@ from perijove.proxy.net.redirect import STREAM_LIMIT as REDIRECT_STREAM_LIMIT
 from perijove.proxy.net.redirect import RedirectServer
 from perijove.proxy.net.tls import CertificateStore, TrafficTls, readable_by_others
 from perijove.proxy.workers import WorkersEngine
-from perijove.wire.supervision import REDIRECT
+from perijove.wire.supervision import CONTROL, PUBLIC, REDIRECT
 
 log = structlog.get_logger(__name__)
 
 #: Who may connect to the public unix socket: a web server in front runs as another user.
 _PUBLIC_SOCKET_MODE: Final = 0o666
 _CONTROL_SOCKET_MODE: Final = 0o600
+#: Who scrapes runs as another user, of our group.
+_METRICS_SOCKET_MODE: Final = 0o660
 
 
 class UnreadableKeys(ProxyError):
@@ -66,6 +71,7 @@ class Proxy:
         self._clock = SystemClock()
         self._tasks = TaskGroup("proxy")
         self._state = State(host_routing=config.passing.host_routing)
+        self._state.table.limit = config.limits.routes
         self._load()
         self._public, self._control_sockets = _public_sockets(config), _control_sockets(config)
         self._redirects = _redirect_sockets(config)
@@ -80,7 +86,9 @@ class Proxy:
             snapshot=config.snapshot,
             instance=SystemRandomness().hex(8),
         )
-        self._control = ControlServer(api=ControlApi(backend=self._backend, auth_token=config.auth_token))
+        self._api = ControlApi(backend=self._backend, auth_token=config.auth_token)
+        self._control = ControlServer(api=self._api)
+        self._metrics_sockets = _metrics_sockets(config)
         self._redirect = self._make_redirect()
         self._keeper = self._make_keeper()
         self._servers: list[asyncio.Server | TlsListener] = []
@@ -100,15 +108,18 @@ class Proxy:
             self._servers.append(server)
         if self._keeper is not None:
             self._tasks.start("acme", self._keeper.run())
+        if self._metrics_sockets:
+            # Costs a few megabytes, which only those pay who scrape; and after the workers have been made.
+            metrics = importlib.import_module("perijove.proxy.metrics")
+            handle = metrics.MetricsServer(self.scrape).handle
+            for sock in self._metrics_sockets:
+                self._servers.append(await asyncio.start_server(handle, sock=sock, limit=metrics.MAX_REQUEST))
 
     def announce(self) -> None:
         """Say in the log where it listens, and what an administrator should know."""
         config = self._config
-        schemes = ["http" if tls is None else "https" for tls in (config.tls.public, config.tls.api)]
-        public, control = (
-            [describe(sock, scheme=scheme) for sock in socks]
-            for scheme, socks in zip(schemes, (self._public, self._control_sockets), strict=True)
-        )
+        public = _described(self._public, is_https=config.tls.public is not None)
+        control = _described(self._control_sockets, is_https=config.tls.api is not None)
         self._say(
             "proxy.listening", public=public, control=control, workers=config.workers, routes=len(self._state.table)
         )
@@ -127,6 +138,7 @@ class Proxy:
         except ProxyError as exc:
             log.error("proxy.reload_failed", reason=str(exc))  # noqa: TRY400  # an operator's mistake, no defect
             return
+        self._state.table.limit = config.limits.routes
         self._config = config
         await self._take_over()
         log.info("proxy.reloaded")
@@ -142,6 +154,22 @@ class Proxy:
         if self._api_certificates is not None and tls.api is not None:
             self._api_certificates.reload(tls.api)
         await self._engine.reload(self._config)
+
+    async def statistics(self) -> Statistics:
+        """What has been counted so far."""
+        return await self._engine.statistics()
+
+    async def scrape(self) -> Scrape:
+        """Everything that the metrics server tells."""
+        return Scrape(
+            statistics=await self.statistics(),
+            routes=len(self._state.table),
+            door=self._state.door,
+            workers=max(1, self._config.workers),
+            restarts=self._engine.restarts,
+            api_calls=self._api.calls,
+            api_statuses=self._api.statuses,
+        )
 
     async def stop(self) -> None:
         """Accept nothing more, let requests in flight end, close."""
@@ -255,12 +283,20 @@ async def _reload_forever(proxy: Proxy, again: asyncio.Event, read: Callable[[],
         await proxy.reload(read)
 
 
+def _described(sockets: Sequence[socket.socket], *, is_https: bool) -> list[str]:
+    """Each address once."""
+    scheme = "https" if is_https else "http"
+    return list(dict.fromkeys(describe(sock, scheme=scheme) for sock in sockets))
+
+
 def _public_sockets(config: ProxyConfig) -> list[socket.socket]:
-    if "public" in config.inherited:
-        return [config.inherited["public"]]
+    handed_down = [sock for name, sock in config.inherited.items() if name.partition("-")[0] == PUBLIC]
+    if handed_down:
+        return handed_down
     if config.public_socket is not None:
         return [bind_unix(config.public_socket, mode=_PUBLIC_SOCKET_MODE)]
-    return bind_tcp(config.ip, config.port)
+    copies = max(1, config.workers) if may_share_ports() else 1
+    return bind_tcp(config.ip, config.port, copies=copies)
 
 
 def _redirect_sockets(config: ProxyConfig) -> list[socket.socket]:
@@ -272,11 +308,19 @@ def _redirect_sockets(config: ProxyConfig) -> list[socket.socket]:
 
 
 def _control_sockets(config: ProxyConfig) -> list[socket.socket]:
-    if "control" in config.inherited:
-        return [config.inherited["control"]]
+    if CONTROL in config.inherited:
+        return [config.inherited[CONTROL]]
     if config.api_socket is not None:
         return [bind_unix(config.api_socket, mode=_CONTROL_SOCKET_MODE)]
     return bind_tcp(config.api_ip, config.api_port)
+
+
+def _metrics_sockets(config: ProxyConfig) -> list[socket.socket]:
+    if config.metrics_socket is not None:
+        return [bind_unix(config.metrics_socket, mode=_METRICS_SOCKET_MODE)]
+    if config.metrics_port is not None:
+        return bind_tcp(config.metrics_ip, config.metrics_port)
+    return []
 
 
 def _read_keys(path: Path) -> list[dict[str, object]]:

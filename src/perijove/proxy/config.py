@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from perijove.proxy.acme.settings import AcmeSettings
+from perijove.proxy.core.access_log import Format
+from perijove.proxy.core.limits import Limits
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.frontend import Passing
 from perijove.proxy.net.timeouts import Timeouts
@@ -77,6 +79,15 @@ class ProxyConfig:
     recheck_interval: float = 180.0
     passing: Passing = field(default_factory=Passing)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    limits: Limits = field(default_factory=Limits)
+    #: file of the access log, `-` for standard output; empty: none is written
+    access_log: str = ""
+    access_log_format: Format = "json"
+    #: address of the metrics server; without a port or a socket there is none
+    metrics_ip: str = "127.0.0.1"
+    metrics_port: int | None = None
+    #: unix socket of the metrics server, mode 0660, instead of `metrics_ip` and `metrics_port`
+    metrics_socket: Path | None = None
     #: seconds for requests in flight when the proxy is asked to stop
     drain: float = 5.0
     pid_file: Path | None = None
@@ -96,7 +107,7 @@ class ProxyConfig:
 
 
 #: Settings that a running proxy takes over; all others need a restart.
-RELOADABLE: Final = frozenset({"passing", "timeouts", "drain", "recheck_interval", "tls"})
+RELOADABLE: Final = frozenset({"passing", "timeouts", "limits", "drain", "recheck_interval", "tls"})
 
 
 def reloaded(old: ProxyConfig, new: ProxyConfig) -> tuple[ProxyConfig, list[str]]:

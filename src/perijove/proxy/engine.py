@@ -9,6 +9,7 @@ from typing import Protocol
 
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.changes import Change
+from perijove.proxy.core.statistics import Statistics
 
 
 class Engine(Protocol):
@@ -18,6 +19,9 @@ class Engine(Protocol):
     Law: `apply` is called after the state has changed, and hands the change on before it first waits, so that
     changes arrive in the order in which they were made.
     """
+
+    #: how often a process that carries the traffic was replaced because it died
+    restarts: int
 
     async def start(self) -> None:
         """
@@ -40,6 +44,9 @@ class Engine(Protocol):
 
     async def sessions(self) -> int:
         """How many good statements are remembered."""
+
+    async def statistics(self) -> Statistics:
+        """What all workers together have counted, and how things are; counters never go back."""
 
     async def reload(self, config: ProxyConfig) -> None:
         """Serve with these settings and certificates from now on; nothing that is open is closed."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.changes import Change
 from perijove.proxy.core.state import State
+from perijove.proxy.core.statistics import Statistics
 from perijove.proxy.net.tls import TrafficTls
 from perijove.proxy.net.worker import Worker
 
@@ -30,6 +31,7 @@ class LocalEngine:
         self._worker = Worker(config, state.copy(host_routing=config.passing.host_routing), tls)
         self._sockets = sockets
         self._asked = 0.0
+        self.restarts = 0
 
     async def start(self) -> None:
         """Part of `Engine`."""
@@ -47,6 +49,10 @@ class LocalEngine:
     async def sessions(self) -> int:
         """Part of `Engine`."""
         return self._worker.sessions()
+
+    async def statistics(self) -> Statistics:
+        """Part of `Engine`."""
+        return self._worker.statistics()
 
     async def reload(self, config: ProxyConfig) -> None:
         """Part of `Engine`."""

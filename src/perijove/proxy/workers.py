@@ -1,9 +1,10 @@
 """
 The engine of several processes: copies of this one that share the public sockets.
 
-They share one listening socket each address, so that what waits to be accepted is lost with no worker: whoever
-is free takes it. A copy has the whole state from its first moment on; later changes are told to all, and a
-change holds when all have said so. One that dies is replaced.
+With root there are as many sockets an address as there are workers, and the kernel spreads connections evenly;
+otherwise all have the same one, and whoever is free takes what comes. The sockets are the parent's: what waits to
+be accepted waits for the worker that replaces one that died. A copy has the whole state from its first moment on;
+later changes are told to all, and a change holds when all have said so.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.changes import Change
 from perijove.proxy.core.errors import ProxyError, Unacknowledged
 from perijove.proxy.core.state import State
+from perijove.proxy.core.statistics import Gauges, Statistics, merge
 from perijove.proxy.net import child
 from perijove.proxy.net.tls import TrafficTls
 
@@ -72,6 +74,8 @@ class _Process:
         self.ready: asyncio.Future[Any] = loop.create_future()
         #: since when what it has seen is known, in seconds since the epoch
         self.pulled = 0.0
+        #: what it has counted, as far as is known
+        self.counted = Statistics()
         self._line = line
         self._writer: asyncio.StreamWriter | None = None
         # What is said before the line is open: the copy was made before it happened.
@@ -164,6 +168,8 @@ class WorkersEngine:
         self._tasks = tasks
         self._processes: dict[int, _Process] = {}
         self._is_stopping = False
+        #: what those have counted that are gone
+        self._past = Statistics()
         #: how often a worker was replaced
         self.restarts = 0
 
@@ -200,6 +206,17 @@ class WorkersEngine:
         told = [process.tell(child.SESSIONS) for process in self._processes.values()]
         return sum(await self._answers(told, ACKNOWLEDGE_SECONDS) or [])
 
+    async def statistics(self) -> Statistics:
+        """Part of `Engine`."""
+        for process in list(self._processes.values()):
+            await self._count(process, ACKNOWLEDGE_SECONDS)
+        return merge([self._past, *(process.counted for process in self._processes.values())])
+
+    async def _count(self, process: _Process, patience: float) -> None:
+        """Learn what one worker has counted, or stay with what is known."""
+        for content in await self._answers([process.tell(child.STATISTICS)], patience) or []:
+            process.counted = Statistics.from_json(content)
+
     async def reload(self, config: ProxyConfig) -> None:
         """Part of `Engine`."""
         self._config = config
@@ -227,8 +244,9 @@ class WorkersEngine:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
-        keep = [theirs.fileno(), *(sock.fileno() for sock in self._sockets)]
-        pid = fork(lambda: child.run(self._config, self._state, self._tls, self._sockets, theirs), keep=keep)
+        sockets = share(self._sockets, slot, self._config.workers)
+        keep = [theirs.fileno(), *(sock.fileno() for sock in sockets)]
+        pid = fork(lambda: child.run(self._config, self._state, self._tls, sockets, theirs), keep=keep)
         theirs.close()
         process = self._processes[slot] = _Process(pid, ours)
         self._tasks.start(f"line-{slot}", process.listen())
@@ -240,6 +258,7 @@ class WorkersEngine:
             began = time.monotonic()
             status = await process.ended
             self._processes.pop(slot, None)
+            self._bury(process)
             if self._is_stopping:
                 return
             if time.monotonic() - began > _SETTLED_SECONDS:
@@ -249,6 +268,11 @@ class WorkersEngine:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
             process = self._spawn(slot)
+
+    def _bury(self, process: _Process) -> None:
+        process.counted.gauges = Gauges()
+        self._past.add(process.counted)
+        process.counted = Statistics()
 
     async def _pull_forever(self) -> None:
         """What a worker has seen must not die with it; and one that answers nobody must."""
@@ -264,6 +288,7 @@ class WorkersEngine:
                 process.pulled = asked
                 for activity in seen:
                     self._state.note_activity(activity)
+                await self._count(process, SILENT_SECONDS)
 
     @staticmethod
     async def _answers(told: Sequence[asyncio.Future[Any]], patience: float) -> list[Any] | None:
@@ -274,3 +299,16 @@ class WorkersEngine:
         if late:
             return None
         return [future.result() for future in told if not isinstance(future.exception(), _Lost)]
+
+
+def share(sockets: Sequence[socket.socket], slot: int, workers: int) -> list[socket.socket]:
+    """The *sockets* that worker *slot* of so many *workers* serves: its own of each address, or the common one."""
+    by_address: dict[Any, list[socket.socket]] = {}
+    for sock in sockets:
+        by_address.setdefault((sock.family, sock.getsockname()), []).append(sock)
+    return [
+        sock
+        for known in by_address.values()
+        for number, sock in enumerate(known)
+        if number % workers == slot or len(known) < workers
+    ]

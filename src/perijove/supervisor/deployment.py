@@ -19,7 +19,7 @@ from perijove.supervisor.accounts import check_interpreter, folder, lock, servic
 from perijove.supervisor.app import Deployment
 from perijove.supervisor.exposure import PLAIN_HTTP, is_private
 from perijove.supervisor.plan import Identity, Part
-from perijove.supervisor.sockets import listen_tcp, listen_unix
+from perijove.supervisor.sockets import listen_tcp, listen_together, listen_unix
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
 from perijove.wire.routes import unix_origin
 from perijove.wire.supervision import API, CONTROL, HUB, LAUNCHER, PUBLIC
@@ -47,6 +47,8 @@ class SupervisorSettings:
     hub_port: int
     hub_user: str
     proxy_user: str
+    #: processes that carry the traffic
+    proxy_workers: int
     log_level: str
     log_format: str
     #: words that make the hub read the same configuration
@@ -89,8 +91,10 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
     if not is_private(settings.ip, settings.public_origin):
         settings.say(PLAIN_HTTP)
     gid = owners.socket_gid
+    copies = settings.proxy_workers if root else 1
+    public = listen_together(settings.ip, settings.port, count=max(1, copies), trait="port")
     sockets = {
-        PUBLIC: listen_tcp(settings.ip, settings.port, trait="port"),
+        **{f"{PUBLIC}-{number}": listener for number, listener in enumerate(public)},
         API: listen_tcp(settings.hub_ip, settings.hub_port, trait="Perijove.hub_port"),
         HUB: listen_unix(settings.paths.hub_socket, gid=gid),
         CONTROL: listen_unix(settings.paths.control_socket, gid=gid),
@@ -99,7 +103,7 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
     for listener in sockets.values():
         held.enter_context(listener)
     return Deployment(
-        parts=_parts(settings, owners),
+        parts=_parts(settings, owners, tuple(name for name in sockets if name.startswith(PUBLIC))),
         stop_order=("hub", "proxy", "launcher"),
         sockets=sockets,
         environ=settings.environ,
@@ -132,7 +136,7 @@ def _make_folders(paths: Paths, owners: _Owners) -> None:
         )
 
 
-def _parts(settings: SupervisorSettings, owners: _Owners) -> tuple[Part, ...]:
+def _parts(settings: SupervisorSettings, owners: _Owners, public: tuple[str, ...]) -> tuple[Part, ...]:
     token = {AUTH_TOKEN_VARIABLE: secrets.token_hex(32)}
     return (
         Part(name="launcher", argv=_launcher_words(settings, owners), sockets=(LAUNCHER,)),
@@ -147,7 +151,7 @@ def _parts(settings: SupervisorSettings, owners: _Owners) -> tuple[Part, ...]:
         Part(
             name="proxy",
             argv=_proxy_words(settings),
-            sockets=(PUBLIC, CONTROL),
+            sockets=(*public, CONTROL),
             environment=token,
             identity=owners.proxy,
         ),
@@ -181,6 +185,7 @@ def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
         *("--enter-path", f"{prefix}enter"),
         *("--trusted-forwarders", ",".join(settings.trusted_forwarders)),
         *("--snapshot", str(settings.paths.route_snapshot)),
+        *("--workers", str(settings.proxy_workers)),
         # configurable-http-proxy's word, whose flags these are
         *("--log-level", "warn" if settings.log_level == "warning" else settings.log_level),
         *("--log-format", settings.log_format),

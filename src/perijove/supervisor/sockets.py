@@ -19,9 +19,11 @@ BACKLOG: Final = 2048
 MAX_SOCKET_PATH: Final = 107
 
 
-def listen_tcp(ip: str, port: int, *, trait: str) -> socket.socket:
+def listen_tcp(ip: str, port: int, *, trait: str, shared: bool = False) -> socket.socket:
     """
     Listen on *ip*:*port*; an empty *ip* is every interface, IPv6 and IPv4.
+
+    Several *shared* ones may listen at the same address.
 
     Raises:
         AddressInUse, AddressRefused: with what to change; *trait* is the option that names the port.
@@ -31,8 +33,10 @@ def listen_tcp(ip: str, port: int, *, trait: str) -> socket.socket:
     try:
         if not ip:
             dual = family == socket.AF_INET6
-            return socket.create_server(("", port), family=family, backlog=BACKLOG, dualstack_ipv6=dual)
-        return socket.create_server((ip, port), family=family, backlog=BACKLOG)
+            return socket.create_server(
+                ("", port), family=family, backlog=BACKLOG, dualstack_ipv6=dual, reuse_port=shared
+            )
+        return socket.create_server((ip, port), family=family, backlog=BACKLOG, reuse_port=shared)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise AddressInUse(
@@ -41,6 +45,22 @@ def listen_tcp(ip: str, port: int, *, trait: str) -> socket.socket:
         raise AddressRefused(
             f"The system does not let perijove listen on {where}: {os.strerror(exc.errno or 0)}."
         ) from exc
+
+
+def listen_together(ip: str, port: int, *, count: int, trait: str) -> list[socket.socket]:
+    """
+    So many sockets that listen on *ip*:*port*, over which the kernel spreads connections.
+
+    Raises:
+        AddressInUse, AddressRefused: as `listen_tcp`.
+    """
+    # The first alone: a second perijove of the same user must find the address taken, not share it.
+    first = listen_tcp(ip, port, trait=trait)
+    if count == 1:
+        return [first]
+    port = first.getsockname()[1]
+    first.close()
+    return [listen_tcp(ip, port, trait=trait, shared=True) for _ in range(count)]
 
 
 def listen_unix(path: Path, *, gid: int | None) -> socket.socket:

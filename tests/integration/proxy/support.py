@@ -22,6 +22,7 @@ from perijove.kit.jws import SigningKey
 from perijove.kit.transports import cut
 from perijove.proxy.app import Proxy
 from perijove.proxy.config import ProxyConfig
+from perijove.proxy.core.statistics import Statistics
 from perijove.proxy.local import LocalEngine
 from perijove.proxy.net.worker import Worker
 from perijove.wire.identity import IdentityClaims
@@ -237,6 +238,23 @@ class Running:
         if not self.is_stopped:
             self.is_stopped = True
             await self.thread.run(self.proxy.stop())
+
+    async def statistics(self) -> Statistics:
+        """What has been counted so far."""
+        found: list[Statistics] = []
+
+        async def look() -> None:
+            found.append(await self.proxy.statistics())
+
+        await self.thread.run(look())
+        return found[0]
+
+    async def until(self, condition: Callable[[Statistics], bool]) -> None:
+        """Wait until the counts are such."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(await self.statistics()):
+            assert time.monotonic() < deadline, "this never happened"
+            await asyncio.sleep(0.05)
 
     async def reload(self) -> None:
         """What SIGHUP does."""

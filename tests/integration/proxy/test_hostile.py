@@ -10,9 +10,10 @@ from http import HTTPStatus
 
 import pytest
 
+from perijove.proxy.core.limits import Limits
 from perijove.proxy.core.targets import parse_target
 from perijove.proxy.net.frontend import Passing
-from perijove.proxy.net.listen import CannotListen, bind_tcp, max_clients
+from perijove.proxy.net.listen import CannotListen, bind_tcp
 from perijove.proxy.net.timeouts import Timeouts
 from tests.integration.proxy.support import (
     UPGRADE,
@@ -451,12 +452,11 @@ async def send_for_ever(client: Connection) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_connections_beyond_the_limit_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_beyond_the_limit_are_turned_away() -> None:
     """
     Trap 16: descriptors remain for connections to servers.
     """
-    monkeypatch.setattr("perijove.proxy.net.worker.max_clients", lambda _: 2)
-    async with serving(echoing()) as server, running() as proxy:
+    async with serving(echoing()) as server, running(limits=Limits(clients=2)) as proxy:
         await proxy.route("/", server.url)
         clients = [await proxy.connect() for _ in range(2)]
         for client in clients:
@@ -511,11 +511,6 @@ async def test_routes_can_begin_with_a_host() -> None:
 
     assert first.body.startswith(b"GET /user/ada/x HTTP/1.1")
     assert second.status == 404
-
-
-def test_descriptors_are_kept_for_servers() -> None:
-    assert max_clients(20_000) * 2 < 20_000
-    assert max_clients(100) == 18
 
 
 def test_an_address_in_use_is_refused_with_its_name() -> None:

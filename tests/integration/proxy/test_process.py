@@ -39,14 +39,16 @@ SOURCE = str(Path(__file__).parents[3] / "src")
 
 
 @asynccontextmanager
-async def process(*flags: str, fds: dict[str, socket.socket] | None = None) -> AsyncIterator[Process]:
+async def process(
+    *flags: str, fds: dict[str, socket.socket] | None = None, command: tuple[str, ...] = COMMAND
+) -> AsyncIterator[Process]:
     """The command, killed at the end if it still runs."""
     environment = os.environ | {"PYTHONPATH": SOURCE, "CONFIGPROXY_AUTH_TOKEN": TOKEN}
     inherited = {name: sock.fileno() for name, sock in (fds or {}).items()}
     if inherited:
         environment["PERIJOVE_LISTEN_FDS"] = ",".join(f"{name}={fd}" for name, fd in inherited.items())
     child = await asyncio.create_subprocess_exec(
-        *COMMAND, *flags, env=environment, pass_fds=tuple(inherited.values()), stderr=PIPE, stdin=DEVNULL
+        *command, *flags, env=environment, pass_fds=tuple(inherited.values()), stderr=PIPE, stdin=DEVNULL
     )
     try:
         yield child

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -394,7 +395,7 @@ async def test_a_connection_beyond_the_limit_is_closed_before_its_handshake(
     authority: Authority, loop_factory: LoopFactory
 ) -> None:
     async with secure(loop_factory, authority.issue(NAME)) as proxy:
-        proxy.worker._connections._limit = 1
+        proxy.worker._connections.limits = replace(proxy.worker._connections.limits, clients=1)
         async with visit(proxy, authority.client()):
             await until(lambda: proxy.worker._connections._handshakes == 0)
             second = await proxy.connect()

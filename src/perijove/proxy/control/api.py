@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,11 +19,15 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, unquote
 
 from perijove.proxy.core.answers import Answer
-from perijove.proxy.core.errors import BadControlCall, Unacknowledged
+from perijove.proxy.core.errors import BadControlCall, TooManyRoutes, Unacknowledged
 from perijove.wire import control as wire
 from perijove.wire.control import ROUTES_PATH, Revocation
 
 _TOKEN: Final = re.compile(r"token\s+(\S+)")
+
+
+#: What configurable-http-proxy calls its calls.
+_NAMES: Final = {"GET": "get", "POST": "add", "DELETE": "delete"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +77,24 @@ class ControlApi:
         """
         self._backend = backend
         self._auth_token = auth_token
+        #: calls that were answered, by status
+        self.statuses: Counter[int] = Counter()
+        #: calls about routes: `get`, `add`, `delete`
+        self.calls: Counter[str] = Counter()
 
     async def answer(self, call: Call) -> Answer:
         """Do what *call* says."""
+        answer = await self._answer(call)
+        self.statuses[answer.status] += 1
+        return answer
+
+    async def _answer(self, call: Call) -> Answer:
         if not self._is_authorized(call.authorization):
             return Answer(status=HTTPStatus.FORBIDDEN)
         try:
             return await self._dispatch(call)
+        except TooManyRoutes as exc:
+            return _text(HTTPStatus.INSUFFICIENT_STORAGE, str(exc))
         except BadControlCall as exc:
             return _text(HTTPStatus.BAD_REQUEST, str(exc))
         except Unacknowledged as exc:
@@ -108,6 +124,7 @@ class ControlApi:
 
     async def _routes(self, call: Call, path: str, query: str) -> Answer:
         is_whole = not path.strip("/")
+        self.calls[_NAMES.get(call.method, "")] += 1
         match call.method:
             case "GET" if is_whole and not path:
                 return await self._list(query)

@@ -43,14 +43,14 @@ class ControlServer:
         """The protocol of one more connection, where there is no `asyncio.start_server`."""
         return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=STREAM_LIMIT), self.handle)
 
-    def begin_handshake(self, address: str) -> bool:  # noqa: ARG002  # part of Admission
+    def begin_handshake(self, peer: str) -> str | None:
         """Part of `Admission`."""
         if self._handshakes >= MAX_HANDSHAKES:
-            return False
+            return None
         self._handshakes += 1
-        return True
+        return peer
 
-    def end_handshake(self, address: str) -> None:  # noqa: ARG002  # part of Admission
+    def end_handshake(self, ticket: str) -> None:  # noqa: ARG002  # all are counted alike
         """Part of `Admission`."""
         self._handshakes -= 1
 

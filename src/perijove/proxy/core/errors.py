@@ -5,12 +5,15 @@ ProxyError
 ├── BadRequest       the client did it wrong: answered with `status`, connection closed
 ├── BadResponse      a server behind the proxy did it wrong: the client gets a 502
 ├── BadControlCall   the control API was called wrong: 400 with the message as text
-│   └── BadTarget    a route's target is not an address that the proxy can connect to
+│   ├── BadTarget    a route's target is not an address that the proxy can connect to
+│   └── TooManyRoutes   the table is full: 507
 ├── UnusableSettings the settings that were read again cannot be used
 └── Unacknowledged   a change has not reached all workers in time: 503
 """
 
 from __future__ import annotations
+
+from perijove.proxy.core.limits import Limit
 
 
 class ProxyError(Exception):
@@ -23,9 +26,11 @@ class ProxyError(Exception):
 class BadRequest(ProxyError):
     """The request is not valid HTTP/1.1."""
 
-    def __init__(self, message: str = "", *, status: int = 400) -> None:
+    def __init__(self, message: str = "", *, status: int = 400, limit: Limit | None = None) -> None:
         super().__init__(message)
         self.status = status
+        #: the limit that was exceeded, if that is what is wrong
+        self.limit = limit
 
 
 class BadResponse(ProxyError):
@@ -38,6 +43,10 @@ class BadControlCall(ProxyError):
 
 class BadTarget(BadControlCall):
     """A target must look like http://host:port, https://host:port or http+unix://%2Fpath%2Fof.sock."""
+
+
+class TooManyRoutes(BadControlCall):
+    """The table holds as many routes as it may; remove some, or raise --max-routes."""
 
 
 class Unacknowledged(ProxyError):

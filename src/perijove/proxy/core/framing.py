@@ -89,11 +89,13 @@ class _Part(Enum):
 class ChunkedFrame:
     """A body in chunks."""
 
-    __slots__ = ("_left", "_line", "_part", "_trailers", "done")
+    __slots__ = ("_left", "_line", "_part", "_trailers", "done", "trailers_at")
     until_eof = False
 
     def __init__(self) -> None:
         self.done = False
+        #: where in the piece that was fed last its trailers begin, with the empty line behind them; -1: not there
+        self.trailers_at = -1
         self._part = _Part.SIZE
         self._line = b""
         self._left = 0
@@ -102,6 +104,7 @@ class ChunkedFrame:
     def feed(self, data: bytes, start: int) -> int:
         """Follow the chunks."""
         position, end = start, len(data)
+        self.trailers_at = start if self._part is _Part.TRAILERS and not self.done else -1
         while position < end and not self.done:
             if self._part is _Part.DATA:
                 step = min(self._left, end - position)
@@ -126,6 +129,8 @@ class ChunkedFrame:
             return stop
         self._line = b""
         self._end_line(line)
+        if self._part is _Part.TRAILERS and self.trailers_at < 0:
+            self.trailers_at = stop
         return stop
 
     def _end_line(self, line: bytes) -> None:
@@ -145,3 +150,15 @@ class ChunkedFrame:
             self._trailers += len(line)
             if _TRAILER_LINE.fullmatch(line) is None or self._trailers > MAX_TRAILERS:
                 raise BadFraming("A trailer is malformed.")
+
+
+def without_trailers(frame: Frame, data: bytes, end: int) -> bytes:
+    """
+    What to pass on of the piece `data[:end]`, which *frame* has just been fed: all but its trailer fields.
+
+    Servers mistake them for fields of the head, of this request or even of the next one on the connection, and
+    a client could say there what is taken from its heads (RFC 9110 section 6.5.1 lets an intermediary drop them).
+    """
+    if isinstance(frame, ChunkedFrame) and frame.trailers_at >= 0:
+        return data[: frame.trailers_at] + (b"\r\n" if frame.done else b"")
+    return data if end == len(data) else data[:end]

@@ -13,13 +13,15 @@ import re
 from typing import Final
 
 from perijove.proxy.core.errors import BadRequest
+from perijove.proxy.core.limits import Limit, Limits
 
-#: A head, all of it. JupyterHub's cookies alone reach 8 KB.
-MAX_HEAD: Final = 64 * 1024
-#: The request line; longer is 414.
-MAX_LINE: Final = 8 * 1024
-#: Fields in one head; more is 431.
-MAX_FIELDS: Final = 100
+_DEFAULTS: Final = Limits()
+#: A head, all of it, unless told otherwise.
+MAX_HEAD: Final = _DEFAULTS.head
+#: Likewise the request line; longer is 414.
+MAX_LINE: Final = _DEFAULTS.line
+#: Likewise fields in one head; more is 431.
+MAX_FIELDS: Final = _DEFAULTS.fields
 END_OF_HEAD: Final = b"\r\n\r\n"
 
 _LINES: Final = rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
@@ -70,15 +72,15 @@ def dropped_with(connection: set[bytes]) -> frozenset[bytes]:
     return HOP_BY_HOP | (connection - PROTECTED)
 
 
-def check_head_size(data: bytes | bytearray, end: int) -> None:
+def check_head_size(data: bytes | bytearray, end: int, max_line: int = MAX_LINE, max_head: int = MAX_HEAD) -> None:
     """
     Refuse a request head that is too large, complete (*end* is behind it) or not (*end* is -1).
 
     Raises:
         BadRequest: 414 or 431.
     """
-    line_end = data.find(b"\r\n", 0, MAX_LINE + 2)
-    if line_end < 0 and len(data) > MAX_LINE:
-        raise BadRequest("The address is too long.", status=414)
-    if (end if end >= 0 else len(data)) > MAX_HEAD:
-        raise BadRequest("The head of the request is too large.", status=431)
+    line_end = data.find(b"\r\n", 0, max_line + 2)
+    if line_end < 0 and len(data) > max_line:
+        raise BadRequest("The address is too long.", status=414, limit=Limit.LINE)
+    if (end if end >= 0 else len(data)) > max_head:
+        raise BadRequest("The head of the request is too large.", status=431, limit=Limit.HEAD)

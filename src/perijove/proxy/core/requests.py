@@ -23,6 +23,7 @@ from perijove.proxy.core.heads import (
     list_items,
     split_fields,
 )
+from perijove.proxy.core.limits import Limit
 from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
 
 _IDENTITY: Final = IDENTITY_HEADER.lower().encode()
@@ -73,6 +74,9 @@ class RequestFields:
     hub_token: str
     #: values of the identity cookies, in the order sent
     identities: tuple[str, ...]
+    #: for the access log
+    referer: bytes
+    agent: bytes
     #: field lines for the server: all but those that end here and those in `forwarded`
     lines: bytes
     #: the same for a gated server: without hub tokens and hub cookies
@@ -140,11 +144,14 @@ class FieldsMemo:
     Remembers what field blocks mean: exact matches only. Holds cookies, so it is bounded and never dumped.
     """
 
-    def __init__(self, *, limit: int = MAX_MEMO, limit_bytes: int = MAX_MEMO_BYTES) -> None:
+    def __init__(
+        self, *, limit: int = MAX_MEMO, limit_bytes: int = MAX_MEMO_BYTES, max_fields: int = MAX_FIELDS
+    ) -> None:
         self._known: dict[bytes, RequestFields] = {}
         self._bytes = 0
         self._limit = limit
         self._limit_bytes = limit_bytes
+        self._max_fields = max_fields
 
     def read(self, block: bytes) -> RequestFields:
         """
@@ -155,7 +162,7 @@ class FieldsMemo:
         """
         fields = self._known.get(block)
         if fields is None:
-            fields = read_fields(block)
+            fields = read_fields(block, self._max_fields)
             # Uploads and upgrades seldom repeat.
             if self._limit and not (fields.chunked or fields.length or fields.websocket):
                 if len(self._known) >= self._limit or self._bytes + len(block) > self._limit_bytes:
@@ -186,7 +193,7 @@ def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
     return request
 
 
-def read_fields(block: bytes) -> RequestFields:
+def read_fields(block: bytes, max_fields: int = MAX_FIELDS) -> RequestFields:
     """
     Understand a field block, without the empty line.
 
@@ -196,8 +203,8 @@ def read_fields(block: bytes) -> RequestFields:
     if FIELDS.fullmatch(block) is None:
         raise BadRequest
     triples = split_fields(block)
-    if len(triples) > MAX_FIELDS:
-        raise BadRequest("The request has too many fields.", status=431)
+    if len(triples) > max_fields:
+        raise BadRequest("The request has too many fields.", status=431, limit=Limit.FIELDS)
     values: dict[bytes, list[bytes]] = {}
     for name, value, _ in triples:
         values.setdefault(name, []).append(value)
@@ -210,6 +217,8 @@ def read_fields(block: bytes) -> RequestFields:
     token = _HUB_TOKEN.fullmatch(authorization)
     # Also what is not quite a token: most likely it is one, misspelt, and the server has no use for it.
     is_ours = _HUB_SCHEME.match(authorization) is not None
+    if chunked or b"content-length" in values:
+        triples = [_with_plain_framing(triple) for triple in triples]
     lines, gated_lines, forwarded_lines = _sort_lines(triples, connection, hides_authorization=is_ours)
     return RequestFields(
         host=_read_host(values),
@@ -224,6 +233,8 @@ def read_fields(block: bytes) -> RequestFields:
         accepts_html=b"text/html" in _joined(values, b"accept").lower(),
         hub_token=token[1].decode("ascii") if token else "",
         identities=_read_identities(values.get(b"cookie", [])),
+        referer=_joined(values, b"referer"),
+        agent=_joined(values, b"user-agent"),
         lines=lines,
         gated_lines=gated_lines,
         forwarded_lines=forwarded_lines,
@@ -271,6 +282,18 @@ def _read_framing(values: dict[bytes, list[bytes]]) -> tuple[int, bool]:
             raise BadRequest("The request's Content-Length is malformed.")
         return int(lengths[0]), False
     return 0, False
+
+
+def _with_plain_framing(triple: tuple[bytes, bytes, bytes]) -> tuple[bytes, bytes, bytes]:
+    """
+    What frames the body is said in the one way that everybody reads alike, whatever case, zeros and space were sent.
+    """
+    name, value, _ = triple
+    if name == b"content-length":
+        return name, value, b"Content-Length: %d" % int(value)
+    if name == b"transfer-encoding":
+        return name, value, b"Transfer-Encoding: chunked"
+    return triple
 
 
 def _read_expect(values: dict[bytes, list[bytes]]) -> bool:

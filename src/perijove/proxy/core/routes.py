@@ -12,11 +12,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from perijove.proxy.core.confine import Fence
-from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.errors import BadControlCall, TooManyRoutes
+from perijove.proxy.core.limits import Limits
 from perijove.proxy.core.paths import decode_path, encode_path
+from perijove.proxy.core.statistics import kind_of
 from perijove.proxy.core.targets import Target, parse_target
 from perijove.wire.routes import ACCESS, AUDIENCE, TARGET, Access
 
+#: Routes, unless told otherwise.
+MAX_ROUTES: Final = Limits().routes
 #: Paths of which the entry is remembered, and the longest of them.
 MAX_KNOWN: Final = 2048
 MAX_KNOWN_LENGTH: Final = 256
@@ -31,6 +35,7 @@ class Entry:
         "body",
         "depth",
         "fence",
+        "kind",
         "last_activity",
         "live",
         "path",
@@ -51,6 +56,8 @@ class Entry:
         """
         self.path = path
         self.body = dict(body)
+        #: what its requests are counted as
+        self.kind = kind_of(path, body)
         self.last_activity = last_activity
         #: False as soon as no further request may go to `target` on behalf of this route
         self.live = True
@@ -73,7 +80,14 @@ class Entry:
 class RouteTable:
     """All routes."""
 
-    def __init__(self, *, host_routing: bool = False) -> None:
+    def __init__(self, *, host_routing: bool = False, limit: int = MAX_ROUTES) -> None:
+        """
+        Args:
+            host_routing: whether the first segment of a route is a host name.
+            limit: routes, the default one among them.
+        """
+        #: may be changed at any time
+        self.limit = limit
         self._entries: dict[str, Entry] = {}
         self._deepest = 0
         self._skip = 1 if host_routing else 0
@@ -125,8 +139,10 @@ class RouteTable:
         Add or replace one route; answers the entries this retired.
 
         Raises:
-            BadControlCall: *body* is not a route; nothing has changed.
+            BadControlCall: *body* is not a route, or there are too many; nothing has changed.
         """
+        if tidy(path) not in self._entries and len(self._entries) >= self.limit:
+            raise TooManyRoutes
         return self._settle({tidy(path): self._entry(path, body, now)})
 
     def remove(self, path: str) -> list[Entry]:
@@ -142,8 +158,10 @@ class RouteTable:
         A route that stays as it was has not been used by being repeated: it keeps its last activity.
 
         Raises:
-            BadControlCall: one of them is not a route; nothing has changed.
+            BadControlCall: one of them is not a route, or there are too many; nothing has changed.
         """
+        if len(bodies) > self.limit:
+            raise TooManyRoutes
         fresh = {tidy(path): self._entry(path, body, now) for path, body in bodies.items()}
         gone = [self._entries.pop(path) for path in list(self._entries) if path not in fresh]
         return _retire(gone) + self._settle(fresh, is_use=False)
@@ -156,7 +174,7 @@ class RouteTable:
         for path, entry in fresh.items():
             old = self._entries.get(path)
             if old is not None and entry.leads_where(old):
-                old.body = entry.body
+                old.body, old.kind = entry.body, entry.kind
                 if is_use:
                     old.last_activity = entry.last_activity
                 continue

@@ -54,6 +54,7 @@ class State:
     def copy(self, *, host_routing: bool = False) -> State:
         """Another one that says the same and shares nothing."""
         other = State(host_routing=host_routing)
+        other.table.limit = self.table.limit
         other.table.replace({entry.path: entry.body for entry in self.table}, now=0.0)
         for entry in self.table:
             twin = other.table.get(entry.path)

@@ -37,6 +37,7 @@ APPLY: Final = "apply"
 RELOAD: Final = "reload"
 ACTIVITY: Final = "activity"
 SESSIONS: Final = "sessions"
+STATISTICS: Final = "statistics"
 STOP: Final = "stop"
 #: The first message of a worker, when it serves.
 READY: Final = 0
@@ -93,6 +94,8 @@ def _do(worker: Worker, what: str, argument: Any) -> Any:
             return worker.activity_since(argument)
         case "sessions":
             return worker.sessions()
+        case "statistics":
+            return worker.statistics().to_json()
     return None
 
 

@@ -2,7 +2,7 @@
 One connection from a browser: reads heads, hands requests to the frontend, writes what comes back.
 
 One request is in flight at a time; what a client sends ahead waits in `pending`, bounded. A connection is
-in exactly one `Phase`. Timers are not per request: `sweep.py` calls `check` once a second.
+in exactly one `Phase`. Timers are not per request: `patience.py` looks at every connection once a second.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final, Protocol, cast
@@ -20,7 +21,10 @@ from perijove.kit.transports import cut
 from perijove.proxy.core.answers import Answer, refusal
 from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.heads import END_OF_HEAD, check_head_size
+from perijove.proxy.core.limits import Limit, Limits
+from perijove.proxy.core.pace import Pace
 from perijove.proxy.core.requests import FieldsMemo, RequestFields, RequestHead, read_request
+from perijove.proxy.core.routes import Entry
 from perijove.proxy.net.exchange import Exchange
 from perijove.proxy.net.timeouts import Timeouts
 from perijove.proxy.net.upstream import WRITE_HIGH_WATER, WRITE_LOW_WATER
@@ -29,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 #: Bytes a client may send ahead of their turn before it is no longer read.
 MAX_PENDING: Final = 64 * 1024
+#: What those are told for whom there is no room; nothing has been read of them.
+_FULL: Final = refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections.").render(close=True, head_only=False)
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 # Why the client is not read; a bit each, because several may hold at once and this is the hot path.
@@ -57,12 +63,24 @@ class Server(Protocol):
     def timeouts(self) -> Timeouts: ...  # noqa: D102
 
     @property
+    def limits(self) -> Limits: ...  # noqa: D102
+
+    @property
     def is_draining(self) -> bool: ...  # noqa: D102
 
     def now(self) -> float: ...  # noqa: D102
 
     def admit(self, client: ClientConnection) -> bool:
         """Whether there is room for one more."""
+
+    def refused(self, limit: Limit) -> None:
+        """A client has come up against *limit*."""
+
+    def release(self, session: str) -> None:
+        """A WebSocket of *session* has not come to be."""
+
+    def ended(self, client: ClientConnection) -> None:
+        """The request in flight is over, or what was read was none; what is known of it is still there."""
 
     def serve(self, client: ClientConnection, request: RequestHead) -> None:
         """Answer *request*, now or later."""
@@ -77,12 +95,13 @@ class ClientConnection(asyncio.Protocol):
     """The protocol of a client's connection."""
 
     __slots__ = (
-        "_has_ended", "_holds", "_is_full", "_scanned", "_server", "_since", "added", "added_for", "exchange",
-        "peer", "pending", "phase", "request", "scheme", "task", "transport",
+        "_holds", "_scanned", "added", "added_for", "address", "began", "entry", "exchange", "has_ended", "is_full",
+        "pace", "peer", "pending", "phase", "received", "request", "scheme", "sent", "server", "session", "since",
+        "status", "task", "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
-        self._server = server
+        self.server = server
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # set by connection_made
         self.peer = ""
         #: by which the client came
@@ -96,11 +115,27 @@ class ClientConnection(asyncio.Protocol):
         #: the lines added to the last request and the fields they were made for: clients repeat themselves
         self.added = b""
         self.added_for: RequestFields | None = None
+        #: what this connection is counted as, by its limit; empty: not at all
+        self.address = ""
+        #: the session whose WebSocket is on its way, if one is
+        self.session = ""
+        #: the route of the request in flight, and the status it was answered with; 0: not yet
+        self.entry: Entry | None = None
+        self.status = 0
+        #: monotonic seconds at which the request in flight had been read; 0: there is none
+        self.began = 0.0
+        #: bytes from and to the client since the last request was over
+        self.received = 0
+        self.sent = 0
+        #: how slowly it sends or takes, once it does
+        self.pace: Pace | None = None
         self._scanned = 0
-        self._since = server.now()
+        #: coarse monotonic time at which what it does was begun
+        self.since = server.now()
         self._holds = 0
-        self._is_full = False
-        self._has_ended = False
+        #: whether it does not take what is written, and whether it will send no more
+        self.is_full = False
+        self.has_ended = False
 
     # asyncio.Protocol
 
@@ -112,14 +147,18 @@ class ClientConnection(asyncio.Protocol):
         if transport.get_extra_info("sslcontext") is not None:
             self.scheme = b"https"
         self.transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
-        if not self._server.admit(self):
-            self.answer(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections."), close=True)
+        if not self.server.admit(self):
+            # No lingering: that would hold the descriptor that somebody else waits for.
+            self.phase = Phase.CLOSING
+            self.transport.write(_FULL)
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
+        self.received += len(data)
         if self.phase is Phase.READING:
             if not self.pending:
-                self._since = self._server.now()
+                self.since = self.server.now()
             self.pending = self.pending + data if self.pending else data
             self._advance()
         elif self.phase is Phase.WORKING:
@@ -133,7 +172,7 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Part of `asyncio.Protocol`; the client will send no more, but may wait for its answer."""
-        self._has_ended = True
+        self.has_ended = True
         if self.phase is not Phase.WORKING:
             return False
         if self.exchange is not None and self.exchange.has_body_left:
@@ -144,18 +183,19 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
         """Part of `asyncio.Protocol`."""
         self.phase = Phase.GONE
+        self._account()
         self._let_go()
-        self._server.leave(self)
+        self.server.leave(self)
 
     def pause_writing(self) -> None:
         """Part of `asyncio.Protocol`."""
-        self._is_full = True
+        self.is_full = True
         if self.exchange is not None:
             self.exchange.client_full(full=True)
 
     def resume_writing(self) -> None:
         """Part of `asyncio.Protocol`."""
-        self._is_full = False
+        self.is_full = False
         if self.exchange is not None:
             self.exchange.client_full(full=False)
         self._advance()
@@ -164,6 +204,7 @@ class ClientConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send *data*."""
+        self.sent += len(data)
         self.transport.write(data)
 
     def begin(self, exchange: Exchange) -> None:
@@ -197,21 +238,22 @@ class ClientConnection(asyncio.Protocol):
             return
         # A body that nobody reads would be taken for the next request.
         close = close or request is None or request.has_body or request.is_websocket
-        close = close or request is None or request.fields.close or request.minor == 0 or self._server.is_draining
+        close = close or request is None or request.fields.close or request.minor == 0 or self.server.is_draining
         head_only = request is not None and request.method == b"HEAD"
+        self.status = answer.status
         self.write(answer.render(close=close, head_only=head_only))
         self.request_over(close=close)
 
     def request_over(self, *, close: bool) -> None:
         """The answer has been written; go on to the next request."""
-        may_send_more = self._may_send_more() if close else False
+        may_send_more = close and self._may_send_more()
+        self._account()
         self.exchange = None
-        self.request = None
         self.task = None
         if self.phase is not Phase.WORKING and not close:
             return
-        self._since = self._server.now()
-        if close or self._has_ended or self._server.is_draining:
+        self.since = self.server.now()
+        if close or self.has_ended or self.server.is_draining:
             self._linger(may_send_more=may_send_more)
             return
         self.phase = Phase.READING
@@ -223,11 +265,12 @@ class ClientConnection(asyncio.Protocol):
 
     def fail(self, status: int, exchange: Exchange) -> None:
         """Part of `ClientSide`."""
-        self._server.show_error(self, status, exchange)
+        self.server.show_error(self, status, exchange)
 
     def abort(self) -> None:
         """Cut the connection with a reset: nobody must take an incomplete answer for a complete one."""
         self.phase = Phase.CLOSING
+        self._account()
         self._let_go()
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
@@ -238,81 +281,62 @@ class ClientConnection(asyncio.Protocol):
         """Give up the transport; answers what the client has sent ahead."""
         self.phase = Phase.GONE
         self.exchange = None
-        self._server.leave(self)
+        self.request = None
+        self.status = 0
+        self.server.leave(self)
         pending, self.pending = self.pending, b""
         return pending
 
-    # timers
-
-    def check(self, now: float) -> None:
-        """Called once a second."""
-        timeouts = self._server.timeouts
-        match self.phase:
-            case Phase.READING:
-                self._check_reading(now - self._since, timeouts)
-            case Phase.WORKING:
-                self._check_working(now, timeouts)
-            case Phase.LINGERING:
-                if now - self._since > timeouts.linger:
-                    self._close()
-            case Phase.CLOSING:
-                if now - self._since > timeouts.flush:
-                    cut(self.transport)
-            case Phase.GONE:
-                pass
+    @property
+    def is_held(self) -> bool:
+        """Whether the client is not read for a reason that is not its own."""
+        return self._holds != 0
 
     def close_if_idle(self) -> None:
         """Close between requests."""
         if self.phase is Phase.READING and not self.pending:
-            self._close()
-
-    def _check_reading(self, waited: float, timeouts: Timeouts) -> None:
-        if self._is_full:
-            # The last answer has not been read: the same patience as for any flush.
-            if waited > timeouts.flush:
-                cut(self.transport)
-        elif self.pending:
-            if waited > timeouts.head:
-                self.answer(refusal(HTTPStatus.REQUEST_TIMEOUT, "The request took too long."), close=True)
-        elif waited > timeouts.keep_alive:
-            self._close()
-
-    def _check_working(self, now: float, timeouts: Timeouts) -> None:
-        exchange = self.exchange
-        if exchange is None:
-            return
-        waited = now - exchange.progress
-        is_deserted = self._has_ended and waited > timeouts.half_closed
-        is_stuck = exchange.wants_body and not self._holds and waited > timeouts.body
-        if is_deserted or is_stuck or (timeouts.client and waited > timeouts.client):
-            self.abort()
-        elif timeouts.server and waited > timeouts.server and not exchange.wants_body and not self._is_full:
-            exchange.time_out()
+            self.close()
 
     # inside
+
+    def _account(self) -> None:
+        """Say what became of the request in flight, once."""
+        if self.request is None and not self.status:
+            return
+        self.server.ended(self)
+        if self.session:
+            self.server.release(self.session)
+            self.session = ""
+        self.request = self.entry = self.pace = None
+        self.status = self.received = self.sent = 0
+        self.began = 0.0
 
     def _advance(self) -> None:
         """Read the next head, if there is one and the last answer is out."""
         data = self.pending
-        if self.phase is not Phase.READING or self._is_full or not data:
+        if self.phase is not Phase.READING or self.is_full or not data:
             return
+        limits = self.server.limits
         end = data.find(END_OF_HEAD, self._scanned) + len(END_OF_HEAD)
         try:
             if end < len(END_OF_HEAD):
                 self._scanned = max(0, len(data) - len(END_OF_HEAD) + 1)
-                check_head_size(data, -1)
+                check_head_size(data, -1, limits.line, limits.head)
                 return
             self._scanned = 0
-            check_head_size(data, end)
+            check_head_size(data, end, limits.line, limits.head)
             self.pending = data[end:]
-            request = read_request(data[:end] if self.pending else data, self._server.memo)
+            request = read_request(data[:end] if self.pending else data, self.server.memo)
         except BadRequest as exc:
             log.info("request.refused", peer=self.peer, status=exc.status, reason=str(exc))
+            if exc.limit is not None:
+                self.server.refused(exc.limit)
             self.answer(refusal(exc.status, str(exc)), close=True)
             return
         self.request = request
+        self.began = time.monotonic()
         self.phase = Phase.WORKING
-        self._server.serve(self, request)
+        self.server.serve(self, request)
 
     def _hold(self, reason: int) -> None:
         if not self._holds:
@@ -340,18 +364,19 @@ class ClientConnection(asyncio.Protocol):
         """
         self.pending = b""
         can_end = self.transport.can_write_eof()
-        if self._has_ended or not (can_end or may_send_more):
-            self._close()
+        if self.has_ended or not (can_end or may_send_more):
+            self.close()
             return
         self.phase = Phase.LINGERING
-        self._since = self._server.now()
+        self.since = self.server.now()
         self._release(_AHEAD | _CONNECTING | _SERVER_FULL)
         if can_end and not self.transport.is_closing():
             self.transport.write_eof()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Flush and close."""
         self.phase = Phase.CLOSING
-        self._since = self._server.now()
+        self.since = self.server.now()
         self.transport.close()
 
     def _let_go(self) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from perijove.proxy.core.gate import Visit
+from perijove.proxy.core.limits import Limit, Limits
 from perijove.proxy.core.revocation import names
 from perijove.proxy.core.routes import Entry
+from perijove.proxy.core.statistics import Gauges, Statistics
 from perijove.proxy.net.client import ClientConnection, Phase
+from perijove.proxy.net.patience import check
 from perijove.proxy.net.tunnel import HALF_CLOSED_SECONDS, Tunnel
 from perijove.wire.control import Revocation
 
@@ -17,16 +20,22 @@ from perijove.wire.control import Revocation
 class Connections:
     """All open connections."""
 
-    def __init__(self, *, limit: int) -> None:
+    def __init__(self, *, limits: Limits, statistics: Statistics) -> None:
         """
         Args:
-            limit: connections served at once; more are refused, so that servers have descriptors.
+            limits: how many there may be; more are refused, so that servers have descriptors.
+            statistics: where refusals are counted.
         """
-        self._limit = limit
+        #: may be replaced at any time
+        self.limits = limits
+        self._statistics = statistics
+        self._by_address: dict[str, int] = {}
+        self._by_session: dict[str, int] = {}
         self._clients: set[ClientConnection] = set()
         self._tunnels: set[Tunnel] = set()
         #: connections that will be clients when their TLS handshake is done
         self._handshakes = 0
+        self._handshakes_by_address: dict[str, int] = {}
 
     @property
     def busy(self) -> int:
@@ -34,32 +43,62 @@ class Connections:
         return sum(client.phase is not Phase.READING for client in self._clients)
 
     def admit(self, client: ClientConnection) -> bool:
-        """Note one more client; whether there is room for it."""
-        self._clients.add(client)
-        return len(self._clients) + len(self._tunnels) <= self._limit
-
-    def begin_handshake(self, address: str) -> bool:  # noqa: ARG002  # part of Admission
-        """Part of `Admission`."""
-        if len(self._clients) + len(self._tunnels) + self._handshakes >= self._limit:
+        """Note one more client, if there is room for it."""
+        limit = self._no_room(client.address)
+        if limit is not None:
+            self._statistics.refused(limit)
             return False
-        self._handshakes += 1
+        self._clients.add(client)
+        _count(self._by_address, client.address, 1)
         return True
 
-    def end_handshake(self, address: str) -> None:  # noqa: ARG002  # part of Admission
-        """Part of `Admission`."""
+    def begin_handshake(self, address: str) -> bool:
+        """Note a connection that wants to become a client, if there will be room for it."""
+        limit = self._no_room(address, self._handshakes, self._handshakes_by_address.get(address, 0))
+        if limit is not None:
+            self._statistics.refused(limit)
+            return False
+        self._handshakes += 1
+        _count(self._handshakes_by_address, address, 1)
+        return True
+
+    def end_handshake(self, address: str) -> None:
+        """It has become a client, or is gone."""
         self._handshakes -= 1
+        _count(self._handshakes_by_address, address, -1)
 
     def leave(self, client: ClientConnection) -> None:
         """A client is gone, or has become a tunnel."""
-        self._clients.discard(client)
+        if client in self._clients:
+            self._clients.discard(client)
+            _count(self._by_address, client.address, -1)
 
     def add_tunnel(self, tunnel: Tunnel) -> None:
-        """Note one more tunnel."""
+        """Note one more tunnel; its session has been reserved."""
         self._tunnels.add(tunnel)
+        _count(self._by_address, tunnel.address, 1)
 
     def remove_tunnel(self, tunnel: Tunnel) -> None:
         """A tunnel is gone."""
         self._tunnels.discard(tunnel)
+        _count(self._by_address, tunnel.address, -1)
+        self.release(tunnel.session)
+
+    def reserve(self, session: str) -> bool:
+        """Note one more WebSocket of *session*, open or about to be, if it may have one more."""
+        if self._by_session.get(session, 0) >= self.limits.websockets:
+            self._statistics.refused(Limit.WEBSOCKETS)
+            return False
+        _count(self._by_session, session, 1)
+        return True
+
+    def release(self, session: str) -> None:
+        """A WebSocket of *session* is gone, or has not come to be."""
+        _count(self._by_session, session, -1)
+
+    def gauge(self, gauges: Gauges) -> None:
+        """Say how many there are."""
+        gauges.clients, gauges.tunnels = len(self._clients), len(self._tunnels)
 
     def retire(self, entries: Iterable[Entry]) -> None:
         """Close the tunnels of routes that are no more; requests in flight may end."""
@@ -87,11 +126,18 @@ class Connections:
     def check(self, now: float) -> None:
         """Look at all timers."""
         for client in list(self._clients):
-            client.check(now)
+            check(client, now)
         for tunnel in [known for known in self._tunnels if known.is_half_closed]:
             tunnel.half_closed_since = tunnel.half_closed_since or now
             if now - tunnel.half_closed_since > HALF_CLOSED_SECONDS:
                 tunnel.close()
+
+    def _no_room(self, address: str, more: int = 0, more_of_address: int = 0) -> Limit | None:
+        if len(self._clients) + len(self._tunnels) + more >= self.limits.clients:
+            return Limit.CLIENTS
+        if address and self._by_address.get(address, 0) + more_of_address >= self.limits.per_address:
+            return Limit.ADDRESS
+        return None
 
     def close_idle(self) -> None:
         """Close what is between two requests."""
@@ -104,3 +150,14 @@ class Connections:
             client.abort()
         for tunnel in list(self._tunnels):
             tunnel.close()
+
+
+def _count(counts: dict[str, int], name: str, change: int) -> None:
+    """Change a count; what is at nothing is forgotten, and what has no name is not counted."""
+    if not name:
+        return
+    count = counts.get(name, 0) + change
+    if count > 0:
+        counts[name] = count
+    else:
+        counts.pop(name, None)

@@ -18,7 +18,7 @@ from perijove.kit.transports import cut
 from perijove.proxy.core.answers import CLOSE, UPGRADED
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
-from perijove.proxy.core.framing import BadFraming, Frame
+from perijove.proxy.core.framing import BadFraming, Frame, without_trailers
 from perijove.proxy.core.heads import END_OF_HEAD, MAX_HEAD
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.responses import SWITCHING, ResponseHead, read_response
@@ -38,6 +38,8 @@ class ClientSide(Protocol):
 
     #: bytes received and not yet used
     pending: bytes
+    #: of the final answer
+    status: int
 
     def write(self, data: bytes) -> None: ...  # noqa: D102
 
@@ -169,7 +171,7 @@ class Exchange:
             return b""
         self.progress = self._surroundings.now()
         self.entry.last_activity = time.time()
-        upstream.transport.write(data if end == len(data) else data[:end])
+        upstream.transport.write(without_trailers(body, data, end))
         return data[end:]
 
     def response_received(self, data: bytes) -> None:
@@ -271,6 +273,7 @@ class Exchange:
             raise BadResponse("A chunked answer to HTTP/1.0.")
         self._is_reusable = not (head.close or frame.until_eof)
         self._is_success = head.status < _FIRST_REDIRECT
+        self.client.status = head.status
         # What the client sends behind a refused upgrade, or has not sent of its body, would be taken for
         # its next request.
         self._close = (

@@ -8,7 +8,7 @@ pool); whatever must wait becomes a task of that client.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
@@ -20,9 +20,12 @@ from perijove.proxy.core.answers import Answer, redirect, refusal
 from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.forwarding import forwarded_lines
 from perijove.proxy.core.gate import Allow, AskHub, Enter, Refuse
+from perijove.proxy.core.limits import Limits, network_of
 from perijove.proxy.core.paths import decode_path, drop_segments
 from perijove.proxy.core.requests import FieldsMemo, RequestHead
 from perijove.proxy.core.routes import Entry, RouteTable
+from perijove.proxy.core.statistics import Statistics, Verdict
+from perijove.proxy.net.accounts import Accounts
 from perijove.proxy.net.client import ClientConnection
 from perijove.proxy.net.connections import Connections
 from perijove.proxy.net.door import Door
@@ -41,6 +44,13 @@ HEALTH_PATH: Final = b"/_chp_healthz"
 _HEALTHY: Final = Answer(status=HTTPStatus.OK, body=b'{"status": "OK"}', content_type="application/json")
 #: What a peer on a unix socket is called in `trusted_forwarders`.
 UNIX_PEER: Final = "unix"
+_TOO_MANY_WEBSOCKETS: Final = refusal(
+    HTTPStatus.TOO_MANY_REQUESTS, "This session has too many WebSockets open. Close some tabs."
+)
+#: When a server has all the connections that it may have.
+_BUSY: Final = replace(
+    refusal(HTTPStatus.SERVICE_UNAVAILABLE, "This server is busy. Try again in a moment."), fields=b"Retry-After: 2\r\n"
+)
 _HEADER: Final = IDENTITY_HEADER.encode("ascii")
 
 
@@ -74,6 +84,9 @@ class Frontend:
         timeouts: Timeouts,
         passing: Passing,
         connections: Connections,
+        accounts: Accounts,
+        statistics: Statistics,
+        limits: Limits,
         now: Callable[[], float],
     ) -> None:
         """
@@ -86,10 +99,14 @@ class Frontend:
             timeouts: how long for.
             passing: how requests are changed.
             connections: where everything open is noted.
+            accounts: where everything that is over is noted.
+            statistics: where refusals and verdicts are counted.
+            limits: how much one client may take.
             now: coarse monotonic time.
         """
-        self.memo = FieldsMemo()
+        self.memo = FieldsMemo(max_fields=limits.fields)
         self.timeouts = timeouts
+        self.limits = limits
         self.now = now
         self.is_draining = False
         self._table = table
@@ -99,6 +116,17 @@ class Frontend:
         self._tasks = tasks
         self.passing = passing
         self._connections = connections
+        self._accounts = accounts
+        self._statistics = statistics
+        #: part of `Server`
+        self.ended = accounts.ended
+        self.refused = statistics.refused
+        self.release = connections.release
+
+    def limit(self, limits: Limits) -> None:
+        """Allow each client so much from now on."""
+        self.limits = limits
+        self.memo = FieldsMemo(max_fields=limits.fields)
 
     def __call__(self) -> ClientConnection:
         """The protocol for one more connection."""
@@ -108,7 +136,17 @@ class Frontend:
 
     def admit(self, client: ClientConnection) -> bool:
         """Part of `Server`."""
+        client.address = self.address_of(client.peer)
         return self._connections.admit(client)
+
+    def begin_handshake(self, peer: str) -> str | None:
+        """Part of `Admission`."""
+        address = self.address_of(peer)
+        return address if self._connections.begin_handshake(address) else None
+
+    def end_handshake(self, ticket: str) -> None:
+        """Part of `Admission`."""
+        self._connections.end_handshake(ticket)
 
     def leave(self, client: ClientConnection) -> None:
         """Part of `Server`."""
@@ -140,17 +178,30 @@ class Frontend:
         client = exchange.client
         if not isinstance(client, ClientConnection):
             return
+        served = self._accounts.upgraded(client)
         ahead = client.become_tunnel()
         tunnel = Tunnel(
             client=client.transport,
             server=upstream.transport,
             entry=exchange.entry,
             claims=exchange.claims,
-            on_closed=self._connections.remove_tunnel,
+            address=client.address,
+            session=client.session,
+            served=served,
+            on_closed=self._tunnel_closed,
         )
         self._connections.add_tunnel(tunnel)
         if ahead:
             upstream.transport.write(ahead)
+
+    def _tunnel_closed(self, tunnel: Tunnel) -> None:
+        self._connections.remove_tunnel(tunnel)
+        self._pool.tunnel_closed(tunnel.entry.target)
+        self._accounts.closed(tunnel)
+
+    def address_of(self, peer: str) -> str:
+        """What *peer* is counted as."""
+        return counted_as(peer, self.passing.trusted_forwarders)
 
     # the way of one request
 
@@ -164,6 +215,7 @@ class Frontend:
         except BadRequest as exc:
             client.answer(refusal(exc.status, str(exc)), close=True)
             return
+        client.entry = entry
         if entry is None:
             self._fail(client, request, HTTPStatus.NOT_FOUND, is_hub=False)
         elif self._door.is_on and entry.access == "gated":
@@ -178,17 +230,32 @@ class Frontend:
     def _ask_door(self, client: ClientConnection, request: RequestHead, entry: Entry, *, may_ask: bool) -> None:
         match self._door.decide(entry.audience, request):
             case Allow() as allowed:
-                self._forward(client, request, entry, allowed)
+                self._statistics.verdicts[Verdict.ALLOWED] += 1
+                if request.is_websocket and not self._reserve(client, allowed):
+                    client.answer(_TOO_MANY_WEBSOCKETS, close=True)
+                else:
+                    self._forward(client, request, entry, allowed)
             case AskHub(token=token) if may_ask:
+                self._statistics.verdicts[Verdict.ASKED] += 1
                 client.hold_for_connect(hold=True)
                 self._wait_for(client, "exchange", self._exchange(client, request, entry.audience, token))
             case Enter(location=location):
+                self._statistics.verdicts[Verdict.ENTERED] += 1
                 client.answer(redirect(location))
             case Refuse(reason=reason):
+                self._statistics.verdicts[Verdict.REFUSED] += 1
                 log.info("door.refused", route=entry.path, peer=client.peer, reason=reason)
                 client.answer(refusal(HTTPStatus.FORBIDDEN, reason))
             case AskHub():
+                self._statistics.verdicts[Verdict.REFUSED] += 1
                 client.answer(refusal(HTTPStatus.FORBIDDEN, "This token may not access this server."))
+
+    def _reserve(self, client: ClientConnection, allowed: Allow) -> bool:
+        session = allowed.claims.sid or allowed.claims.sub
+        if not self._connections.reserve(session):
+            return False
+        client.session = session
+        return True
 
     async def _exchange(self, client: ClientConnection, request: RequestHead, audience: str, token: str) -> None:
         was_heard = await self._door.exchange(token, audience)
@@ -201,6 +268,10 @@ class Frontend:
             client.answer(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The hub cannot be asked about this token."))
 
     def _forward(self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None) -> None:
+        upstream = self._pool.take(entry.target, repeatable=request.is_idempotent)
+        if upstream is None and not self._pool.has_room(entry.target):
+            client.answer(_BUSY)
+            return
         target = allowed.target if allowed else request.target
         head = request.render(
             target=self._rewrite(target, entry),
@@ -219,7 +290,6 @@ class Frontend:
             fence=entry.fence if allowed else None,
         )
         client.begin(exchange)
-        upstream = self._pool.take(entry.target, repeatable=request.is_idempotent)
         if upstream is not None:
             exchange.start(upstream)
         else:
@@ -289,3 +359,10 @@ class Frontend:
         except Exception:
             log.exception("request.failed")
             client.abort()
+
+
+def counted_as(peer: str, trusted: frozenset[str]) -> str:
+    """The address that connections from *peer* are counted by; empty for web servers in front, who are many people."""
+    if not peer or peer in trusted or peer.startswith("127.") or peer == "::1":
+        return ""
+    return network_of(peer)

@@ -43,12 +43,15 @@ _NOT_TLS: Final = Answer(
 class Admission(Protocol):
     """Who counts connections."""
 
-    def begin_handshake(self, address: str) -> bool:
-        """Whether there is room for one more from *address* (empty: a unix socket); if so, it counts from now on."""
+    def begin_handshake(self, peer: str) -> str | None:
+        """
+        Count one more from the address *peer* (empty: a unix socket); answers what it is counted as, None if there is
+        no room for it.
+        """
         ...
 
-    def end_handshake(self, address: str) -> None:
-        """It has become a client, or is gone."""
+    def end_handshake(self, ticket: str) -> None:
+        """What was counted as *ticket* has become a client, or is gone."""
         ...
 
 
@@ -117,11 +120,12 @@ class TlsListener:
                 self._rest(exc)
                 return
             sock.setblocking(False)
-            address = str(name[0]) if isinstance(name, tuple) else ""
-            if self._admission.begin_handshake(address):
-                self._silent.add(_Arrival(self, sock, address, self._loop))
-            else:
+            peer = str(name[0]) if isinstance(name, tuple) else ""
+            ticket = self._admission.begin_handshake(peer)
+            if ticket is None:
                 sock.close()
+            else:
+                self._silent.add(_Arrival(self, sock, peer, ticket, self._loop))
 
     def _rest(self, exc: OSError) -> None:
         """Trying again at once would spin: the connection still waits."""
@@ -143,7 +147,7 @@ class TlsListener:
     def left(self, arrival: _Arrival) -> None:
         """It is gone."""
         self._silent.discard(arrival)
-        self._admission.end_handshake(arrival.address)
+        self._admission.end_handshake(arrival.ticket)
 
     @property
     def handshake_timeout(self) -> float:
@@ -161,23 +165,24 @@ class TlsListener:
             )
         except OSError as exc:
             # What clients do wrong here, and that they are gone, is no failure of ours.
-            log.info("tls.handshake_failed", peer=arrival.address, reason=_reason(exc))
+            log.info("tls.handshake_failed", peer=arrival.peer, reason=_reason(exc))
         finally:
-            self._admission.end_handshake(arrival.address)
+            self._admission.end_handshake(arrival.ticket)
 
 
 class _Arrival:
     """A connection that is waited for to speak first."""
 
-    __slots__ = ("_listener", "_loop", "_timer", "address", "deadline", "sock")
+    __slots__ = ("_listener", "_loop", "_timer", "deadline", "peer", "sock", "ticket")
 
     def __init__(
-        self, listener: TlsListener, sock: socket.socket, address: str, loop: asyncio.AbstractEventLoop
+        self, listener: TlsListener, sock: socket.socket, peer: str, ticket: str, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._listener = listener
         self._loop = loop
         self.sock = sock
-        self.address = address
+        self.peer = peer
+        self.ticket = ticket
         self.deadline = loop.time() + listener.handshake_timeout
         self._timer = loop.call_at(self.deadline, self.leave)
         loop.add_reader(sock.fileno(), self._spoke)

@@ -19,9 +19,11 @@ class CannotListen(ProxyError):
     """The proxy cannot listen at this address."""
 
 
-def bind_tcp(host: str, port: int) -> list[socket.socket]:
+def bind_tcp(host: str, port: int, *, copies: int = 1) -> list[socket.socket]:
     """
     Sockets that listen on *port* of *host*; an empty *host* is all interfaces, IPv4 and IPv6.
+
+    With *copies* there are so many for each address, and the kernel spreads connections over them.
 
     Raises:
         CannotListen: the address is in use, or not ours.
@@ -30,7 +32,7 @@ def bind_tcp(host: str, port: int) -> list[socket.socket]:
         infos = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )
-        return [_bind(family, address) for family, _, _, _, address in infos]
+        return [sock for family, _, _, _, address in infos for sock in _bind_copies(family, address, copies)]
     except OSError as exc:
         raise CannotListen(f"Cannot listen on {host or '*'}:{port}: {exc.strerror or exc}") from exc
 
@@ -59,11 +61,6 @@ def bind_unix(path: Path, *, mode: int) -> socket.socket:
     return sock
 
 
-def max_clients(descriptors: int) -> int:
-    """Connections to serve with so many descriptors: each may need one more to its server; a few are ours."""
-    return max(16, (descriptors - 64) // 2)
-
-
 def describe(sock: socket.socket, *, scheme: str = "http") -> str:
     """The address of *sock* for the log; *scheme* is what is spoken there."""
     name = sock.getsockname()
@@ -73,9 +70,21 @@ def describe(sock: socket.socket, *, scheme: str = "http") -> str:
     return f"{scheme}://{host}:{name[1]}"
 
 
-def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
+def _bind_copies(family: int, address: tuple[Any, ...], copies: int) -> list[socket.socket]:
+    # The first alone: a second proxy of the same user must find the address taken, not share it.
+    first = _bind(family, address)
+    if copies == 1:
+        return [first]
+    address = first.getsockname()
+    first.close()
+    return [_bind(family, address, shared=True) for _ in range(copies)]
+
+
+def _bind(family: int, address: tuple[Any, ...], *, shared: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from perijove.proxy.core.limits import Limit, Limits
+from perijove.proxy.core.statistics import Gauges, Statistics
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.tls import OutgoingTls
 from perijove.proxy.net.upstream import UpstreamConnection
@@ -27,17 +29,30 @@ class UpstreamPool:
     """Lends connections; the one used last is lent first."""
 
     def __init__(
-        self, *, monotonic: Callable[[], float], connect_timeout: float, tls: OutgoingTls | None = None
+        self,
+        *,
+        monotonic: Callable[[], float],
+        connect_timeout: float,
+        limits: Limits,
+        statistics: Statistics,
+        tls: OutgoingTls | None = None,
     ) -> None:
         """
         Args:
             monotonic: seconds, may be coarse.
             connect_timeout: seconds for one attempt, a TLS handshake included.
+            limits: how many connections one target may have.
+            statistics: where connections are counted.
             tls: for targets that speak https.
         """
+        #: may be replaced at any time
+        self.limits = limits
+        self._statistics = statistics
+        self._tls = tls or OutgoingTls()
+        #: connections open or being made, by target
+        self._open: dict[str, int] = {}
         self._monotonic = monotonic
         self._connect_timeout = connect_timeout
-        self._tls = tls or OutgoingTls()
         self._idle: dict[str, list[UpstreamConnection]] = {}
 
     def take(self, target: Target, *, repeatable: bool) -> UpstreamConnection | None:
@@ -50,9 +65,17 @@ class UpstreamPool:
                 continue
             if self._monotonic() - upstream.idle_since <= limit:
                 upstream.is_reused = True
+                self._statistics.pool_reused += 1
                 return upstream
             upstream.transport.close()
         return None
+
+    def has_room(self, target: Target) -> bool:
+        """Whether one more connection to *target* may be made."""
+        if self._open.get(target.key, 0) < self.limits.per_target:
+            return True
+        self._statistics.refused(Limit.TARGET)
+        return False
 
     async def connect(self, target: Target, *, patience: float = 0.0) -> UpstreamConnection:
         """
@@ -86,6 +109,23 @@ class UpstreamPool:
         upstream.idle_since = self._monotonic()
         idle.append(upstream)
 
+    def opened(self, upstream: UpstreamConnection) -> None:
+        """Part of `Owner`."""
+        self._statistics.pool_made += 1
+        self._count(upstream.target.key, 1)
+
+    def closed(self, upstream: UpstreamConnection) -> None:
+        """Part of `Owner`."""
+        self._count(upstream.target.key, -1)
+
+    def tunnel_closed(self, target: Target) -> None:
+        """A connection that became a part of a tunnel is gone: it could not say so itself."""
+        self._count(target.key, -1)
+
+    def gauge(self, gauges: Gauges) -> None:
+        """Say how many are idle."""
+        gauges.pool_idle = sum(map(len, self._idle.values()))
+
     def forget(self, upstream: UpstreamConnection) -> None:
         """An idle connection was closed from the other side."""
         idle = self._idle.get(upstream.target.key, [])
@@ -113,14 +153,27 @@ class UpstreamPool:
             self.drop(key)
 
     async def _connect_once(self, loop: asyncio.AbstractEventLoop, target: Target) -> UpstreamConnection:
-        async with asyncio.timeout(self._connect_timeout):
-            if target.socket:
-                _, upstream = await loop.create_unix_connection(lambda: UpstreamConnection(target, self), target.socket)
-            else:
-                _, upstream = await loop.create_connection(
-                    lambda: UpstreamConnection(target, self),
-                    target.host,
-                    target.port,
-                    ssl=self._tls.context if target.tls else None,
-                )
+        # From now on, not from when it is open: many may be under way at once.
+        self._count(target.key, 1)
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                return await self._open_one(loop, target)
+        finally:
+            self._count(target.key, -1)
+
+    async def _open_one(self, loop: asyncio.AbstractEventLoop, target: Target) -> UpstreamConnection:
+        if target.socket:
+            _, upstream = await loop.create_unix_connection(lambda: UpstreamConnection(target, self), target.socket)
+        else:
+            context = self._tls.context if target.tls else None
+            _, upstream = await loop.create_connection(
+                lambda: UpstreamConnection(target, self), target.host, target.port, ssl=context
+            )
         return upstream
+
+    def _count(self, key: str, change: int) -> None:
+        count = self._open.get(key, 0) + change
+        if count:
+            self._open[key] = count
+        else:
+            del self._open[key]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from perijove.kit.transports import cut
+from perijove.proxy.core.access_log import Served
 from perijove.proxy.core.routes import Entry
 from perijove.wire.identity import IdentityClaims
 
@@ -23,7 +24,9 @@ HALF_CLOSED_SECONDS: Final = 30.0
 class Tunnel:
     """Two joined transports."""
 
-    __slots__ = ("_a", "_b", "_on_closed", "claims", "entry", "half_closed_since")
+    __slots__ = (
+        "_a", "_b", "_is_over", "_on_closed", "address", "claims", "entry", "half_closed_since", "served", "session",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -32,6 +35,9 @@ class Tunnel:
         server: asyncio.Transport,
         entry: Entry,
         claims: IdentityClaims | None,
+        address: str,
+        session: str,
+        served: Served | None,
         on_closed: Callable[[Tunnel], None],
     ) -> None:
         """
@@ -40,13 +46,20 @@ class Tunnel:
             server: likewise.
             entry: the route they were joined by.
             claims: in whose name; None on open routes.
+            address: what the client is counted as, by its limit; empty: not at all.
+            session: the session that it counts for, likewise.
+            served: its line for the access log, to be finished at its end.
             on_closed: called once, when either side is gone.
         """
         self.entry = entry
         self.claims = claims
+        self.address = address
+        self.session = session
+        self.served = served
         #: coarse monotonic time at which the sweep saw that one side had ended; 0 while both talk
         self.half_closed_since = 0.0
         self._on_closed = on_closed
+        self._is_over = False
         self._a = _End(self, client, server)
         self._b = _End(self, server, client)
         client.set_protocol(self._a)
@@ -55,9 +68,24 @@ class Tunnel:
         server.resume_reading()
 
     @property
+    def received(self) -> int:
+        """Bytes from the client."""
+        return self._a.count
+
+    @property
+    def sent(self) -> int:
+        """Bytes to the client."""
+        return self._b.count
+
+    @property
     def is_half_closed(self) -> bool:
         """Whether one side will send no more."""
         return self._a.ended or self._b.ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether neither side will send more."""
+        return self._a.ended and self._b.ended
 
     def close(self) -> None:
         """Close both sides."""
@@ -68,13 +96,15 @@ class Tunnel:
         """One side is gone: so is the tunnel; what the other has not yet been sent is still sent."""
         self._a.transport.close()
         self._b.transport.close()
-        self._on_closed(self)
+        if not self._is_over:
+            self._is_over = True
+            self._on_closed(self)
 
 
 class _End(asyncio.Protocol):
     """What arrives here leaves at the other end."""
 
-    __slots__ = ("_entry", "_peer", "_tunnel", "_write", "ended", "transport")
+    __slots__ = ("_entry", "_peer", "_tunnel", "_write", "count", "ended", "transport")
 
     def __init__(self, tunnel: Tunnel, transport: asyncio.Transport, peer: asyncio.Transport) -> None:
         self._tunnel = tunnel
@@ -83,9 +113,11 @@ class _End(asyncio.Protocol):
         self._write = peer.write
         self.transport = transport
         self.ended = False
+        self.count = 0
 
     def data_received(self, data: bytes) -> None:
         self._write(data)
+        self.count += len(data)
         self._entry.last_activity = time.time()
 
     def pause_writing(self) -> None:
@@ -103,8 +135,8 @@ class _End(asyncio.Protocol):
             else:
                 # TLS as asyncio has it cannot end one direction: what was written still arrives.
                 peer.close()
-        # Keep this side open for what the other still has to say.
-        return self.transport.can_write_eof() and not peer.is_closing()
+        # Keep this side open for what the other still has to say, if that is not over, too.
+        return self.transport.can_write_eof() and not (peer.is_closing() or self._tunnel.has_ended)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
         self._tunnel.end_lost()

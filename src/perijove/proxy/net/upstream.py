@@ -25,7 +25,11 @@ class Borrower(Protocol):
 
 
 class Owner(Protocol):
-    """Who keeps idle connections."""
+    """Who keeps idle connections, and counts all."""
+
+    def opened(self, upstream: UpstreamConnection) -> None: ...  # noqa: D102
+
+    def closed(self, upstream: UpstreamConnection) -> None: ...  # noqa: D102
 
     def forget(self, upstream: UpstreamConnection) -> None: ...  # noqa: D102
 
@@ -48,6 +52,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Part of `asyncio.Protocol`."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
+        self.owner.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
@@ -59,6 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
+        self.owner.closed(self)
         borrower, self.borrower = self.borrower, None
         if borrower is not None:
             borrower.upstream_lost(exc)

@@ -15,16 +15,19 @@ import structlog
 from perijove.kit.clock import SystemClock
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.config import ProxyConfig
+from perijove.proxy.core.access_log import lines_of
 from perijove.proxy.core.changes import Change, Revoke, SetKeys
-from perijove.proxy.core.requests import FieldsMemo
+from perijove.proxy.core.limits import Limits
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.core.state import State
+from perijove.proxy.core.statistics import Statistics
+from perijove.proxy.net.access_log import AccessLog
+from perijove.proxy.net.accounts import Accounts
 from perijove.proxy.net.connections import Connections
 from perijove.proxy.net.door import Door
 from perijove.proxy.net.frontend import Frontend
 from perijove.proxy.net.handshakes import TlsListener
 from perijove.proxy.net.hub import HubDoor
-from perijove.proxy.net.listen import max_clients
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.sweep import CoarseTime, sweep_forever
@@ -51,12 +54,21 @@ class Worker:
         self._time = CoarseTime()
         self._tasks = TaskGroup("worker")
         self.tls = tls
+        limits = _settled(config)
+        self._statistics = Statistics()
+        self._access_log = _access_log(config, self._statistics)
+        self._accounts = Accounts(statistics=self._statistics, access_log=self._access_log)
+        self._accounts.trusted = config.passing.trusted_forwarders
         self._pool = UpstreamPool(
-            monotonic=self._time.now, connect_timeout=config.timeouts.connect, tls=self.tls.outgoing
+            monotonic=self._time.now,
+            connect_timeout=config.timeouts.connect,
+            limits=limits,
+            statistics=self._statistics,
+            tls=tls.outgoing,
         )
-        self._connections = Connections(limit=max_clients(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+        self._connections = Connections(limits=limits, statistics=self._statistics)
         self._door = Door(
-            hub=_hub_door(config, self.tls.outgoing),
+            hub=_hub_door(config, tls.outgoing),
             clock=self._clock,
             tasks=self._tasks,
             enter_path=config.enter_path,
@@ -71,11 +83,14 @@ class Worker:
             table=state.table,
             door=self._door,
             pool=self._pool,
-            pages=ErrorPages(target=config.error_target, timeout=config.timeouts.hub, tls=self.tls.outgoing),
+            pages=ErrorPages(target=config.error_target, timeout=config.timeouts.hub, tls=tls.outgoing),
             tasks=self._tasks,
             timeouts=config.timeouts,
             passing=config.passing,
             connections=self._connections,
+            accounts=self._accounts,
+            statistics=self._statistics,
+            limits=limits,
             now=self._time.now,
         )
         self._servers: list[asyncio.Server | TlsListener] = []
@@ -107,8 +122,15 @@ class Worker:
         self._config = config
         self._frontend.timeouts = config.timeouts
         self._frontend.passing = config.passing
-        # What was written for known field blocks was written with the old settings.
-        self._frontend.memo = FieldsMemo()
+        self._accounts.trusted = config.passing.trusted_forwarders
+        limits = _settled(config)
+        self._state.table.limit = limits.routes
+        # Also forgets what was written for known field blocks: that was with the old settings.
+        self._frontend.limit(limits)
+        self._connections.limits = self._pool.limits = limits
+        if self._access_log is not None:
+            # Whoever moves logs away tells by the same signal.
+            self._access_log.reopen()
         for server in self._servers:
             if isinstance(server, TlsListener):
                 server.set_timeouts(handshake=config.timeouts.head, shutdown=config.timeouts.flush)
@@ -120,6 +142,12 @@ class Worker:
     def sessions(self) -> int:
         """How many good statements are remembered."""
         return self._door.gate.sessions()
+
+    def statistics(self) -> Statistics:
+        """What has been counted so far, and how things are."""
+        self._connections.gauge(self._statistics.gauges)
+        self._pool.gauge(self._statistics.gauges)
+        return self._statistics
 
     async def stop(self) -> None:
         """Accept nothing more, let requests in flight end, close."""
@@ -133,13 +161,15 @@ class Worker:
         self._connections.close()
         self._pool.close()
         await self._tasks.close()
+        if self._access_log is not None:
+            self._access_log.close()
 
     def _serve_tls(self, sock: socket.socket, certificates: CertificateStore) -> TlsListener:
         return TlsListener(
             sock=sock,
             serve=self._frontend,
             certificates=certificates,
-            admission=self._connections,
+            admission=self._frontend,
             tasks=self._tasks,
             handshake_timeout=self._config.timeouts.head,
             shutdown_timeout=self._config.timeouts.flush,
@@ -148,6 +178,8 @@ class Worker:
     def _sweep(self) -> None:
         self._connections.check(self._time.now())
         self._pool.sweep()
+        if self._access_log is not None:
+            self._access_log.flush()
 
     def _retire(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -157,6 +189,16 @@ class Worker:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _settled(config: ProxyConfig) -> Limits:
+    return config.limits.settle(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _access_log(config: ProxyConfig, statistics: Statistics) -> AccessLog | None:
+    if not config.access_log:
+        return None
+    return AccessLog(path=config.access_log, lines=lines_of(config.access_log_format), statistics=statistics)
 
 
 def _hub_door(config: ProxyConfig, tls: OutgoingTls) -> HubDoor | None:

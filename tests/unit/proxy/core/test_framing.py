@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perijove.proxy.core.framing import MAX_TRAILERS, BadFraming, ChunkedFrame, EofFrame, Frame, LengthFrame
+from perijove.proxy.core.framing import (
+    MAX_TRAILERS,
+    BadFraming,
+    ChunkedFrame,
+    EofFrame,
+    Frame,
+    LengthFrame,
+    without_trailers,
+)
 
 CHUNKED = b"5\r\nhello\r\nA;x=y\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n"
 
@@ -95,3 +103,34 @@ def test_a_body_until_the_end_takes_everything() -> None:
     assert frame.feed(b"abc", 1) == 3
     assert frame.until_eof
     assert not frame.done
+
+
+def passed_on(frame: Frame, data: bytes, cuts: list[int]) -> bytes:
+    """What a server gets of *data*, cut at *cuts*."""
+    out, start = b"", 0
+    for cut in [*sorted(cuts), len(data)]:
+        piece = data[start:cut]
+        out += without_trailers(frame, piece, frame.feed(piece, 0))
+        start = cut
+    return out
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, len(CHUNKED)), max_size=10))
+def test_trailers_end_here_however_they_are_cut(cuts: list[int]) -> None:
+    """
+    Some servers take them for fields of the request, some even for fields of the next one.
+    """
+    assert passed_on(ChunkedFrame(), CHUNKED, cuts) == CHUNKED.replace(b"X-Sum: 1\r\n", b"")
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 12), max_size=4))
+def test_a_body_without_trailers_is_passed_on_as_it_came(cuts: list[int]) -> None:
+    assert passed_on(ChunkedFrame(), b"2\r\nok\r\n0\r\n\r\n", cuts) == b"2\r\nok\r\n0\r\n\r\n"
+    assert passed_on(LengthFrame(12), b"hello, world", cuts) == b"hello, world"
+
+
+def test_what_follows_a_body_is_not_passed_on_with_it() -> None:
+    assert passed_on(ChunkedFrame(), b"0\r\nA: b\r\n\r\nGET /", []) == b"0\r\n\r\n"
+    assert passed_on(LengthFrame(2), b"okGET /", []) == b"ok"

@@ -271,6 +271,22 @@ def test_an_upgrade_is_passed_on_as_the_proxys_own() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "plain"),
+    [
+        (b"content-length: \t0005 ", b"Content-Length: 5"),
+        (b"Content-Length:0", b"Content-Length: 0"),
+        (b"transfer-ENCODING:CHUNKED\t", b"Transfer-Encoding: chunked"),
+    ],
+)
+@pytest.mark.parametrize("gated", [True, False])
+def test_framing_is_forwarded_in_its_plainest_form(line: bytes, plain: bytes, gated: bool) -> None:  # noqa: FBT001
+    """
+    A server that knows only `chunked` in lower case, or reads zeros as octal, must not see another body than we do.
+    """
+    assert sent(get(line, b"A: b"), gated=gated) == [HOST[:-2], plain, b"A: b"]
+
+
 def test_the_body_is_framed_as_forwarded() -> None:
     assert get(b"Content-Length: 3").body_frame().feed(b"abcdef", 0) == 3
     assert get(b"Transfer-Encoding: Chunked").body_frame().feed(b"0\r\n\r\nGET", 0) == 5

@@ -156,7 +156,7 @@ def test_a_path_as_sent_is_found_again_after_every_change() -> None:
     What is remembered of a path must not outlive the table it was looked up in.
     """
     table = table_of("/")
-    found_first = [entry.path for entry in [table.find_raw(b"/user/%61da/x")] * 2 if entry]
+    found_first = [entry.path for _ in range(2) if (entry := table.find_raw(b"/user/%61da/x"))]
     table.put("/user/ada", body(), now=1.0)
     found_then = table.find_raw(b"/user/%61da/x")
     table.remove("/user/ada")
@@ -166,6 +166,15 @@ def test_a_path_as_sent_is_found_again_after_every_change() -> None:
     assert found_then is not None
     assert found_then.path == "/user/ada"
     assert table.find_raw(b"/user/%61da/x") is None
+
+
+def test_a_route_is_got_by_its_own_path_and_no_other() -> None:
+    table = table_of("/user/ada")
+    entry = table.get("/user/ada/")
+
+    assert entry is not None
+    assert entry.path == "/user/ada"
+    assert table.get("/user/ada/lab") is None
 
 
 def test_what_is_remembered_of_paths_is_bounded() -> None:

@@ -1,0 +1,3 @@
+"""
+Any bytes, and what must hold for them.
+"""
