@@ -15,6 +15,7 @@ import h11
 
 from perijove.proxy.core.answers import Answer
 from perijove.proxy.core.confine import Fence
+from perijove.proxy.core.limits import Limit, Limits
 from perijove.proxy.core.requests import FieldsMemo, RequestHead
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.net.client import ClientConnection
@@ -147,6 +148,9 @@ class Scene:
         self.joined: list[UpstreamConnection] = []
         self.memo = FieldsMemo()
         self.timeouts = Timeouts()
+        self.limits = Limits()
+        #: limits that the client came up against
+        self.refusals: list[Limit] = []
         self.is_draining = False
         self.time = 1.0
         self.entry = Entry(
@@ -207,6 +211,15 @@ class Scene:
         return True
 
     def leave(self, client: ClientConnection) -> None:
+        del client
+
+    def refused(self, limit: Limit) -> None:
+        self.refusals.append(limit)
+
+    def release(self, session: str) -> None:
+        del session
+
+    def ended(self, client: ClientConnection) -> None:
         del client
 
     def serve(self, client: ClientConnection, request: RequestHead) -> None:

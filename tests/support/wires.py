@@ -173,6 +173,12 @@ class Wire(asyncio.Transport):
 class NoOwner:
     """A pool that keeps nothing."""
 
+    def opened(self, upstream: UpstreamConnection) -> None:
+        """Part of `Owner`."""
+
+    def closed(self, upstream: UpstreamConnection) -> None:
+        """Part of `Owner`."""
+
     def forget(self, upstream: UpstreamConnection) -> None:
         """Part of `Owner`."""
 

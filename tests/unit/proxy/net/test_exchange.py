@@ -27,6 +27,7 @@ class Play:
 
     def __init__(self, head: bytes = GET, *, is_reused: bool = False, fence: Fence | None = None) -> None:
         self.pending = b""
+        self.status = 0
         self.out = bytearray()
         #: what the client was told about the end: "over", "close", "abort" or the status of an error page
         self.ends: list[str] = []
