@@ -8,6 +8,12 @@ import ssl
 from pathlib import Path
 
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from perijove.proxy.net.tls import CertificateFiles
 
@@ -38,6 +44,11 @@ class Authority:
         files.cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         files.key.write_bytes(issued.private_key_pem.bytes())
         files.key.chmod(0o600)
+
+    def encrypt(self, files: CertificateFiles, passphrase: bytes) -> None:
+        """Encrypt the key of *files*."""
+        key = load_pem_private_key(files.key.read_bytes(), None)
+        files.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase)))
 
     def client(self, certificate: CertificateFiles | None = None) -> ssl.SSLContext:
         """The context of a client that trusts this authority, and may have a certificate of its own."""

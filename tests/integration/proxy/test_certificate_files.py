@@ -8,12 +8,6 @@ import os
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from perijove.proxy.net.tls import (
     CertificateFiles,
@@ -33,15 +27,9 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def encrypt(files: CertificateFiles, passphrase: bytes) -> None:
-    """Encrypt the key."""
-    key = load_pem_private_key(files.key.read_bytes(), None)
-    files.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase)))
-
-
 def test_an_encrypted_key_is_opened_with_its_passphrase(authority: Authority) -> None:
     files = authority.issue("a.org")
-    encrypt(files, b"secret")
+    authority.encrypt(files, b"secret")
 
     assert CertificateStore(ServerTls(certificates=[files], passphrase="secret")).has_certificate
 
@@ -49,7 +37,7 @@ def test_an_encrypted_key_is_opened_with_its_passphrase(authority: Authority) ->
 @pytest.mark.parametrize("passphrase", ["", "wrong"])
 def test_without_it_nobody_is_asked_at_the_terminal(authority: Authority, passphrase: str) -> None:
     files = authority.issue("a.org")
-    encrypt(files, b"secret")
+    authority.encrypt(files, b"secret")
 
     with pytest.raises(UnusableTls, match="passphrase does not fit"):
         CertificateStore(ServerTls(certificates=[files], passphrase=passphrase))
