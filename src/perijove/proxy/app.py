@@ -37,7 +37,7 @@ from perijove.proxy.engine import Engine
 from perijove.proxy.local import LocalEngine
 from perijove.proxy.net.door import read_keys
 from perijove.proxy.net.handshakes import TlsListener
-from perijove.proxy.net.listen import bind_tcp, bind_unix, describe
+from perijove.proxy.net.listen import bind_tcp, bind_unix, describe, raise_descriptor_limit
 from perijove.proxy.net.redirect import STREAM_LIMIT as REDIRECT_STREAM_LIMIT
 from perijove.proxy.net.redirect import RedirectServer
 from perijove.proxy.net.tls import CertificateStore, TrafficTls, readable_by_others
@@ -249,6 +249,7 @@ def serve(config: ProxyConfig, read: Callable[[], ProxyConfig]) -> int:
     Raises:
         ProxyError: it cannot start.
     """
+    raise_descriptor_limit()
     proxy = Proxy(config)
     # What has been imported lives as long as the processes: the collector need not look at it again, and what
     # it does not touch stays shared between them.

@@ -69,6 +69,8 @@ class ProxyConfig:
     default_target: str = ""
     #: where error pages come from
     error_target: Target | None = None
+    #: error pages of an administrator by status, `error` for all others
+    error_pages: Mapping[str, bytes] = field(default_factory=dict)
     #: the hub, for the door's questions; its base is the hub's prefix
     hub: Target | None = None
     #: path on the public address where navigations without a statement are sent
@@ -107,7 +109,7 @@ class ProxyConfig:
 
 
 #: Settings that a running proxy takes over; all others need a restart.
-RELOADABLE: Final = frozenset({"passing", "timeouts", "limits", "drain", "recheck_interval", "tls"})
+RELOADABLE: Final = frozenset({"passing", "timeouts", "limits", "error_pages", "drain", "recheck_interval", "tls"})
 
 
 def reloaded(old: ProxyConfig, new: ProxyConfig) -> tuple[ProxyConfig, list[str]]:

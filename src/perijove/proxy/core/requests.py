@@ -145,13 +145,26 @@ class FieldsMemo:
     """
 
     def __init__(
-        self, *, limit: int = MAX_MEMO, limit_bytes: int = MAX_MEMO_BYTES, max_fields: int = MAX_FIELDS
+        self,
+        *,
+        limit: int = MAX_MEMO,
+        limit_bytes: int = MAX_MEMO_BYTES,
+        max_fields: int = MAX_FIELDS,
+        replaced: frozenset[bytes] = frozenset(),
     ) -> None:
+        """
+        Args:
+            limit: field blocks that are remembered.
+            limit_bytes: bytes of them.
+            max_fields: fields of one block.
+            replaced: names of fields, in lower case, that are not sent on: the proxy writes its own.
+        """
         self._known: dict[bytes, RequestFields] = {}
         self._bytes = 0
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._max_fields = max_fields
+        self._replaced = replaced
 
     def read(self, block: bytes) -> RequestFields:
         """
@@ -162,7 +175,7 @@ class FieldsMemo:
         """
         fields = self._known.get(block)
         if fields is None:
-            fields = read_fields(block, self._max_fields)
+            fields = read_fields(block, self._max_fields, self._replaced)
             # Uploads and upgrades seldom repeat.
             if self._limit and not (fields.chunked or fields.length or fields.websocket):
                 if len(self._known) >= self._limit or self._bytes + len(block) > self._limit_bytes:
@@ -193,9 +206,9 @@ def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
     return request
 
 
-def read_fields(block: bytes, max_fields: int = MAX_FIELDS) -> RequestFields:
+def read_fields(block: bytes, max_fields: int = MAX_FIELDS, replaced: frozenset[bytes] = frozenset()) -> RequestFields:
     """
-    Understand a field block, without the empty line.
+    Understand a field block, without the empty line; fields called *replaced* are read and not sent on.
 
     Raises:
         BadRequest: it is malformed, or fields are missing, doubled or contradict each other.
@@ -219,7 +232,9 @@ def read_fields(block: bytes, max_fields: int = MAX_FIELDS) -> RequestFields:
     is_ours = _HUB_SCHEME.match(authorization) is not None
     if chunked or b"content-length" in values:
         triples = [_with_plain_framing(triple) for triple in triples]
-    lines, gated_lines, forwarded_lines = _sort_lines(triples, connection, hides_authorization=is_ours)
+    lines, gated_lines, forwarded_lines = _sort_lines(
+        triples, dropped_with(connection) | replaced, hides_authorization=is_ours
+    )
     return RequestFields(
         host=_read_host(values),
         close=b"close" in connection,
@@ -323,10 +338,9 @@ def _joined(values: dict[bytes, list[bytes]], name: bytes) -> bytes:
 
 
 def _sort_lines(
-    triples: list[tuple[bytes, bytes, bytes]], connection: set[bytes], *, hides_authorization: bool
+    triples: list[tuple[bytes, bytes, bytes]], dropped: frozenset[bytes], *, hides_authorization: bool
 ) -> tuple[bytes, bytes, bytes]:
     """The lines for any server, for a gated server, and those about where the request came from."""
-    dropped = dropped_with(connection)
     lines, gated_lines, forwarded_lines = bytearray(), bytearray(), bytearray()
     for name, value, line in triples:
         if name in dropped and not _tells_origin(name):

@@ -38,6 +38,11 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
+    def host_field(self) -> bytes:
+        """The same as clients send it: a default port is left out (RFC 9110 section 7.2)."""
+        return self.authority.removesuffix(":80").encode("ascii")
+
 
 def parse_target(url: str) -> Target:
     """

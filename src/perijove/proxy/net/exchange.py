@@ -20,8 +20,9 @@ from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
 from perijove.proxy.core.framing import BadFraming, Frame, without_trailers
 from perijove.proxy.core.heads import END_OF_HEAD, MAX_HEAD
+from perijove.proxy.core.relocation import STATUSES, Relocation
 from perijove.proxy.core.requests import RequestHead
-from perijove.proxy.core.responses import SWITCHING, ResponseHead, read_response
+from perijove.proxy.core.responses import SWITCHING, ResponseHead, plain_length, read_response
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.net.upstream import UpstreamConnection
 from perijove.wire.identity import IdentityClaims
@@ -31,6 +32,8 @@ log = structlog.get_logger(__name__)
 #: Interim answers (1xx) before the final one.
 MAX_INTERIM: Final = 16
 _FIRST_REDIRECT: Final = 300
+#: Longest answer that is looked at in one piece.
+MAX_PASSED_ON: Final = 128 * 1024
 
 
 class ClientSide(Protocol):
@@ -83,10 +86,10 @@ class Exchange:
     """A request under way."""
 
     __slots__ = (
-        "_body", "_close", "_fence", "_frame", "_head", "_interims", "_is_reusable", "_is_started",
+        "_body", "_close", "_fence", "_frame", "_head", "_interims", "_is_reusable", "_is_special", "_is_started",
         "_is_success",
-        "_partial", "_request_sent", "_surroundings", "_upstream", "claims", "client", "entry", "is_over",
-        "is_retried", "progress", "request",
+        "_partial", "_relocation", "_request_sent", "_surroundings", "_upstream", "claims", "client", "entry",
+        "is_over", "is_retried", "progress", "request",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +102,7 @@ class Exchange:
         entry: Entry,
         claims: IdentityClaims | None,
         fence: Fence | None,
+        relocation: Relocation | None = None,
     ) -> None:
         """
         Args:
@@ -109,6 +113,7 @@ class Exchange:
             entry: the route.
             claims: in whose name; None on open routes.
             fence: limits for the answer; None on open routes.
+            relocation: what becomes of redirects; None: nothing.
         """
         self.client = client
         self.request = request
@@ -121,6 +126,7 @@ class Exchange:
         self._surroundings = surroundings
         self._head = head
         self._fence = fence
+        self._relocation = relocation
         self._upstream: UpstreamConnection | None = None
         self._body: Frame | None = request.body_frame() if request.has_body else None
         self._request_sent = False
@@ -131,6 +137,8 @@ class Exchange:
         self._is_started = False
         #: errors and redirects are no sign of life (contract section h)
         self._is_success = False
+        #: whether what follows the answer's head does not depend on it alone
+        self._is_special = request.method == b"HEAD" or request.is_websocket
         #: whether the client's connection ends with this answer
         self._close = request.fields.close or request.minor == 0
 
@@ -178,10 +186,10 @@ class Exchange:
         """Part of `Borrower`."""
         self.progress = self._surroundings.now()
         try:
-            if self._frame is None:
-                self._read_head(data)
-            else:
+            if self._frame is not None:
                 self._relay(self._frame, b"", data, 0)
+            elif self._partial or not self._pass_on(data):
+                self._read_head(data)
         except (BadResponse, BadFraming) as exc:
             log.warning("response.bad", route=self.entry.path, reason=str(exc))
             self._give_up(HTTPStatus.BAD_GATEWAY)
@@ -229,6 +237,30 @@ class Exchange:
         """Nothing has come for too long."""
         self._give_up(HTTPStatus.GATEWAY_TIMEOUT)
 
+    def _pass_on(self, data: bytes) -> bool:
+        """Send *data* on as it is, if it is a whole answer of which nothing is of note; whether it was."""
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        upstream, body = self._upstream, self._body
+        if self._close or self._is_special or upstream is None or (body is not None and not body.done):
+            return False
+        if end < len(END_OF_HEAD) or len(data) > MAX_PASSED_ON or self._surroundings.is_draining:
+            return False
+        if plain_length(data[:end]) != len(data) - end:
+            return False
+        client, entry = self.client, self.entry
+        self.is_over = True
+        self._upstream = upstream.borrower = None
+        client.status = int(data[9:12])
+        client.write(data)
+        if client.status < _FIRST_REDIRECT:
+            entry.last_activity = time.time()
+        if entry.live:
+            self._surroundings.put_back(upstream)
+        else:
+            upstream.transport.abort()
+        client.request_over(close=False)
+        return True
+
     def _read_head(self, data: bytes) -> None:
         if self._partial:
             data, self._partial = self._partial + data, b""
@@ -274,6 +306,8 @@ class Exchange:
         self._is_reusable = not (head.close or frame.until_eof)
         self._is_success = head.status < _FIRST_REDIRECT
         self.client.status = head.status
+        if self._relocation is not None and head.status in STATUSES:
+            head.lines = self._relocation.apply(head.lines, target=self.entry.target, host=self.request.fields.host)
         # What the client sends behind a refused upgrade, or has not sent of its body, would be taken for
         # its next request.
         self._close = (

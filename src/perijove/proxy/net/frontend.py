@@ -8,7 +8,7 @@ pool); whatever must wait becomes a task of that client.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 
@@ -21,7 +21,9 @@ from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.forwarding import forwarded_lines
 from perijove.proxy.core.gate import Allow, AskHub, Enter, Refuse
 from perijove.proxy.core.limits import Limits, network_of
+from perijove.proxy.core.own_fields import names_in, without
 from perijove.proxy.core.paths import decode_path, drop_segments
+from perijove.proxy.core.relocation import Relocation
 from perijove.proxy.core.requests import FieldsMemo, RequestHead
 from perijove.proxy.core.routes import Entry, RouteTable
 from perijove.proxy.core.statistics import Statistics, Verdict
@@ -68,6 +70,17 @@ class Passing:
     include_prefix: bool = True
     #: whether the first segment of a route is a host name
     host_routing: bool = False
+    #: field lines that every request gets, instead of a client's own of these names
+    fields: bytes = b""
+    #: whether `Host` is the target's own name rather than what the client asked for
+    change_origin: bool = False
+    #: what is rewritten in a server's redirects to itself
+    relocation: Relocation = field(default_factory=Relocation)
+
+    @property
+    def replaced(self) -> frozenset[bytes]:
+        """Names of fields that are not passed on as a client sends them."""
+        return names_in(self.fields) | (frozenset({b"host"}) if self.change_origin else frozenset())
 
 
 class Frontend:
@@ -104,9 +117,8 @@ class Frontend:
             limits: how much one client may take.
             now: coarse monotonic time.
         """
-        self.memo = FieldsMemo(max_fields=limits.fields)
         self.timeouts = timeouts
-        self.limits = limits
+        self.allow(limits, passing)
         self.now = now
         self.is_draining = False
         self._table = table
@@ -114,7 +126,6 @@ class Frontend:
         self._pool = pool
         self._pages = pages
         self._tasks = tasks
-        self.passing = passing
         self._connections = connections
         self._accounts = accounts
         self._statistics = statistics
@@ -123,10 +134,11 @@ class Frontend:
         self.refused = statistics.refused
         self.release = connections.release
 
-    def limit(self, limits: Limits) -> None:
-        """Allow each client so much from now on."""
+    def allow(self, limits: Limits, passing: Passing) -> None:
+        """Allow each client so much, and pass on like this, from now on."""
         self.limits = limits
-        self.memo = FieldsMemo(max_fields=limits.fields)
+        self.passing = passing
+        self.memo = FieldsMemo(max_fields=limits.fields, replaced=passing.replaced)
 
     def __call__(self) -> ClientConnection:
         """The protocol for one more connection."""
@@ -278,7 +290,7 @@ class Frontend:
             gated=allowed is not None,
             # Without a door this may be another hub's proxy, whose routes and cookies we do not know.
             to_hub=entry.path == "/" or not self._door.is_on,
-            added=self._lines_for(client, request, allowed),
+            added=self._lines_for(client, request, entry, allowed),
         )
         exchange = Exchange(
             client=client,
@@ -288,6 +300,7 @@ class Frontend:
             entry=entry,
             claims=allowed.claims if allowed else None,
             fence=entry.fence if allowed else None,
+            relocation=self.passing.relocation or None,
         )
         client.begin(exchange)
         if upstream is not None:
@@ -335,7 +348,7 @@ class Frontend:
             target = entry.target.base.encode("ascii") + target
         return target
 
-    def _lines_for(self, client: ClientConnection, request: RequestHead, allowed: Allow | None) -> bytes:
+    def _lines_for(self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None) -> bytes:
         fields = request.fields
         if client.added_for is not fields:
             client.added_for = fields
@@ -344,9 +357,14 @@ class Frontend:
                 client.added = forwarded_lines(fields, peer=client.peer, trusted=trusted, scheme=client.scheme)
             else:
                 client.added = fields.forwarded_lines
+            if self.passing.fields:
+                client.added = without(client.added, self.passing.replaced) + self.passing.fields
+        added = client.added
+        if self.passing.change_origin:
+            added += b"Host: %b\r\n" % entry.target.host_field
         if allowed is None:
-            return client.added
-        return b"%b%b: %b\r\n" % (client.added, _HEADER, allowed.identity.encode("ascii"))
+            return added
+        return b"%b%b: %b\r\n" % (added, _HEADER, allowed.identity.encode("ascii"))
 
     def _wait_for(self, client: ClientConnection, name: str, work: Coroutine[None, None, None]) -> None:
         client.task = self._tasks.start(name, self._guarded(client, work))

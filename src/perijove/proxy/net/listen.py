@@ -5,7 +5,9 @@ Listening sockets that the proxy binds itself; those of a supervisor come by `ki
 from __future__ import annotations
 
 import os
+import resource
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,6 +61,14 @@ def bind_unix(path: Path, *, mode: int) -> socket.socket:
         sock.close()
         raise CannotListen(f"Cannot listen on {path}: {exc.strerror or exc}") from exc
     return sock
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process and its copies all the descriptors that the system lets it have: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems call a hard limit unlimited and refuse it then.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def describe(sock: socket.socket, *, scheme: str = "http") -> str:

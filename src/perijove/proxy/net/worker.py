@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -70,6 +71,7 @@ class Worker:
         self._door = Door(
             hub=_hub_door(config, tls.outgoing),
             clock=self._clock,
+            seconds=time.time,
             tasks=self._tasks,
             enter_path=config.enter_path,
             recheck_interval=config.recheck_interval,
@@ -79,11 +81,14 @@ class Worker:
         )
         self._door.set_keys(state.jwks)
         self._door.is_on = self._door.is_on or state.door
+        self._pages = ErrorPages(
+            target=config.error_target, timeout=config.timeouts.hub, files=config.error_pages, tls=tls.outgoing
+        )
         self._frontend = Frontend(
             table=state.table,
             door=self._door,
             pool=self._pool,
-            pages=ErrorPages(target=config.error_target, timeout=config.timeouts.hub, tls=tls.outgoing),
+            pages=self._pages,
             tasks=self._tasks,
             timeouts=config.timeouts,
             passing=config.passing,
@@ -121,12 +126,11 @@ class Worker:
         """Serve with these settings from now on."""
         self._config = config
         self._frontend.timeouts = config.timeouts
-        self._frontend.passing = config.passing
         self._accounts.trusted = config.passing.trusted_forwarders
         limits = _settled(config)
         self._state.table.limit = limits.routes
-        # Also forgets what was written for known field blocks: that was with the old settings.
-        self._frontend.limit(limits)
+        self._frontend.allow(limits, config.passing)
+        self._pages.files = config.error_pages
         self._connections.limits = self._pool.limits = limits
         if self._access_log is not None:
             # Whoever moves logs away tells by the same signal.

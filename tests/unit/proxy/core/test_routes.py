@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.errors import BadControlCall, TooManyRoutes
 from perijove.proxy.core.routes import MAX_KNOWN, MAX_KNOWN_LENGTH, Entry, RouteTable
+from perijove.proxy.core.statistics import Kind
 
 
 def body(port: int = 1, **more: Any) -> dict[str, Any]:
@@ -184,3 +185,34 @@ def test_what_is_remembered_of_paths_is_bounded() -> None:
     table.find_raw(b"/" + b"x" * MAX_KNOWN_LENGTH)
 
     assert len(table._known) == 10
+
+
+def test_a_full_table_takes_no_more_routes_and_keeps_those_it_has() -> None:
+    table = RouteTable(limit=2)
+    table.put("/a", body(), now=1.0)
+    table.put("/b", body(), now=1.0)
+    table.put("/a", body(2), now=2.0)
+    with pytest.raises(TooManyRoutes):
+        table.put("/c", body(), now=3.0)
+    with pytest.raises(TooManyRoutes):
+        table.replace({"/a": body(), "/b": body(), "/c": body()}, now=3.0)
+
+    assert sorted(entry.path for entry in table) == ["/a", "/b"]
+
+
+def test_a_limit_may_be_raised() -> None:
+    table = RouteTable(limit=1)
+    table.put("/a", body(), now=1.0)
+    table.limit = 2
+    table.put("/b", body(), now=1.0)
+
+    assert len(table) == 2
+
+
+def test_a_route_that_becomes_anothers_is_counted_as_such() -> None:
+    table = RouteTable()
+    table.put("/x", body(user="ada"), now=1.0)
+    before = next(iter(table)).kind
+    table.put("/x", body(service="x"), now=2.0)
+
+    assert (before, next(iter(table)).kind) == (Kind.USER, Kind.SERVICE)

@@ -42,3 +42,16 @@ def test_anything_else_is_refused(url: str) -> None:
 )
 def test_the_authority_is_what_a_host_header_says(url: str, authority: str) -> None:
     assert parse_target(url).authority == authority
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://host", b"host"),
+        ("http://host:8081/base", b"host:8081"),
+        ("http://[::1]:80", b"[::1]"),
+        ("http+unix://%2Fr%2Fhub", b"localhost"),
+    ],
+)
+def test_a_server_is_called_by_its_name_without_a_default_port(url: str, host: bytes) -> None:
+    assert parse_target(url).host_field == host
