@@ -366,9 +366,7 @@ async def test_limits_change_while_the_proxy_runs(tmp_path: Path) -> None:
         held.send(request("/_chp_healthz"))
         before = (await held.response()).status
         refused = (await ask(public, "/_chp_healthz?" + "x" * 200)).status
-        routes = [
-            (await ask(control, f"/api/routes/{name}", AUTH, method="POST", content=body)).status for name in "ab"
-        ]
+        routes = [(await add(control, name)).status for name in "ab"]
         settings.write_text("max-line = 1000\nmax-routes = 2\n")
         child.send_signal(signal.SIGHUP)
         async with asyncio.timeout(PATIENCE):
