@@ -24,7 +24,7 @@ from perijove.proxy.core.gate import AskHub, Enter, Gate, Refuse
 from perijove.proxy.core.heads import END_OF_HEAD, HOP_BY_HOP, REQUEST_LINE, check_head_size, split_fields
 from perijove.proxy.core.paths import ROUTING_SEGMENTS, decode_path, drop_segments, encode_path
 from perijove.proxy.core.requests import FieldsMemo, RequestHead, read_request
-from perijove.proxy.core.responses import SWITCHING, read_response
+from perijove.proxy.core.responses import SWITCHING, plain_length, read_response
 from perijove.proxy.core.revocation import RevocationList
 from perijove.proxy.core.routes import RouteTable
 from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER
@@ -93,11 +93,11 @@ def _check_read_again(request: RequestHead, passed: bytes, *, gated: bool) -> No
     again = read_request(passed, FieldsMemo())
     assert (again.method, again.target, again.minor) == (request.method, request.target, request.minor)
     assert (again.fields.length, again.fields.chunked) == (request.fields.length, request.fields.chunked)
-    assert again.is_websocket == request.is_websocket
+    assert again.is_upgrade == request.is_upgrade
     assert again.fields.host == request.fields.host
     fields = split_fields(passed)
     names = [name for name, _, _ in fields]
-    ends_here = HOP_BY_HOP - ({b"connection", b"upgrade"} if request.is_websocket else set())
+    ends_here = HOP_BY_HOP - ({b"connection", b"upgrade"} if request.is_upgrade else set())
     assert not ends_here & set(names)
     assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
     assert not [name for name in names if name.startswith(b"proxy")]
@@ -142,6 +142,7 @@ def check_response(data: bytes) -> None:
     - is lines that end in CRLF, with no other CR or LF, and one empty line;
     - reads the same again, and the body ends at the same place to us and to h11, whatever was asked;
     - has no field that ends at this hop;
+    - is what came, if the short way takes it;
     - of a gated server, has nothing that speaks for the whole host, and cookies below its own path alone.
 
     The first byte says what was asked and whether the server is gated.
@@ -152,8 +153,11 @@ def check_response(data: bytes) -> None:
     try:
         head = read_response(data[1:end] if end >= len(END_OF_HEAD) else data[1:], fence)
     except BadResponse:
+        assert plain_length(data[1:end]) == -1
         return
     passed = head.render()
+    if (length := plain_length(data[1:end])) >= 0:
+        assert (passed, head.length, head.chunked, head.close) == (data[1:end], length, False, False)
     _check_lines(passed)
     again = read_response(passed, fence)
     assert again.render() == passed
@@ -230,7 +234,7 @@ def _follow(data: bytes, step: int) -> tuple[int | None, bool, bytes]:
         except BadFraming:
             return None, False, passed
         total += end
-        passed += without_trailers(frame, piece, end)
+        passed += without_trailers(frame, piece, 0, end)
         if frame.done:
             break
         assert end == len(piece)

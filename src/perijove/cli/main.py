@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from perijove import __version__
+from perijove.cli.chp import is_chp
 
 #: subcommand → module with a click command of that name
 COMMANDS: Final = {
@@ -19,6 +20,7 @@ COMMANDS: Final = {
     "hub": "perijove.cli.hub",
     "proxy": "perijove.cli.proxy",
     "launcher": "perijove.cli.launcher",
+    "acme": "perijove.cli.acme",
 }
 _DEFAULT: Final = "serve"
 
@@ -36,7 +38,9 @@ class _PartsGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in COMMANDS and args[0] not in {"--help", "-h", "--version"}):
+        if is_chp():
+            args = ["proxy", *args]
+        elif not args or (args[0] not in COMMANDS and args[0] not in {"--help", "-h", "--version"}):
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
 

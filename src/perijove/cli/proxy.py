@@ -16,15 +16,25 @@ from typing import Any
 import click
 
 from perijove import __version__
+from perijove.cli.proxy_flags import (
+    check_exclusive,
+    leave,
+    more_options,
+    read_limits,
+    read_observation,
+    read_passing,
+    read_timeouts,
+    take_token,
+)
+from perijove.cli.proxy_tls import read_tls, tls_options
 from perijove.kit import logs
 from perijove.kit.process import NotInherited, default_workers, inherited_sockets
 from perijove.proxy.app import serve
 from perijove.proxy.config import EngineName, ProxyConfig
 from perijove.proxy.core.errors import BadTarget, ProxyError, UnusableSettings
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.targets import Target, parse_target
-from perijove.proxy.net.frontend import Passing
-from perijove.proxy.net.timeouts import Timeouts
-from perijove.wire.control import AUTH_TOKEN_VARIABLE
+from perijove.wire.control import PASSPHRASE_VARIABLES
 from perijove.wire.supervision import LISTEN_FDS_VARIABLE
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -97,7 +107,10 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--host-routing", is_flag=True, help="A route's first segment is a host name.")
 @click.option("--timeout", type=click.IntRange(min=0), default=0, help="Idle client during a request, ms; 0: never.")
 @click.option("--proxy-timeout", type=click.IntRange(min=0), default=0, help="Silent server, ms; 0: never.")
-@click.option("--keep-alive-timeout", type=click.IntRange(min=1), default=60_000, help="Between requests, ms.")
+@click.option(
+    "--keep-alive-timeout", type=click.IntRange(min=1), help="Between requests, ms.  [default: 60000]", default=None
+)
+@more_options
 @click.option(
     "--workers",
     default="auto",
@@ -121,24 +134,29 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option(
     "--log-format", type=click.Choice(["console", "json"]), default="console", help="Lines for people or machines."
 )
+@tls_options
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
-def proxy(*, log_level: str, log_format: logs.LogFormat, **flags: Any) -> None:
+@click.pass_context
+def proxy(context: click.Context, /, *, log_level: str, log_format: logs.LogFormat, **flags: Any) -> None:
     """
     The public proxy.
 
-    The secret of the control API is read from CONFIGPROXY_AUTH_TOKEN.
+    The secret of the control API is read from CONFIGPROXY_AUTH_TOKEN, or from the file that
+    CONFIGPROXY_AUTH_TOKEN_FILE names. Called by the name configurable-http-proxy, it ends as that program does.
     """
+    check_exclusive(context)
     level = log_level.lower()
     logs.configure(process="proxy", level="warning" if level == "warn" else level, fmt=log_format)
-    # Gone from the environment, which others may read; still known when the settings are read again.
-    token = os.environ.pop(AUTH_TOKEN_VARIABLE, "")
     try:
+        # Still known when the settings are read again.
+        token = take_token()
+        passphrases = {name: os.environ.pop(name, "") for name in PASSPHRASE_VARIABLES}
         inherited = inherited_sockets(os.environ, LISTEN_FDS_VARIABLE)
-        config = partial(_config, inherited=inherited, auth_token=token)
+        config = partial(_config, inherited=inherited, auth_token=token, passphrases=passphrases)
         code = serve(config(**flags), partial(_read_again, config, sys.argv[1:]))
     except (ProxyError, NotInherited) as exc:
         raise click.ClickException(str(exc)) from exc
-    raise SystemExit(code)
+    leave(code)
 
 
 def _read_again(make: Callable[..., ProxyConfig], words: Sequence[str]) -> ProxyConfig:
@@ -148,9 +166,10 @@ def _read_again(make: Callable[..., ProxyConfig], words: Sequence[str]) -> Proxy
     Raises:
         ProxyError: they are not usable.
     """
-    words = words[1:] if words[:1] == [proxy.name] else words
+    words = words[1:] if list(words[:1]) == [proxy.name] else words
     try:
         with proxy.make_context("proxy", list(words)) as context:
+            check_exclusive(context)
             flags = dict(context.params)
     except click.ClickException as exc:
         raise UnusableSettings(exc.format_message()) from exc
@@ -162,6 +181,7 @@ def _config(  # one parameter per flag
     *,
     inherited: Mapping[str, socket.socket],
     auth_token: str,
+    passphrases: Mapping[str, str],
     ip: str,
     port: int,
     public_socket: Path | None,
@@ -180,13 +200,11 @@ def _config(  # one parameter per flag
     no_prepend_path: bool,
     no_include_prefix: bool,
     host_routing: bool,
-    timeout: int,
-    proxy_timeout: int,
-    keep_alive_timeout: int,
     workers: int,
     engine: EngineName,
     haproxy_command: str,
     pid_file: Path | None,
+    **more: Any,
 ) -> ProxyConfig:
     return ProxyConfig(
         ip=ip,
@@ -210,10 +228,14 @@ def _config(  # one parameter per flag
             prepend_path=not no_prepend_path,
             include_prefix=not no_include_prefix,
             host_routing=host_routing,
+            **read_passing(more),
         ),
-        timeouts=Timeouts(client=timeout / 1000, server=proxy_timeout / 1000, keep_alive=keep_alive_timeout / 1000),
+        timeouts=read_timeouts(more),
+        limits=read_limits(more),
         workers=workers,
         engine=engine,
         haproxy_command=haproxy_command,
         pid_file=pid_file,
+        **read_observation(more),
+        tls=read_tls(more, passphrases, inherited=frozenset(inherited)),
     )

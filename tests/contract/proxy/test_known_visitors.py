@@ -71,7 +71,8 @@ async def test_they_cannot_pass_on_another(ada: Visitor, name: str) -> None:
         ("jupyterhub-session-id=s; jupyterhub-hub-login=h", b"a=1"),
         ("__Host-jupyterhub-hub-login=h;b=2;jupyterhub-session-id=s;c=3", b"a=1; b=2; c=3"),
         ("jupyterhub-session-id =x;  c = 3", b"a=1; c = 3"),
-        ("xjupyterhub-session-id=1; jupyterhub-session-idx=2", b"a=1; xjupyterhub-session-id=1; jupyterhub-session-idx=2"),
+        ("xjupyterhub-session-id=1", b"a=1; xjupyterhub-session-id=1"),
+        ("jupyterhub-session-idx=2", b"a=1; jupyterhub-session-idx=2"),
         ("jupyterhub-session-id", b"a=1"),
     ],
 )  # fmt: skip
@@ -94,10 +95,18 @@ async def test_a_server_without_other_cookies_sees_none(ada: Visitor) -> None:
 
 @pytest.mark.parametrize(
     ("line", "gone"),
-    [("X-Forwarded-For: 6.6.6.6", b"6.6.6.6"), ("X-Forwarded-Host: evil", b"evil"), ("Forwarded: for=6.6.6.6", b"6.6.6.6"),
-     ("X-Real-IP: 6.6.6.6", b"6.6.6.6"), ("X_Forwarded_For: 6.6.6.6", b"6.6.6.6"), ("X-Forwarded-Foo: 6.6.6.6", b"6.6.6.6"),
-     ("X-Scheme: gopher", b"gopher"), ("Proxy-Authorization: 6.6.6.6", b"6.6.6.6"), ("Keep-Alive: 6.6.6.6", b"6.6.6.6")],
-)  # fmt: skip
+    [
+        ("X-Forwarded-For: 6.6.6.6", b"6.6.6.6"),
+        ("X-Forwarded-Host: evil", b"evil"),
+        ("Forwarded: for=6.6.6.6", b"6.6.6.6"),
+        ("X-Real-IP: 6.6.6.6", b"6.6.6.6"),
+        ("X_Forwarded_For: 6.6.6.6", b"6.6.6.6"),
+        ("X-Forwarded-Foo: 6.6.6.6", b"6.6.6.6"),
+        ("X-Scheme: gopher", b"gopher"),
+        ("Proxy-Authorization: 6.6.6.6", b"6.6.6.6"),
+        ("Keep-Alive: 6.6.6.6", b"6.6.6.6"),
+    ],
+)
 async def test_where_they_come_from_is_ours_to_say(ada: Visitor, line: str, gone: bytes) -> None:
     answer = await ada.ask(line)
 

@@ -37,7 +37,9 @@ from tests.integration.proxy.support import (
     serving,
 )
 
-pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed (apt install haproxy)")
+pytestmark = pytest.mark.skipif(
+    shutil.which("haproxy") is None, reason="haproxy is not installed (apt install haproxy)"
+)
 
 TAG = audience_tag("ada/")
 STATEMENT = "e30.e30.c2ln"
@@ -69,7 +71,7 @@ class Scene:
     async def says(self, command: str, text: str) -> None:
         """Wait until haproxy says *text*."""
         async with asyncio.timeout(PATIENCE):
-            while text not in (await self.haproxy.run([command]))[0]:
+            while text not in (await self.haproxy.run([command]))[0]:  # noqa: ASYNC110  # it tells nobody
                 await asyncio.sleep(0.01)
 
     async def who(self, raw: bytes) -> str:
@@ -78,6 +80,18 @@ class Scene:
         client.send(raw)
         answer = await client.response()
         return answer.field("x-server") or "haproxy"
+
+
+def write(file: str, text: str) -> None:
+    Path(file).write_text(text, "ascii")
+
+
+def remove(file: str) -> None:
+    Path(file).unlink()
+
+
+def change(file: str, old: str, new: str) -> None:
+    write(file, Path(file).read_text("ascii").replace(old, new))
 
 
 def named(name: str, heads: list[bytes], *lines: bytes) -> Callable[[Connection], Any]:
@@ -121,9 +135,9 @@ async def scene(
                 way=way, server="k1r7", address=f"unix@{folder}/ada.sock", tag=TAG if way is Way.GATED else "",
                 prefix="/user/ada",
             )  # fmt: skip
-            write_files(settings, {"/user/ada/": where}, certificate=None)
-            Path(settings.paths.config).write_text(config(render_config(settings, [where])))
-            Path(settings.paths.verdicts).write_text(f"{STATEMENT}|{TAG} {FAR}\n")
+            write_files(settings, {"/user/ada/": where}, links={})
+            write(settings.paths.config, config(render_config(settings, [where])))
+            write(settings.paths.verdicts, f"{STATEMENT}|{TAG} {FAR}\n")
             haproxy = await HaproxyProcess.start("haproxy", settings)
             made = Scene(haproxy=haproxy, settings=settings, port=public.getsockname()[1], seen=seen)
             try:
@@ -151,7 +165,9 @@ async def test_load_balancing_would_find_another_users_server(tmp_path: Path) ->
         scene(config=lambda text: without_the_worker(text).replace(" weight 0 ", " "), way=Way.HUB) as made,
     ):
         backend = "b1x7"
-        await made.haproxy.run([f"add server {backend}/k1r71 unix@{tmp_path}/eve.sock", f"enable server {backend}/k1r71"])
+        await made.haproxy.run(
+            [f"add server {backend}/k1r71 unix@{tmp_path}/eve.sock", f"enable server {backend}/k1r71"]
+        )
         for command in (*cli.close_server(f"{backend}/k1r7"), cli.delete_server(f"{backend}/k1r7")):
             await made.haproxy.run([command])
         answer = await made.ask()
@@ -160,7 +176,7 @@ async def test_load_balancing_would_find_another_users_server(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])
-async def test_with_weight_zero_a_server_that_is_gone_is_nobody_elses(tmp_path: Path, is_deleted: bool) -> None:
+async def test_with_weight_zero_a_server_that_is_gone_is_nobody_elses(tmp_path: Path, *, is_deleted: bool) -> None:
     async with (
         serving(echoing(b"eve"), path=str(tmp_path / "eve.sock")) as eve,
         scene(config=without_the_worker, way=Way.HUB) as made,
@@ -177,7 +193,7 @@ async def test_with_weight_zero_a_server_that_is_gone_is_nobody_elses(tmp_path: 
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])
-async def test_a_server_that_is_gone_is_the_workers_business(tmp_path: Path, is_deleted: bool) -> None:
+async def test_a_server_that_is_gone_is_the_workers_business(tmp_path: Path, *, is_deleted: bool) -> None:
     async with (
         serving(echoing(b"eve"), path=str(tmp_path / "eve.sock")) as eve,
         scene(way=Way.HUB) as made,
@@ -283,7 +299,7 @@ async def test_a_server_that_cannot_be_reached_is_left_to_the_worker_with_the_st
     So that it can show the page for it, which strangers do not see.
     """
     async with scene() as made:
-        Path(f"{Path(made.settings.worker).parent}/ada.sock").unlink()
+        remove(made.settings.worker.replace("worker.sock", "ada.sock"))
         answer = await made.ask("/user/ada/x", COOKIE)
 
     assert answer.field("x-server") == "worker"
@@ -320,17 +336,39 @@ async def test_websockets_of_open_routes_are_haproxys_own(way: Way) -> None:
 
 
 FIELDS = [
-    b"Set-Cookie: a=1", b"Set-Cookie: a=1; Path=/", b"Set-Cookie: a=1; Path=/user/ada", b"Set-Cookie: a=1; Path=/user/ada/x",
-    b"Set-Cookie: a=1; Path=/user/adam", b"Set-Cookie: a=1; Path=/user/ada/../eve", b"Set-Cookie: a=1; Path=/user/ada/.",
-    b"Set-Cookie: a=1; Domain=example.org; Secure; HttpOnly", b"Set-Cookie: a=1; DOMAIN = x; path = /user/ada/y ; path=/",
-    b"Set-Cookie: a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Max-Age=5; SameSite=Lax", b"Set-Cookie: =1", b"Set-Cookie: a",
-    b"Set-Cookie: perijove-identity=x; Path=/user/ada/", b"Set-Cookie: PeriJove-Identity=x", b"Set-Cookie: __Host-x=1; Path=/",
-    b"Set-Cookie: __host-x=1", b"Set-Cookie: jupyterhub-hub-login=x", b"Set-Cookie:  jupyterhub-session-id =x", b"Set-Cookie: ",
-    b"Set-Cookie: a=1; Path=\\user\\ada", b"Set-Cookie: a=1;; Path=/user/ada/x;", b"Set-Cookie: a=b=c; Path=/user/ada/a b",
-    b"Service-Worker-Allowed: /", b"Service-Worker-Allowed: /user/ada/x", b"Service-Worker-Allowed: /user/adam",
-    b"Clear-Site-Data: *", b"Strict-Transport-Security: max-age=1", b"Cross-Origin-Opener-Policy: unsafe-none",
-    b"Alt-Svc: h3", b"Report-To: x", b"NEL: x", b"Content-Type: text/html",
-]  # fmt: skip
+    b"Set-Cookie: a=1",
+    b"Set-Cookie: a=1; Path=/",
+    b"Set-Cookie: a=1; Path=/user/ada",
+    b"Set-Cookie: a=1; Path=/user/ada/x",
+    b"Set-Cookie: a=1; Path=/user/adam",
+    b"Set-Cookie: a=1; Path=/user/ada/../eve",
+    b"Set-Cookie: a=1; Path=/user/ada/.",
+    b"Set-Cookie: a=1; Domain=example.org; Secure; HttpOnly",
+    b"Set-Cookie: a=1; DOMAIN = x; path = /user/ada/y ; path=/",
+    b"Set-Cookie: a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Max-Age=5; SameSite=Lax",
+    b"Set-Cookie: =1",
+    b"Set-Cookie: a",
+    b"Set-Cookie: perijove-identity=x; Path=/user/ada/",
+    b"Set-Cookie: PeriJove-Identity=x",
+    b"Set-Cookie: __Host-x=1; Path=/",
+    b"Set-Cookie: __host-x=1",
+    b"Set-Cookie: jupyterhub-hub-login=x",
+    b"Set-Cookie:  jupyterhub-session-id =x",
+    b"Set-Cookie: ",
+    b"Set-Cookie: a=1; Path=\\user\\ada",
+    b"Set-Cookie: a=1;; Path=/user/ada/x;",
+    b"Set-Cookie: a=b=c; Path=/user/ada/a b",
+    b"Service-Worker-Allowed: /",
+    b"Service-Worker-Allowed: /user/ada/x",
+    b"Service-Worker-Allowed: /user/adam",
+    b"Clear-Site-Data: *",
+    b"Strict-Transport-Security: max-age=1",
+    b"Cross-Origin-Opener-Policy: unsafe-none",
+    b"Alt-Svc: h3",
+    b"Report-To: x",
+    b"NEL: x",
+    b"Content-Type: text/html",
+]
 
 
 @pytest.mark.parametrize("line", FIELDS)
@@ -357,15 +395,13 @@ async def test_every_cookie_is_confined_for_itself() -> None:
 
 async def test_should_the_script_fail_no_cookie_passes() -> None:
     async with scene(b"Set-Cookie: a=1; Path=/") as made:
-        script = Path(made.settings.paths.script)
-        script.write_text(script.read_text().replace('local prefix = txn:get_var("txn.prefix")', 'error("broken")'))
+        change(made.settings.paths.script, 'local prefix = txn:get_var("txn.prefix")', 'error("broken")')
         port = listening()
         settings = HaproxySettings(
             paths=made.settings.paths, public=[port.fileno()], worker=made.settings.worker, threads=1,
             max_connections=50, waits=made.settings.waits,
         )  # fmt: skip
-        config = Path(settings.paths.config)
-        config.write_text(config.read_text().replace(f"fd@{made.settings.public[0]}", f"fd@{port.fileno()}"))
+        change(settings.paths.config, f"fd@{made.settings.public[0]}", f"fd@{port.fileno()}")
         await made.haproxy.kill()
         haproxy = await HaproxyProcess.start("haproxy", settings)
         made.port = port.getsockname()[1]
@@ -451,25 +487,30 @@ async def test_a_thousand_entries_are_one_bundle() -> None:
     assert len(listed.strip().splitlines()) == 1000
 
 
+def small(folder: Path, public: socket.socket) -> HaproxySettings:
+    return HaproxySettings(
+        paths=Paths(folder=str(folder / "1")),
+        public=[public.fileno()],
+        worker="/w",
+        threads=1,
+        max_connections=9,
+        waits=Waits(head=1, keep_alive=1, client=1, server=1, connect=1, half_closed=1),
+    )
+
+
 @pytest.mark.parametrize("command", ["/nowhere/haproxy", "false"])
 async def test_a_haproxy_that_does_not_start_says_so(command: str, tmp_path: Path) -> None:
     with socket.socket() as public:
-        settings = HaproxySettings(
-            paths=Paths(folder=str(tmp_path / "1")), public=[public.fileno()], worker="/w", threads=1, max_connections=9,
-            waits=Waits(head=1, keep_alive=1, client=1, server=1, connect=1, half_closed=1),
-        )  # fmt: skip
-        write_files(settings, {}, certificate=None)
+        settings = small(tmp_path, public)
+        write_files(settings, {}, links={})
         with pytest.raises(CannotStartHaproxy):
             await HaproxyProcess.start(command, settings)
 
 
 async def test_its_complaint_is_passed_on(tmp_path: Path) -> None:
     with socket.socket() as public:
-        settings = HaproxySettings(
-            paths=Paths(folder=str(tmp_path / "1")), public=[public.fileno()], worker="/w", threads=1, max_connections=9,
-            waits=Waits(head=1, keep_alive=1, client=1, server=1, connect=1, half_closed=1),
-        )  # fmt: skip
-        write_files(settings, {}, certificate=None)
-        Path(settings.paths.config).write_text("nonsense\n")
+        settings = small(tmp_path, public)
+        write_files(settings, {}, links={})
+        write(settings.paths.config, "nonsense\n")
         with pytest.raises(CannotStartHaproxy, match="nonsense"):
             await HaproxyProcess.start("haproxy", settings)

@@ -22,13 +22,16 @@ import pytest
 import trustme
 
 from perijove.kit.jws import SigningKey
-from perijove.proxy.config import ProxyConfig
+from perijove.proxy.acme.settings import AcmeSettings
+from perijove.proxy.config import ProxyConfig, TlsConfig
+from perijove.proxy.core.errors import UnusableSettings
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.state import State
 from perijove.proxy.haproxy.engine import HaproxyEngine
 from perijove.proxy.haproxy.process import CannotStartHaproxy
 from perijove.proxy.net.client import ClientConnection
-from perijove.proxy.net.frontend import Passing
+from perijove.proxy.net.tls import CertificateFiles, ServerTls
 from tests.integration.proxy.support import (
     PATIENCE,
     UPGRADE,
@@ -45,7 +48,9 @@ from tests.integration.proxy.support import (
     websocket,
 )
 
-pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed (apt install haproxy)")
+pytestmark = pytest.mark.skipif(
+    shutil.which("haproxy") is None, reason="haproxy is not installed (apt install haproxy)"
+)
 
 KEY = SigningKey.generate()
 
@@ -73,11 +78,12 @@ def worked(proxy: Running) -> Iterator[list[bytes]]:
         found.append(asked.target)
         serve(client, asked)
 
-    frontend.serve = note  # type: ignore[method-assign]
+    monkey: Any = frontend
+    monkey.serve = note
     try:
         yield found
     finally:
-        frontend.serve = serve  # type: ignore[method-assign]
+        monkey.serve = serve
 
 
 @asynccontextmanager
@@ -160,7 +166,9 @@ async def test_requests_that_are_changed_on_the_way_are_the_workers(passing: Pas
 
 async def test_the_first_keys_close_what_was_open() -> None:
     async with serving(echoing()) as server, site() as proxy:
-        await proxy.control("POST", "/api/routes/user/ada", {"target": server.url, "access": "gated", "audience": "ada/"})
+        await proxy.control(
+            "POST", "/api/routes/user/ada", {"target": server.url, "access": "gated", "audience": "ada/"}
+        )
         client = await proxy.connect()
         client.send(request("/user/ada/"))
         before = await client.response()
@@ -339,7 +347,8 @@ async def test_without_haproxy_nothing_starts() -> None:
 async def test_its_folder_is_nobody_elses_business() -> None:
     async with site() as proxy:
         folder = engine_of(proxy)._folder
-        modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir(), *folder.glob("1/*.sock"))}
+        paths = (folder, *folder.iterdir(), *folder.glob("1/*.sock"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in paths}
 
     assert modes == {folder.name: 0o700, "1": 0o700, "worker.sock": 0o600, "runtime.sock": 0o600}
 
@@ -369,11 +378,42 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.pem" for name in ("ca", "cert", "key")}
 
 
+def tls_of(files: dict[str, Path], **more: Any) -> TlsConfig:
+    pair = CertificateFiles(cert=files["cert"], key=files["key"])
+    return TlsConfig(public=ServerTls(certificates=[pair], **more))
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        TlsConfig(acme=AcmeSettings(domains=("x",), folder=Path("/x"))),
+        TlsConfig(public=ServerTls(certificates=[], passphrase="x")),
+    ],
+)
+def test_what_haproxy_cannot_do_is_refused(tls: TlsConfig) -> None:
+    with pytest.raises(UnusableSettings):
+        HaproxyEngine(ProxyConfig(tls=tls), State(), [])
+
+
+async def test_a_browser_without_a_certificate_is_refused_where_one_is_required(certificate: dict[str, Path]) -> None:
+    trust = ssl.create_default_context(cafile=str(certificate["ca"]))
+    strict = tls_of(certificate, client_ca=certificate["ca"], request_cert=True, require_cert=True, protocol="TLSv1_2")
+    async with site(tls=strict) as proxy:
+        async with httpx.AsyncClient(verify=trust) as stranger:
+            with pytest.raises(httpx.TransportError):
+                await stranger.get(f"https://127.0.0.1:{proxy.port}/")
+        trust.load_cert_chain(certificate["cert"], certificate["key"])
+        async with httpx.AsyncClient(verify=trust) as known:
+            answer = await known.get(f"https://127.0.0.1:{proxy.port}/")
+
+    assert answer.status_code == 404
+
+
 async def test_browsers_are_spoken_to_in_http2(certificate: dict[str, Path]) -> None:
     trust = ssl.create_default_context(cafile=str(certificate["ca"]))
     async with (
         serving(echoing()) as server,
-        site(ssl_cert=certificate["cert"], ssl_key=certificate["key"]) as proxy,
+        site(tls=tls_of(certificate)) as proxy,
         httpx.AsyncClient(http2=True, verify=trust, base_url=f"https://127.0.0.1:{proxy.port}") as browser,
     ):
         await proxy.route("/", server.url)
@@ -400,7 +440,7 @@ async def test_browsers_are_spoken_to_in_http2(certificate: dict[str, Path]) -> 
 
 async def test_a_renewed_certificate_is_taken_over(certificate: dict[str, Path], tmp_path: Path) -> None:
     files = {name: Path(shutil.copy(certificate[name], tmp_path)) for name in ("cert", "key")}
-    async with site(ssl_cert=files["cert"], ssl_key=files["key"]) as proxy:
+    async with site(tls=tls_of(files)) as proxy:
         first = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", proxy.port))
         renewed = trustme.CA().issue_cert("hub.example.org")
         renewed.private_key_pem.write_to_path(files["key"])
@@ -408,5 +448,5 @@ async def test_a_renewed_certificate_is_taken_over(certificate: dict[str, Path],
         await proxy.thread.run(engine_of(proxy).reload(proxy.proxy._config))
         second = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", proxy.port))
 
-    assert first.strip() == certificate["cert"].read_text().partition("-----END CERTIFICATE-----\n")[0] + "-----END CERTIFICATE-----"
-    assert second.strip() == files["cert"].read_text().strip()
+    assert certificate["cert"].read_text().startswith(first)
+    assert files["cert"].read_text() == second

@@ -1,7 +1,7 @@
-"""
+r"""
 The words of haproxy's runtime socket (its management guide, section 9.3), and what its answers mean.
 
-A command is a line, words are split at spaces, `;` ends a command, `\\` escapes, `<<` begins a payload. Nothing is
+A command is a line, words are split at spaces, `;` ends a command, `\` escapes, `<<` begins a payload. Nothing is
 escaped here: a word that is not plain is refused before it is sent, because names, keys and values of ours are
 made so that they never need it (`haproxy_routes.py`). `haproxy/runtime.py` sends these.
 """

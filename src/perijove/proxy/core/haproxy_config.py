@@ -10,7 +10,7 @@ match, a map that is empty or a mistake made here costs time and opens nothing. 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,10 +80,14 @@ class Paths:
         """The script that confines `Set-Cookie` and `Service-Worker-Allowed`."""
         return f"{self.folder}/confine.lua"
 
+    def certificate(self, number: int) -> str:
+        """A certificate; its key is beside it, with `.key` behind the name."""
+        return f"{self.folder}/site-{number}.pem"
+
     @property
-    def certificate(self) -> str:
-        """The certificate; its key is beside it, with `.key` behind the name."""
-        return f"{self.folder}/site.pem"
+    def client_authorities(self) -> str:
+        """The authorities of client certificates."""
+        return f"{self.folder}/clients.pem"
 
     def error(self, status: int) -> str:
         """The answer for an error that haproxy finds itself."""
@@ -103,6 +107,20 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BindTls:
+    """How TLS is spoken with browsers."""
+
+    #: how many certificates there are; the first is for names that no other has
+    certificates: int
+    #: `required`, `optional`, or empty: clients are not asked for a certificate
+    verify: str = ""
+    #: lowest and highest version in haproxy's words, the highest may be empty
+    versions: tuple[str, str] = ("TLSv1.2", "")
+    #: suites of TLS 1.2 in OpenSSL's notation
+    ciphers: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HaproxySettings:
     """What one haproxy is started with."""
 
@@ -114,7 +132,8 @@ class HaproxySettings:
     threads: int
     max_connections: int
     waits: Waits
-    is_tls: bool = False
+    #: None: plain HTTP
+    tls: BindTls | None = None
     #: whether `X-Forwarded-*` lines are written
     x_forward: bool = True
     #: addresses whose own `X-Forwarded-*` lines are kept and appended to; `unix` for those on a unix socket
@@ -141,8 +160,10 @@ def render_config(settings: HaproxySettings, places: Iterable[Place]) -> str:
         "  default_backend worker",
         f"backend {ACTIVITY_TABLE}",
         # Bytes must be counted: it is the counting that refreshes an entry.
-        f"  stick-table type string len 32 size {MAX_ACTIVITY} expire {int(ACTIVITY_EXPIRES)}s"
-        " store bytes_in_cnt,bytes_out_cnt",
+        (
+            f"  stick-table type string len 32 size {MAX_ACTIVITY} expire {int(ACTIVITY_EXPIRES)}s"
+            " store bytes_in_cnt,bytes_out_cnt"
+        ),
         f"backend {_ADDRESSES}",
         f"  stick-table type ipv6 size {settings.max_connections} expire 10s store conn_cur",
         "backend worker",
@@ -180,7 +201,6 @@ def _global(settings: HaproxySettings) -> list[str]:
         f"  tune.bufsize {BUFFER}",
         f"  tune.maxrewrite {RESERVE}",
         f"  lua-load-per-thread {word(paths.script)}",
-        "  ssl-default-bind-options ssl-min-ver TLSv1.2",
     ]
 
 
@@ -205,8 +225,22 @@ def _defaults(settings: HaproxySettings) -> list[str]:
 
 
 def _binds(settings: HaproxySettings) -> list[str]:
-    tls = f" ssl crt {word(settings.paths.certificate)} alpn h2,http/1.1" if settings.is_tls else ""
-    return [f"bind fd@{descriptor}{tls}" for descriptor in settings.public]
+    words = " ".join(_tls_words(settings.tls, settings.paths)) if settings.tls else ""
+    return [f"bind fd@{descriptor} {words}".rstrip() for descriptor in settings.public]
+
+
+def _tls_words(tls: BindTls, paths: Paths) -> Iterator[str]:
+    yield "ssl alpn h2,http/1.1 no-tls-tickets"
+    for number in range(tls.certificates):
+        yield f"crt {word(paths.certificate(number))}"
+    lowest, highest = tls.versions
+    yield f"ssl-min-ver {word(lowest)}"
+    if highest:
+        yield f"ssl-max-ver {word(highest)}"
+    if tls.ciphers:
+        yield f"ciphers {word(tls.ciphers)}"
+    if tls.verify:
+        yield f"ca-file {word(paths.client_authorities)} verify {word(tls.verify)}"
 
 
 def _shard(backend: str, places: Sequence[Place], *, worker: str) -> list[str]:
@@ -245,7 +279,7 @@ def _request_rules(settings: HaproxySettings) -> list[str]:
 
 def _forwarding(settings: HaproxySettings) -> list[str]:
     """`forwarding.py`, in haproxy's words; a second line is what an appended item is (RFC 9110 section 5.3)."""
-    scheme, port = ("https", 443) if settings.is_tls else ("http", 80)
+    scheme, port = ("https", 443) if settings.tls else ("http", 80)
     rules = [
         f"set-var(txn.port) int({port})",
         "set-var(txn.port) req.fhdr(host),port_only if { req.fhdr(host),port_only gt 0 }",
@@ -289,9 +323,11 @@ def _find_route(paths: Paths) -> list[str]:
         # What is left of Connection when haproxy has taken its own: somebody wants something special.
         "set-var(txn.special) bool(true) if { req.fhdr(connection) -m found }",
         "set-var(txn.special) bool(true) if { req.fhdr(upgrade) -m found }",
-        "set-var(txn.websocket) bool(true) if { method GET } { req.fhdr(upgrade) -i websocket }"
-        " { req.fhdr(connection) -i upgrade } !{ req.fhdr(content-length) -m found }"
-        " !{ req.fhdr(transfer-encoding) -m found }",
+        (
+            "set-var(txn.websocket) bool(true) if { method GET } { req.fhdr(upgrade) -i websocket }"
+            " { req.fhdr(connection) -i upgrade } !{ req.fhdr(content-length) -m found }"
+            " !{ req.fhdr(transfer-encoding) -m found }"
+        ),
     ]
 
 
@@ -308,23 +344,33 @@ def _admit(paths: Paths) -> list[str]:
         f"set-var(txn.tag) var(txn.route),field(4,|) if {is_gated}",
         f"set-var(txn.prefix) var(txn.route),field(5,|) if {is_gated}",
         # Of two statements the worker must look at both: they may name two people.
-        f"set-var(txn.identity) req.cook({IDENTITY_COOKIE}) if {is_gated}"
-        f" !{{ req.fhdr(cookie) -m reg '{cookie}.*{cookie}' }}",
-        "set-var(txn.until) var(txn.identity),concat(|,txn.tag),"
-        f"map_str_int({word(paths.verdicts)}) if {{ var(txn.identity) -m found }}",
+        (
+            f"set-var(txn.identity) req.cook({IDENTITY_COOKIE}) if {is_gated}"
+            f" !{{ req.fhdr(cookie) -m reg '{cookie}.*{cookie}' }}"
+        ),
+        (
+            "set-var(txn.until) var(txn.identity),concat(|,txn.tag),"
+            f"map_str_int({word(paths.verdicts)}) if {{ var(txn.identity) -m found }}"
+        ),
         f"set-var(txn.host) req.fhdr(host),lower if {is_gated}",
         f"set-var(txn.origin_plain) str(http://),concat(,txn.host) if {is_gated}",
         f"set-var(txn.origin_tls) str(https://),concat(,txn.host) if {is_gated}",
-        f"set-var(txn.foreign) bool(true) if {is_gated} {{ req.fhdr(sec-fetch-site) -m found }}"
-        " !{ req.fhdr(sec-fetch-site) -m str same-origin none }",
-        f"set-var(txn.foreign) bool(true) if {is_gated} {{ req.fhdr(origin) -m found }}"
-        " !{ req.fhdr(origin),lower,strcmp(txn.origin_plain) eq 0 }"
-        " !{ req.fhdr(origin),lower,strcmp(txn.origin_tls) eq 0 }",
+        (
+            f"set-var(txn.foreign) bool(true) if {is_gated} {{ req.fhdr(sec-fetch-site) -m found }}"
+            " !{ req.fhdr(sec-fetch-site) -m str same-origin none }"
+        ),
+        (
+            f"set-var(txn.foreign) bool(true) if {is_gated} {{ req.fhdr(origin) -m found }}"
+            " !{ req.fhdr(origin),lower,strcmp(txn.origin_plain) eq 0 }"
+            " !{ req.fhdr(origin),lower,strcmp(txn.origin_tls) eq 0 }"
+        ),
         "set-var(txn.harmless) bool(true) if { method GET HEAD OPTIONS }",
         "set-var(txn.harmless) bool(true) if !{ var(txn.foreign) -m bool }",
         # WebSockets too are the worker's: it closes exactly those of a session that is revoked.
-        f"{server} if {is_gated} !{is_special} {{ var(txn.harmless) -m bool }} !{{ req.fhdr(authorization) -m found }}"
-        " { var(txn.until) -m found } { date,neg,add(txn.until) gt 0 }",
+        (
+            f"{server} if {is_gated} !{is_special} {{ var(txn.harmless) -m bool }}"
+            " !{ req.fhdr(authorization) -m found } { var(txn.until) -m found } { date,neg,add(txn.until) gt 0 }"
+        ),
     ]
 
 
@@ -362,8 +408,10 @@ def _response_rules() -> list[str]:
         f"del-header upgrade if {is_direct} !{{ status 101 }}",
         f"del-header '^(?:{dropped})$' -m reg if {is_gated}",
         f"lua.perijove_confine if {is_gated} {{ res.fhdr(set-cookie) -m found }}",
-        f"lua.perijove_confine if {is_gated} {{ res.fhdr(service-worker-allowed) -m found }}"
-        " !{ var(txn.confined) -m bool }",
+        (
+            f"lua.perijove_confine if {is_gated} {{ res.fhdr(service-worker-allowed) -m found }}"
+            " !{ var(txn.confined) -m bool }"
+        ),
         # Should the script fail, nothing passes unconfined.
         f"del-header '^(?:set-cookie|service-worker-allowed)$' -m reg if {is_gated} !{{ var(txn.confined) -m bool }}",
         # Errors and redirects are no sign of life (contract section h).

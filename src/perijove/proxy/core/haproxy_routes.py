@@ -126,13 +126,15 @@ def audience_tag(audience: str) -> str:
 
 def server_address(target: Target) -> str | None:
     """*target* in haproxy's words; None if that cannot be said: haproxy resolves no names at run time."""
+    if target.tls:
+        return None
     if target.socket:
         return f"unix@{target.socket}" if _SOCKET_PATH.fullmatch(target.socket) else None
     try:
         address = ip_address(target.host)
     except ValueError:
         return None
-    if "%" in target.host or not 0 < target.port:
+    if "%" in target.host or not target.port > 0:
         return None
     return f"ipv{address.version}@{address}:{target.port}"
 

@@ -67,8 +67,8 @@ class Limits:
 
     def settle(self, descriptors: int) -> Limits:
         """These limits with numbers for what follows from how many *descriptors* the process may open."""
-        # Each client may need one more descriptor, to its server.
-        room = max(_FEWEST, (descriptors - RESERVE) // 2)
+        # Each client may need one more descriptor, to its server. Negative is what "unlimited" looks like.
+        room = max(_FEWEST, (descriptors - RESERVE) // 2) if descriptors >= 0 else self.clients or MAX_CLIENTS
         clients = min(self.clients or MAX_CLIENTS, room)
         return replace(
             self,

@@ -33,6 +33,8 @@ class RevocationList:
     def __init__(self, *, limit: int = MAX_REVOCATIONS) -> None:
         self._before: dict[tuple[str, str, str], int] = {}
         self._limit = limit
+        #: grows with every revocation: what was good at one number is good until the next
+        self.version = 0
 
     def __len__(self) -> int:
         return len(self._before)
@@ -46,6 +48,7 @@ class RevocationList:
 
     def add(self, revocation: Revocation) -> None:
         """Remember *revocation*; of two for the same, the later moment counts."""
+        self.version += 1
         name = revocation.sid or revocation.user
         key = ("sid" if revocation.sid else "user", name, revocation.audience)
         known = self._before.pop(key, 0)

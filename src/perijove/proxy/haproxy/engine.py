@@ -23,7 +23,6 @@ import structlog
 
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.config import ProxyConfig
-from perijove.proxy.core import haproxy_cli as cli
 from perijove.proxy.core.changes import Change, PutRoute, RemoveRoute, ReplaceRoutes, Revoke, SetKeys
 from perijove.proxy.core.errors import ProxyError, Unacknowledged
 from perijove.proxy.core.haproxy_table import RouteSteps
@@ -32,8 +31,9 @@ from perijove.proxy.core.routes import tidy
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Gauges, Statistics, merge
 from perijove.proxy.haproxy.generation import Generation
-from perijove.proxy.haproxy.settings import certificate_of, leaves_all, settings_for, worker_config
+from perijove.proxy.haproxy.settings import check, leaves_all, links_for, settings_for, worker_config
 from perijove.proxy.net.listen import bind_unix
+from perijove.proxy.net.tls import TrafficTls
 from perijove.proxy.net.worker import Worker
 from perijove.wire.control import Revocation
 from perijove.wire.identity import IdentityClaims
@@ -67,12 +67,19 @@ class HaproxyEngine:
             config: the settings.
             state: what is known; read here, and changed by whoever calls `apply`.
             sockets: public ones, which listen.
+
+        Raises:
+            UnusableSettings: haproxy cannot do what they say.
         """
+        check(config.tls)
         self._config = config
         self._state = state
         self._sockets = sockets
         self._tasks = TaskGroup("haproxy")
-        self._worker = Worker(worker_config(config), state.copy(host_routing=config.passing.host_routing), front=self)
+        # haproxy speaks TLS with browsers, the worker only with servers.
+        self._tls = TrafficTls(None, config.tls.client)
+        known = state.copy(host_routing=config.passing.host_routing)
+        self._worker = Worker(worker_config(config), known, self._tls, front=self)
         self._verdicts = Verdicts(lifetime=min(VERDICT_SECONDS, config.recheck_interval))
         self._folder = Path(tempfile.mkdtemp(prefix="perijove-haproxy-"))
         self._current: Generation | None = None
@@ -154,6 +161,7 @@ class HaproxyEngine:
     async def reload(self, config: ProxyConfig) -> None:
         """Part of `Engine`."""
         self._config = config
+        self._tls.reload(None, config.tls.client)
         self._worker.reload(worker_config(config))
         self._is_outdated = True
         await self._next_round()
@@ -274,7 +282,7 @@ class HaproxyEngine:
                 self._config.haproxy_command,
                 settings,
                 table=self._state.table,
-                certificate=certificate_of(self._config),
+                links=links_for(self._config.tls.public, settings.paths),
                 is_door_on=self._is_door_on,
                 is_passing=leaves_all(self._config.passing),
                 prepends_path=self._config.passing.prepend_path,
@@ -302,7 +310,7 @@ class HaproxyEngine:
             try:
                 self._current = await self._begin()
             except ProxyError as exc:
-                log.error("haproxy.not_started", reason=str(exc))
+                log.error("haproxy.not_started", reason=str(exc))  # noqa: TRY400  # the reason says all
 
     async def _replace(self) -> None:
         """Start one with the new settings, and let the old one end."""
@@ -311,7 +319,7 @@ class HaproxyEngine:
         try:
             self._current = await self._begin()
         except ProxyError as exc:
-            log.error("haproxy.not_reloaded", reason=str(exc))
+            log.error("haproxy.not_reloaded", reason=str(exc))  # noqa: TRY400  # the reason says all
             return
         if old is not None:
             self._draining.add(old)

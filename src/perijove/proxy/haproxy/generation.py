@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +48,7 @@ class Generation:
         settings: HaproxySettings,
         *,
         table: RouteTable,
-        certificate: tuple[Path, Path] | None,
+        links: Mapping[str, Path],
         is_door_on: bool,
         is_passing: bool,
         prepends_path: bool,
@@ -67,7 +67,7 @@ class Generation:
             prepends_path=prepends_path,
             number=number,
         )
-        write_files(settings, routes.everything(is_door_on=is_door_on), certificate=certificate)
+        write_files(settings, routes.everything(is_door_on=is_door_on), links=links)
         process = await HaproxyProcess.start(command, settings)
         return cls(process=process, settings=settings, routes=routes)
 

@@ -41,16 +41,14 @@ class CannotStartHaproxy(ProxyError):
     """haproxy did not start."""
 
 
-def write_files(
-    settings: HaproxySettings, places: Mapping[str, Place], *, certificate: tuple[Path, Path] | None
-) -> None:
+def write_files(settings: HaproxySettings, places: Mapping[str, Place], *, links: Mapping[str, Path]) -> None:
     """
     Write what a haproxy is started with into its folder, which is made.
 
     Args:
         settings: of this process.
         places: the map, and the servers in it.
-        certificate: the files of certificate and key.
+        links: files of the administrator, by the name that haproxy knows them by. Keys are read where they are.
 
     Raises:
         CannotStartHaproxy: the folder cannot be written to.
@@ -65,10 +63,8 @@ def write_files(
         Path(paths.script).write_text(script, "ascii")
         for status, answer in render_errors().items():
             Path(paths.error(status)).write_bytes(answer)
-        if certificate is not None:
-            # Links: the key is read where it is, and nowhere else.
-            for name, file in zip((paths.certificate, paths.certificate + ".key"), certificate, strict=True):
-                Path(name).symlink_to(file.absolute())
+        for name, file in links.items():
+            Path(name).symlink_to(file.absolute())
     except OSError as exc:
         raise CannotStartHaproxy(f"{paths.folder}: {exc.strerror or exc}") from exc
 

@@ -11,15 +11,24 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
-from perijove.proxy.config import ProxyConfig
-from perijove.proxy.core.haproxy_config import HaproxySettings, Paths, Waits
-from perijove.proxy.net.frontend import UNIX_PEER, Passing
+from perijove.proxy.config import ProxyConfig, TlsConfig
+from perijove.proxy.core.errors import UnusableSettings
+from perijove.proxy.core.haproxy_config import BindTls, HaproxySettings, Paths, Waits
+from perijove.proxy.core.passing import UNIX_PEER, Passing
+from perijove.proxy.net.tls import ServerTls
 
 #: Descriptors for one connection: its server's, and an idle one. And a few that are haproxy's own.
 _DESCRIPTORS_EACH: Final = 3
 _DESCRIPTORS_OWN: Final = 512
 _MOST_CONNECTIONS: Final = 100_000
 _FEWEST_CONNECTIONS: Final = 64
+#: The words of `net/tls.py` -> lowest and highest version in haproxy's.
+_VERSIONS: Final = {
+    "": ("TLSv1.2", ""),
+    "TLS": ("TLSv1.2", ""),
+    "TLSv1_2": ("TLSv1.2", "TLSv1.2"),
+    "TLSv1_3": ("TLSv1.3", ""),
+}
 
 
 def settings_for(config: ProxyConfig, *, folder: Path, public: Sequence[int], worker: Path) -> HaproxySettings:
@@ -40,7 +49,7 @@ def settings_for(config: ProxyConfig, *, folder: Path, public: Sequence[int], wo
             connect=timeouts.connect,
             half_closed=timeouts.half_closed,
         ),
-        is_tls=certificate_of(config) is not None,
+        tls=bind_tls(config.tls.public),
         x_forward=config.passing.x_forward,
         per_address=config.limits.per_address or connections // 2,
         trusted_forwarders=frozenset(name for name in config.passing.trusted_forwarders if _is_source(name)),
@@ -60,14 +69,51 @@ def worker_config(config: ProxyConfig) -> ProxyConfig:
 
 def leaves_all(passing: Passing) -> bool:
     """Whether requests are changed in ways that only the worker knows."""
-    return passing.host_routing or not passing.include_prefix
+    known = Passing(
+        x_forward=passing.x_forward,
+        trusted_forwarders=passing.trusted_forwarders,
+        prepend_path=passing.prepend_path,
+    )
+    return passing != known
 
 
-def certificate_of(config: ProxyConfig) -> tuple[Path, Path] | None:
-    """The files of certificate and key; None without TLS."""
-    if config.ssl_cert is None or config.ssl_key is None:
+def check(tls: TlsConfig) -> None:
+    """
+    Look for what haproxy cannot do.
+
+    Raises:
+        UnusableSettings: there is something.
+    """
+    if tls.acme is not None:
+        raise UnusableSettings("The engine haproxy obtains no certificates itself: use the builtin one for ACME.")
+    if tls.public is not None and tls.public.passphrase:
+        raise UnusableSettings("The engine haproxy cannot read encrypted keys.")
+
+
+def links_for(tls: ServerTls | None, paths: Paths) -> dict[str, Path]:
+    """The names by which haproxy finds certificates, keys and authorities."""
+    if tls is None:
+        return {}
+    links: dict[str, Path] = {}
+    for number, files in enumerate(tls.certificates):
+        links[paths.certificate(number)] = files.cert
+        links[paths.certificate(number) + ".key"] = files.key
+    if tls.client_ca is not None:
+        links[paths.client_authorities] = tls.client_ca
+    return links
+
+
+def bind_tls(tls: ServerTls | None) -> BindTls | None:
+    """How TLS is spoken, in haproxy's terms."""
+    if tls is None:
         return None
-    return config.ssl_cert, config.ssl_key
+    verify = "required" if tls.require_cert else "optional" if tls.request_cert else ""
+    return BindTls(
+        certificates=len(tls.certificates),
+        verify=verify if tls.client_ca is not None else "",
+        versions=_VERSIONS[tls.protocol],
+        ciphers=tls.ciphers,
+    )
 
 
 def _is_source(name: str) -> bool:

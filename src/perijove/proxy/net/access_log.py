@@ -60,6 +60,11 @@ class AccessLog:
         self._file = _open(path)
         self._is_atomic = _is_pipe(self._file)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are lines that have not been written."""
+        return bool(self._waiting)
+
     def write(self, served: Served) -> None:
         """Note one request."""
         waiting = self._waiting
@@ -114,7 +119,8 @@ class AccessLog:
                 if written < wanted:
                     return False
         except OSError as exc:
-            log.debug("access_log.waiting", path=self._path, reason=exc.strerror)
+            if not self._is_stuck:
+                log.debug("access_log.waiting", path=self._path, reason=exc.strerror)
             return False
         return True
 

@@ -70,6 +70,7 @@ class Door:
         *,
         hub: AsksHub | None,
         clock: Clock,
+        seconds: Callable[[], float],
         tasks: TaskGroup,
         enter_path: str,
         recheck_interval: float,
@@ -82,6 +83,7 @@ class Door:
         Args:
             hub: whom to ask; None if only keys are known.
             clock: the time.
+            seconds: the same since the epoch, for every request.
             tasks: owner of what runs in the background.
             enter_path: where navigations without a statement are sent.
             recheck_interval: seconds between two rechecks.
@@ -92,6 +94,7 @@ class Door:
         """
         self._hub = hub
         self._clock = clock
+        self._seconds = seconds
         self._tasks = tasks
         self._recheck_interval = recheck_interval
         self._on_revoked = on_revoked
@@ -121,7 +124,7 @@ class Door:
 
     def decide(self, audience: str, request: RequestHead) -> Decision:
         """Whether *request* may enter *audience*."""
-        decision = self.gate.decide(audience=audience, request=request, now=self._now())
+        decision = self.gate.decide(audience=audience, request=request, now=self._seconds())
         # What came of a hub token is not in a cookie, so nobody in front would see it again.
         if self._front is not None and isinstance(decision, Allow) and decision.identity in request.fields.identities:
             self._front.allowed(decision.identity, decision.claims)
@@ -164,7 +167,7 @@ class Door:
                 for visit in visits[start : start + MAX_VISITS]
             ]
             try:
-                refused = await self._hub.recheck(batch, now=int(self._now()))
+                refused = await self._hub.recheck(batch, now=int(self._seconds()))
             except HubUnreachable as exc:
                 log.info("door.recheck_skipped", visits=len(visits), reason=str(exc))
                 return
@@ -173,7 +176,7 @@ class Door:
                 self.revoke(revocation)
 
     async def _exchange(self, token: str, audience: str) -> bool:
-        now = self._now()
+        now = self._seconds()
         refused = Exchanged(identity="", until=now + REFUSAL_SECONDS)
         if self._hub is None:
             self.gate.learn(token=token, audience=audience, exchanged=refused)
@@ -200,6 +203,3 @@ class Door:
             return IdentityClaims.from_claims(claims)
         except (SignatureError, ValueError):
             return None
-
-    def _now(self) -> float:
-        return self._clock.now().timestamp()

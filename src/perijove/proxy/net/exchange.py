@@ -14,13 +14,15 @@ from typing import Final, Protocol
 
 import structlog
 
-from perijove.proxy.core.answers import CLOSE, UPGRADED
+from perijove.kit.transports import cut
+from perijove.proxy.core.answers import CLOSE
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
 from perijove.proxy.core.framing import BadFraming, Frame, without_trailers
 from perijove.proxy.core.heads import END_OF_HEAD, MAX_HEAD
+from perijove.proxy.core.relocation import STATUSES, Relocation
 from perijove.proxy.core.requests import RequestHead
-from perijove.proxy.core.responses import SWITCHING, ResponseHead, read_response
+from perijove.proxy.core.responses import SWITCHING, ResponseHead, plain_length, read_response
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.net.upstream import UpstreamConnection
 from perijove.wire.identity import IdentityClaims
@@ -30,6 +32,8 @@ log = structlog.get_logger(__name__)
 #: Interim answers (1xx) before the final one.
 MAX_INTERIM: Final = 16
 _FIRST_REDIRECT: Final = 300
+#: Longest answer that is looked at in one piece.
+MAX_PASSED_ON: Final = 128 * 1024
 
 
 class ClientSide(Protocol):
@@ -82,10 +86,10 @@ class Exchange:
     """A request under way."""
 
     __slots__ = (
-        "_body", "_close", "_fence", "_frame", "_head", "_interims", "_is_reusable", "_is_started",
+        "_body", "_close", "_fence", "_frame", "_head", "_interims", "_is_reusable", "_is_special", "_is_started",
         "_is_success",
-        "_partial", "_request_sent", "_surroundings", "_upstream", "claims", "client", "entry", "is_over",
-        "is_retried", "progress", "request",
+        "_partial", "_relocation", "_request_sent", "_surroundings", "_upstream", "claims", "client", "entry",
+        "is_over", "is_retried", "progress", "request",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +102,7 @@ class Exchange:
         entry: Entry,
         claims: IdentityClaims | None,
         fence: Fence | None,
+        relocation: Relocation | None = None,
     ) -> None:
         """
         Args:
@@ -108,6 +113,7 @@ class Exchange:
             entry: the route.
             claims: in whose name; None on open routes.
             fence: limits for the answer; None on open routes.
+            relocation: what becomes of redirects; None: nothing.
         """
         self.client = client
         self.request = request
@@ -120,6 +126,7 @@ class Exchange:
         self._surroundings = surroundings
         self._head = head
         self._fence = fence
+        self._relocation = relocation
         self._upstream: UpstreamConnection | None = None
         self._body: Frame | None = request.body_frame() if request.has_body else None
         self._request_sent = False
@@ -130,6 +137,8 @@ class Exchange:
         self._is_started = False
         #: errors and redirects are no sign of life (contract section h)
         self._is_success = False
+        #: whether what follows the answer's head does not depend on it alone
+        self._is_special = request.method == b"HEAD" or request.is_upgrade or relocation is not None
         #: whether the client's connection ends with this answer
         self._close = request.fields.close or request.minor == 0
 
@@ -170,17 +179,17 @@ class Exchange:
             return b""
         self.progress = self._surroundings.now()
         self.entry.last_activity = time.time()
-        upstream.transport.write(without_trailers(body, data, end))
+        upstream.transport.write(without_trailers(body, data, 0, end))
         return data[end:]
 
     def response_received(self, data: bytes) -> None:
         """Part of `Borrower`."""
         self.progress = self._surroundings.now()
         try:
-            if self._frame is None:
-                self._read_head(data)
-            else:
+            if self._frame is not None:
                 self._relay(self._frame, b"", data, 0)
+            elif self._partial or not self._pass_on(data):
+                self._read_head(data)
         except (BadResponse, BadFraming) as exc:
             log.warning("response.bad", route=self.entry.path, reason=str(exc))
             self._give_up(HTTPStatus.BAD_GATEWAY)
@@ -228,6 +237,30 @@ class Exchange:
         """Nothing has come for too long."""
         self._give_up(HTTPStatus.GATEWAY_TIMEOUT)
 
+    def _pass_on(self, data: bytes) -> bool:
+        """Send *data* on as it is, if it is a whole answer of which nothing is of note; whether it was."""
+        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        upstream, body = self._upstream, self._body
+        if self._close or self._is_special or upstream is None or (body is not None and not body.done):
+            return False
+        if end < len(END_OF_HEAD) or len(data) > MAX_PASSED_ON or self._surroundings.is_draining:
+            return False
+        if plain_length(data[:end]) != len(data) - end:
+            return False
+        client, entry = self.client, self.entry
+        self.is_over = True
+        self._upstream = upstream.borrower = None
+        client.status = int(data[9:12])
+        client.write(data)
+        if client.status < _FIRST_REDIRECT:
+            entry.last_activity = time.time()
+        if entry.live:
+            self._surroundings.put_back(upstream)
+        else:
+            upstream.transport.abort()
+        client.request_over(close=False)
+        return True
+
     def _read_head(self, data: bytes) -> None:
         if self._partial:
             data, self._partial = self._partial + data, b""
@@ -258,9 +291,9 @@ class Exchange:
 
     def _switch(self, head: ResponseHead, rest: bytes) -> None:
         upstream = self._upstream
-        if not self.request.is_websocket or upstream is None:
+        if not self.request.is_upgrade or upstream is None:
             raise BadResponse("The server switched protocols although nobody asked.")
-        self.client.write(head.render(added=UPGRADED) + rest)
+        self.client.write(head.render(added=self.request.upgrade_lines) + rest)
         upstream.borrower = None
         self._upstream = None
         self.is_over = True
@@ -273,13 +306,15 @@ class Exchange:
         self._is_reusable = not (head.close or frame.until_eof)
         self._is_success = head.status < _FIRST_REDIRECT
         self.client.status = head.status
+        if self._relocation is not None and head.status in STATUSES:
+            head.lines = self._relocation.apply(head.lines, target=self.entry.target, host=self.request.fields.host)
         # What the client sends behind a refused upgrade, or has not sent of its body, would be taken for
         # its next request.
         self._close = (
             self._close
             or frame.until_eof
             or self.has_body_left
-            or self.request.is_websocket
+            or self.request.is_upgrade
             or self._surroundings.is_draining
         )
         self._frame = frame
@@ -287,7 +322,7 @@ class Exchange:
 
     def _relay(self, frame: Frame, head: bytes, data: bytes, start: int) -> None:
         end = start if frame.done else frame.feed(data, start)
-        piece = data if start == 0 and end == len(data) else data[start:end]
+        piece = without_trailers(frame, data, start, end)
         self.client.write(head + piece if head else piece)
         self._is_started = True
         if self._is_success:
@@ -318,7 +353,7 @@ class Exchange:
         if reuse and self.entry.live:
             self._surroundings.put_back(upstream)
         else:
-            upstream.transport.abort()
+            cut(upstream.transport)
 
     def _may_retry(self, upstream: UpstreamConnection | None) -> bool:
         """

@@ -8,19 +8,20 @@ pool); whatever must wait becomes a task of that client.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
 import structlog
 
 from perijove.kit.tasks import TaskGroup
+from perijove.kit.transports import cut
 from perijove.proxy.core.answers import Answer, redirect, refusal
 from perijove.proxy.core.errors import BadRequest
-from perijove.proxy.core.forwarding import forwarded_lines
 from perijove.proxy.core.gate import Allow, AskHub, Enter, Refuse
 from perijove.proxy.core.limits import Limits, network_of
-from perijove.proxy.core.paths import decode_path, drop_segments
+from perijove.proxy.core.passing import Passing, added_lines, rewritten
+from perijove.proxy.core.paths import decode_path
 from perijove.proxy.core.requests import FieldsMemo, RequestHead
 from perijove.proxy.core.routes import Entry, RouteTable
 from perijove.proxy.core.statistics import Statistics, Verdict
@@ -34,15 +35,12 @@ from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.timeouts import Timeouts
 from perijove.proxy.net.tunnel import Tunnel
 from perijove.proxy.net.upstream import UpstreamConnection
-from perijove.wire.identity import IDENTITY_HEADER
 
 log = structlog.get_logger(__name__)
 
 #: Answered by the proxy itself, on the public address (contract section h).
 HEALTH_PATH: Final = b"/_chp_healthz"
 _HEALTHY: Final = Answer(status=HTTPStatus.OK, body=b'{"status": "OK"}', content_type="application/json")
-#: What a peer on a unix socket is called in `trusted_forwarders`.
-UNIX_PEER: Final = "unix"
 _TOO_MANY_WEBSOCKETS: Final = refusal(
     HTTPStatus.TOO_MANY_REQUESTS, "This session has too many WebSockets open. Close some tabs."
 )
@@ -50,23 +48,6 @@ _TOO_MANY_WEBSOCKETS: Final = refusal(
 _BUSY: Final = replace(
     refusal(HTTPStatus.SERVICE_UNAVAILABLE, "This server is busy. Try again in a moment."), fields=b"Retry-After: 2\r\n"
 )
-_HEADER: Final = IDENTITY_HEADER.encode("ascii")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passing:
-    """How requests are changed on their way."""
-
-    #: whether `X-Forwarded-*` lines are written
-    x_forward: bool = True
-    #: addresses whose own `X-Forwarded-*` lines are kept and appended to
-    trusted_forwarders: frozenset[str] = frozenset()
-    #: whether the path of a route's target is put in front
-    prepend_path: bool = True
-    #: whether the route's own path is part of what the server is asked
-    include_prefix: bool = True
-    #: whether the first segment of a route is a host name
-    host_routing: bool = False
 
 
 class Frontend:
@@ -103,9 +84,8 @@ class Frontend:
             limits: how much one client may take.
             now: coarse monotonic time.
         """
-        self.memo = FieldsMemo(max_fields=limits.fields)
         self.timeouts = timeouts
-        self.limits = limits
+        self.allow(limits, passing)
         self.now = now
         self.is_draining = False
         self._table = table
@@ -113,7 +93,6 @@ class Frontend:
         self._pool = pool
         self._pages = pages
         self._tasks = tasks
-        self.passing = passing
         self._connections = connections
         self._accounts = accounts
         self._statistics = statistics
@@ -122,10 +101,11 @@ class Frontend:
         self.refused = statistics.refused
         self.release = connections.release
 
-    def limit(self, limits: Limits) -> None:
-        """Allow each client so much from now on."""
+    def allow(self, limits: Limits, passing: Passing) -> None:
+        """Allow each client so much, and pass on like this, from now on."""
         self.limits = limits
-        self.memo = FieldsMemo(max_fields=limits.fields)
+        self.passing = passing
+        self.memo = FieldsMemo(max_fields=limits.fields, replaced=passing.replaced)
 
     def __call__(self) -> ClientConnection:
         """The protocol for one more connection."""
@@ -137,6 +117,15 @@ class Frontend:
         """Part of `Server`."""
         client.address = self.address_of(client.peer)
         return self._connections.admit(client)
+
+    def begin_handshake(self, peer: str) -> str | None:
+        """Part of `Admission`."""
+        address = self.address_of(peer)
+        return address if self._connections.begin_handshake(address) else None
+
+    def end_handshake(self, ticket: str) -> None:
+        """Part of `Admission`."""
+        self._connections.end_handshake(ticket)
 
     def leave(self, client: ClientConnection) -> None:
         """Part of `Server`."""
@@ -206,6 +195,8 @@ class Frontend:
             client.answer(refusal(exc.status, str(exc)), close=True)
             return
         client.entry = entry
+        if entry is not None and entry.upgrades:
+            request.allow_upgrade(entry.upgrades)
         if entry is None:
             self._fail(client, request, HTTPStatus.NOT_FOUND, is_hub=False)
         elif self._door.is_on and entry.access == "gated":
@@ -221,7 +212,7 @@ class Frontend:
         match self._door.decide(entry.audience, request):
             case Allow() as allowed:
                 self._statistics.verdicts[Verdict.ALLOWED] += 1
-                if request.is_websocket and not self._reserve(client, allowed):
+                if request.is_upgrade and not self._reserve(client, allowed):
                     client.answer(_TOO_MANY_WEBSOCKETS, close=True)
                 else:
                     self._forward(client, request, entry, allowed)
@@ -263,21 +254,16 @@ class Frontend:
             client.answer(_BUSY)
             return
         target = allowed.target if allowed else request.target
-        head = request.render(
-            target=self._rewrite(target, entry),
-            gated=allowed is not None,
-            # Without a door this may be another hub's proxy, whose routes and cookies we do not know.
-            to_hub=entry.path == "/" or not self._door.is_on,
-            added=self._lines_for(client, request, allowed),
-        )
+        line = request.render_line(rewritten(self.passing, target, entry))
         exchange = Exchange(
             client=client,
             surroundings=self,
             request=request,
-            head=head,
+            head=line + self._fields_for(client, request, entry, allowed),
             entry=entry,
             claims=allowed.claims if allowed else None,
             fence=entry.fence if allowed else None,
+            relocation=self.passing.relocation or None,
         )
         client.begin(exchange)
         if upstream is not None:
@@ -289,7 +275,7 @@ class Frontend:
         entry = exchange.entry
         is_hub = entry.path == "/" and entry.access == "open"
         # Nothing has been sent yet: whatever the method, trying again is safe.
-        patience = self.timeouts.hub_patience if is_hub and not exchange.request.is_websocket else 0.0
+        patience = self.timeouts.hub_patience if is_hub and not exchange.request.is_upgrade else 0.0
         client.hold_for_connect(hold=True)
         try:
             upstream = await self._pool.connect(entry.target, patience=patience)
@@ -299,14 +285,14 @@ class Frontend:
             return
         client.task = None
         if exchange.is_over or not entry.live:
-            upstream.transport.abort()
+            cut(upstream.transport)
             exchange.unreachable()
             return
         exchange.start(upstream)
         client.hold_for_connect(hold=False)
 
     def _fail(self, client: ClientConnection, request: RequestHead, status: int, *, is_hub: bool) -> None:
-        if request.is_websocket:
+        if request.is_upgrade:
             # Nobody would see a page.
             client.answer(Answer(status=status), close=True)
         else:
@@ -317,26 +303,27 @@ class Frontend:
         client.task = None
         client.answer(page)
 
-    def _rewrite(self, target: bytes, entry: Entry) -> bytes:
-        if not self.passing.include_prefix and entry.depth:
-            path, mark, query = target.partition(b"?")
-            target = drop_segments(path, entry.depth) + mark + query
-        if self.passing.prepend_path and entry.target.base:
-            target = entry.target.base.encode("ascii") + target
-        return target
-
-    def _lines_for(self, client: ClientConnection, request: RequestHead, allowed: Allow | None) -> bytes:
-        fields = request.fields
-        if client.added_for is not fields:
-            client.added_for = fields
-            if self.passing.x_forward:
-                trusted = (client.peer or UNIX_PEER) in self.passing.trusted_forwarders
-                client.added = forwarded_lines(fields, peer=client.peer, trusted=trusted)
-            else:
-                client.added = fields.forwarded_lines
-        if allowed is None:
-            return client.added
-        return b"%b%b: %b\r\n" % (client.added, _HEADER, allowed.identity.encode("ascii"))
+    def _fields_for(self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None) -> bytes:
+        """What the server gets behind the request line: as the last time, if nothing that it depends on has changed."""
+        fields, identity = request.fields, allowed.identity if allowed else ""
+        # Without a door this may be another hub's proxy, whose routes and cookies we do not know.
+        to_hub = entry.path == "/" or not self._door.is_on
+        known = client.sent_for
+        if (
+            known is not None
+            and known[0] is fields
+            and known[1] is entry
+            and known[2] == identity
+            and known[3] == to_hub
+            and not fields.upgrade
+        ):
+            return client.sent_fields
+        added = added_lines(
+            self.passing, fields, entry, peer=client.peer, scheme=client.scheme, identity=identity.encode("ascii")
+        )
+        client.sent_fields = request.render_fields(gated=allowed is not None, to_hub=to_hub, added=added)
+        client.sent_for = (fields, entry, identity, to_hub)
+        return client.sent_fields
 
     def _wait_for(self, client: ClientConnection, name: str, work: Coroutine[None, None, None]) -> None:
         client.task = self._tasks.start(name, self._guarded(client, work))

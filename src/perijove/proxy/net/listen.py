@@ -5,7 +5,9 @@ Listening sockets that the proxy binds itself; those of a supervisor come by `ki
 from __future__ import annotations
 
 import os
+import resource
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,13 +63,21 @@ def bind_unix(path: Path, *, mode: int) -> socket.socket:
     return sock
 
 
-def describe(sock: socket.socket) -> str:
-    """The address of *sock* for the log."""
+def raise_descriptor_limit() -> None:
+    """Allow this process and its copies all the descriptors that the system lets it have: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems call a hard limit unlimited and refuse it then.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def describe(sock: socket.socket, *, scheme: str = "http") -> str:
+    """The address of *sock* for the log; *scheme* is what is spoken there."""
     name = sock.getsockname()
     if isinstance(name, str):
         return name
     host = f"[{name[0]}]" if sock.family == socket.AF_INET6 else name[0]
-    return f"http://{host}:{name[1]}"
+    return f"{scheme}://{host}:{name[1]}"
 
 
 def _bind_copies(family: int, address: tuple[Any, ...], copies: int) -> list[socket.socket]:

@@ -4,14 +4,24 @@ Error pages: the hub's, or a plain one if the hub has none to give.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 import structlog
 
 from perijove.proxy.core.answers import Answer, phrase, plain_page, refusal
+from perijove.proxy.core.errors import UnusableSettings
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.hub import HubAnswer, HubUnreachable, ask
+from perijove.proxy.net.tls import OutgoingTls
+
+#: Bytes of a page that is read from a file.
+MAX_PAGE: Final = 1024 * 1024
+#: The name of the page for statuses that have none of their own.
+_ANY: Final = "error"
 
 log = structlog.get_logger(__name__)
 
@@ -19,13 +29,25 @@ log = structlog.get_logger(__name__)
 class ErrorPages:
     """Finds what to show for a status (contract section h, `--error-target`)."""
 
-    def __init__(self, *, target: Target | None, timeout: float) -> None:
+    def __init__(
+        self,
+        *,
+        target: Target | None,
+        timeout: float,
+        files: Mapping[str, bytes] | None = None,
+        tls: OutgoingTls | None = None,
+    ) -> None:
         """
         Args:
-            target: `<target>/<status>?url=<path>` is asked for the page; None: plain pages only.
+            target: `<target>/<status>?url=<path>` is asked for the page; None: nobody is.
             timeout: seconds to wait for it.
+            files: pages of an administrator by status, `error` for all others.
+            tls: for a target that speaks https.
         """
+        #: may be replaced at any time
+        self.files = files or {}
         self._target = target
+        self._tls = tls or OutgoingTls()
         self._timeout = timeout
 
     async def find(self, status: int, request: RequestHead, *, is_hub: bool) -> Answer:
@@ -46,6 +68,9 @@ class ErrorPages:
                 content_type=page.content_type or "text/html",
                 fields=encoding.encode("latin-1"),
             )
+        file = self.files.get(str(status)) or self.files.get(_ANY)
+        if file is not None:
+            return Answer(status=status, body=file, content_type="text/html")
         if request.fields.accepts_html:
             return plain_page(status, is_hub=is_hub)
         return refusal(status, phrase(status))
@@ -56,7 +81,27 @@ class ErrorPages:
         where = f"{self._target.base}/{status}?url={quote(request.target.decode('ascii'), safe='')}"
         accept = {"Accept": "text/html"}
         try:
-            return await ask(self._target, where, fields=accept, payload=None, patience=self._timeout)
+            return await ask(self._target, where, fields=accept, payload=None, patience=self._timeout, tls=self._tls)
         except HubUnreachable as exc:
             log.info("error_page.missing", status=status, reason=str(exc))
             return None
+
+
+def read_pages(folder: Path) -> dict[str, bytes]:
+    """
+    The error pages in *folder*: `404.html`, `503.html`, …, and `error.html` for all others.
+
+    Raises:
+        UnusableSettings: it cannot be read, or a page is too large.
+    """
+    pages = {}
+    try:
+        for path in sorted(folder.glob("*.html")):
+            if path.stem == _ANY or path.stem.isdecimal():
+                pages[path.stem] = path.read_bytes()
+    except OSError as exc:
+        raise UnusableSettings(f"{exc.filename}: {exc.strerror}") from exc
+    large = [name for name, page in pages.items() if len(page) > MAX_PAGE]
+    if large:
+        raise UnusableSettings(f"{folder}/{large[0]}.html is larger than {MAX_PAGE} bytes.")
+    return pages

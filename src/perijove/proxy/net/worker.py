@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +19,6 @@ from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.access_log import lines_of
 from perijove.proxy.core.changes import Change, Revoke, SetKeys
 from perijove.proxy.core.limits import Limits
-from perijove.proxy.core.requests import FieldsMemo
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Statistics
@@ -27,10 +27,12 @@ from perijove.proxy.net.accounts import Accounts
 from perijove.proxy.net.connections import Connections
 from perijove.proxy.net.door import Door, Front
 from perijove.proxy.net.frontend import Frontend
+from perijove.proxy.net.handshakes import TlsListener
 from perijove.proxy.net.hub import HubDoor
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.sweep import CoarseTime, sweep_forever
+from perijove.proxy.net.tls import CertificateStore, OutgoingTls, TrafficTls
 
 log = structlog.get_logger(__name__)
 
@@ -40,11 +42,12 @@ _DRAIN_POLL_SECONDS: Final = 0.05
 class Worker:
     """Serves by a state of its own, which changes only through `apply`."""
 
-    def __init__(self, config: ProxyConfig, state: State, *, front: Front | None = None) -> None:
+    def __init__(self, config: ProxyConfig, state: State, tls: TrafficTls, *, front: Front | None = None) -> None:
         """
         Args:
             config: the settings.
             state: what to serve by; nobody else may change it from now on.
+            tls: what browsers are shown and servers are spoken with; whoever made it reloads it.
             front: who passes on requests of clients and lets in by verdicts made here; None: clients come themselves.
         """
         self._config = config
@@ -52,6 +55,7 @@ class Worker:
         self._clock = SystemClock()
         self._time = CoarseTime()
         self._tasks = TaskGroup("worker")
+        self.tls = tls
         limits = _settled(config)
         self._statistics = Statistics()
         self._access_log = _access_log(config, self._statistics)
@@ -62,11 +66,13 @@ class Worker:
             connect_timeout=config.timeouts.connect,
             limits=limits,
             statistics=self._statistics,
+            tls=tls.outgoing,
         )
         self._connections = Connections(limits=limits, statistics=self._statistics)
         self._door = Door(
-            hub=_hub_door(config),
+            hub=_hub_door(config, tls.outgoing),
             clock=self._clock,
+            seconds=time.time,
             tasks=self._tasks,
             enter_path=config.enter_path,
             recheck_interval=config.recheck_interval,
@@ -77,11 +83,14 @@ class Worker:
         )
         self._door.set_keys(state.jwks)
         self._door.is_on = self._door.is_on or state.door
+        self._pages = ErrorPages(
+            target=config.error_target, timeout=config.timeouts.hub, files=config.error_pages, tls=tls.outgoing
+        )
         self._frontend = Frontend(
             table=state.table,
             door=self._door,
             pool=self._pool,
-            pages=ErrorPages(target=config.error_target, timeout=config.timeouts.hub),
+            pages=self._pages,
             tasks=self._tasks,
             timeouts=config.timeouts,
             passing=config.passing,
@@ -91,7 +100,7 @@ class Worker:
             limits=limits,
             now=self._time.now,
         )
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsListener] = []
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Serve connections to *sockets*, which listen."""
@@ -99,7 +108,10 @@ class Worker:
         self._tasks.start("sweep", sweep_forever(self._time, self._sweep))
         self._tasks.start("recheck", self._door.recheck_forever())
         for sock in sockets:
-            self._servers.append(await loop.create_server(self._frontend, sock=sock))
+            if self.tls.certificates is None:
+                self._servers.append(await loop.create_server(self._frontend, sock=sock))
+            else:
+                self._servers.append(self._serve_tls(sock, self.tls.certificates))
 
     def apply(self, change: Change) -> None:
         """Serve with *change* from now on."""
@@ -116,17 +128,18 @@ class Worker:
         """Serve with these settings from now on."""
         self._config = config
         self._frontend.timeouts = config.timeouts
-        self._frontend.passing = config.passing
         self._accounts.trusted = config.passing.trusted_forwarders
         limits = _settled(config)
         self._state.table.limit = limits.routes
-        self._frontend.limit(limits)
+        self._frontend.allow(limits, config.passing)
+        self._pages.files = config.error_pages
         self._connections.limits = self._pool.limits = limits
         if self._access_log is not None:
             # Whoever moves logs away tells by the same signal.
             self._access_log.reopen()
-        # What was written for known field blocks was written with the old settings.
-        self._frontend.memo = FieldsMemo()
+        for server in self._servers:
+            if isinstance(server, TlsListener):
+                server.set_timeouts(handshake=config.timeouts.head, shutdown=config.timeouts.flush)
 
     def activity_since(self, moment: float) -> dict[str, float]:
         """Routes used after *moment*, in seconds since the epoch, and when."""
@@ -157,6 +170,17 @@ class Worker:
         if self._access_log is not None:
             self._access_log.close()
 
+    def _serve_tls(self, sock: socket.socket, certificates: CertificateStore) -> TlsListener:
+        return TlsListener(
+            sock=sock,
+            serve=self._frontend,
+            certificates=certificates,
+            admission=self._frontend,
+            tasks=self._tasks,
+            handshake_timeout=self._config.timeouts.head,
+            shutdown_timeout=self._config.timeouts.flush,
+        )
+
     def _sweep(self) -> None:
         self._connections.check(self._time.now())
         self._pool.sweep()
@@ -183,7 +207,7 @@ def _access_log(config: ProxyConfig, statistics: Statistics) -> AccessLog | None
     return AccessLog(path=config.access_log, lines=lines_of(config.access_log_format), statistics=statistics)
 
 
-def _hub_door(config: ProxyConfig) -> HubDoor | None:
+def _hub_door(config: ProxyConfig, tls: OutgoingTls) -> HubDoor | None:
     if config.hub is None:
         return None
-    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub)
+    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub, tls=tls)

@@ -14,6 +14,8 @@ from perijove.proxy.core.limits import MAX_CLIENTS, Limits, network_of
         (10, 0, 16),
         (10**6, 0, MAX_CLIENTS),
         (10**6, 40_000, 40_000),
+        (-1, 0, MAX_CLIENTS),
+        (-1, 50_000, 50_000),
     ],
 )
 def test_clients_leave_descriptors_for_servers(descriptors: int, asked: int, clients: int) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
-from perijove.proxy.core.responses import ResponseHead, read_response
+from perijove.proxy.core.responses import ResponseHead, plain_length, read_response
 
 
 def read(*lines: bytes, start: bytes = b"HTTP/1.1 200 OK", fence: Fence | None = None) -> ResponseHead:
@@ -147,3 +147,59 @@ def test_no_bytes_break_the_parser(fields: bytes) -> None:
         return
 
     assert b"\n" not in head.render().replace(b"\r\n", b"")
+
+
+FENCE = Fence("/user/ada")
+
+
+@given(
+    st.sampled_from([200, 201, 204, 302, 304, 404, 500]),
+    st.lists(
+        st.sampled_from(
+            [
+                "Content-Length: 5", "content-length:\t007 ", "Content-Length: 1", "Content-Length: x", "Server: S",
+                "TE: trailers", "Transfer-Encoding: chunked", "Connection: close", "Set-Cookie: a=b", "X: \u00e9",
+                "Te-x: 1", "Proxy-Status: x", "Proxied: x", "Contents-Length: 3", "Empty:", "bad line", "A : b",
+                "Clear-Site-Data: *", "Keep-Alive: 5", "\x00: x",
+            ]
+        ),
+        max_size=5,
+    ),
+)  # fmt: skip
+def test_what_is_passed_on_as_it_is_would_not_have_been_changed(status: int, lines: list[str]) -> None:
+    head = "\r\n".join([f"HTTP/1.1 {status} Some Reason", *lines, "", ""]).encode("latin-1")
+
+    length = plain_length(head)
+
+    if length >= 0:
+        known = read_response(head, FENCE)
+        assert known.render() == head
+        assert (known.length, known.chunked, known.close, known.minor) == (length, False, False, 1)
+        assert known.status == status
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "302", "201 "])
+def test_a_stated_length_and_nothing_else_of_note_needs_no_second_look(status: str) -> None:
+    head = f'HTTP/1.1 {status}\r\nServer: x\r\nContent-LENGTH:  12 \r\nETag: "e"\r\n\r\n'.encode()
+
+    assert plain_length(head) == 12
+
+
+@pytest.mark.parametrize(
+    "line", ["Connection: close", "Set-Cookie: a=b", "Transfer-Encoding: chunked", "Content-Length: 12", "Upgrade: x"]
+)
+def test_whatever_is_of_note_needs_a_second_look(line: str) -> None:
+    for lines in ((line, "Content-Length: 12"), ("Content-Length: 12", line)):
+        head = "\r\n".join(["HTTP/1.1 200 OK", *lines, "", ""]).encode()
+
+        assert plain_length(head) == -1
+
+
+def test_too_many_fields_need_a_second_look() -> None:
+    assert plain_length(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + b"A: b\r\n" * 100 + b"\r\n") == -1
+    assert plain_length(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + b"A: b\r\n" * 99 + b"\r\n") == 1
+
+
+def test_looking_at_an_endless_row_of_fields_takes_no_longer_than_reading_it() -> None:
+    """A pattern that tried every way to split them would never end."""
+    assert plain_length(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 8000 + b"Content-Length: x\r\n\r\n") == -1

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.errors import BadControlCall, TooManyRoutes
 from perijove.proxy.core.routes import MAX_KNOWN, MAX_KNOWN_LENGTH, Entry, RouteTable
+from perijove.proxy.core.statistics import Kind
 
 
 def body(port: int = 1, **more: Any) -> dict[str, Any]:
@@ -184,3 +185,55 @@ def test_what_is_remembered_of_paths_is_bounded() -> None:
     table.find_raw(b"/" + b"x" * MAX_KNOWN_LENGTH)
 
     assert len(table._known) == 10
+
+
+def test_a_full_table_takes_no_more_routes_and_keeps_those_it_has() -> None:
+    table = RouteTable(limit=2)
+    table.put("/a", body(), now=1.0)
+    table.put("/b", body(), now=1.0)
+    table.put("/a", body(2), now=2.0)
+    with pytest.raises(TooManyRoutes):
+        table.put("/c", body(), now=3.0)
+    with pytest.raises(TooManyRoutes):
+        table.replace({"/a": body(), "/b": body(), "/c": body()}, now=3.0)
+
+    assert sorted(entry.path for entry in table) == ["/a", "/b"]
+
+
+def test_a_limit_may_be_raised() -> None:
+    table = RouteTable(limit=1)
+    table.put("/a", body(), now=1.0)
+    table.limit = 2
+    table.put("/b", body(), now=1.0)
+
+    assert len(table) == 2
+
+
+def test_a_route_that_becomes_anothers_is_counted_as_such() -> None:
+    table = RouteTable()
+    table.put("/x", body(user="ada"), now=1.0)
+    before = next(iter(table)).kind
+    table.put("/x", body(service="x"), now=2.0)
+
+    assert (before, next(iter(table)).kind) == (Kind.USER, Kind.SERVICE)
+
+
+def test_a_route_names_the_protocols_that_may_take_over() -> None:
+    table = RouteTable()
+    table.put("/a", body(upgrades=["TCP", "spdy/3.1"]), now=0.0)
+    table.put("/b", body(), now=0.0)
+
+    assert [entry.upgrades for entry in table] == [{b"tcp", b"spdy/3.1"}, set()]
+
+
+@pytest.mark.parametrize("upgrades", ["tcp", [1], ["é"], ["h2c"], ["tcp", "HTTP/2.0"], ["TLS/1.0"], {}, None])
+def test_a_protocol_that_hides_requests_or_is_none_is_refused(upgrades: object) -> None:
+    with pytest.raises(BadControlCall):
+        RouteTable().put("/a", body(upgrades=upgrades), now=0.0)
+
+
+def test_a_route_that_no_longer_allows_a_protocol_is_retired() -> None:
+    table = RouteTable()
+    table.put("/a", body(upgrades=["tcp"]), now=0.0)
+
+    assert table.put("/a", body(), now=0.0)

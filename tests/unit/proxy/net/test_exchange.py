@@ -8,6 +8,7 @@ import pytest
 
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.heads import MAX_HEAD
+from perijove.proxy.core.relocation import Relocation
 from perijove.proxy.core.requests import FieldsMemo, read_request
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.net.exchange import MAX_INTERIM, Exchange
@@ -25,7 +26,14 @@ SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade:
 class Play:
     """An exchange, and both its sides as a test sees them."""
 
-    def __init__(self, head: bytes = GET, *, is_reused: bool = False, fence: Fence | None = None) -> None:
+    def __init__(
+        self,
+        head: bytes = GET,
+        *,
+        is_reused: bool = False,
+        fence: Fence | None = None,
+        relocation: Relocation | None = None,
+    ) -> None:
         self.pending = b""
         self.status = 0
         self.out = bytearray()
@@ -46,6 +54,7 @@ class Play:
             entry=self.entry,
             claims=None,
             fence=fence,
+            relocation=relocation,
         )
         self._loop = StepLoop()
         self.wire = Wire(self._loop)
@@ -283,6 +292,18 @@ def test_trailers_of_a_request_do_not_reach_the_server() -> None:
     assert bytes(play.wire.out) == b"<head>2\r\nok\r\n0\r\n\r\n"
     assert rest == b"GET /"
     assert not play.exchange.has_body_left
+
+
+def test_trailers_of_an_answer_do_not_reach_the_client() -> None:
+    """
+    Trap 4: a confined server must not say there what it may not say in a head.
+    """
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    play = Play().begin().answer(head + b"2\r\nok\r\n0\r\nSet-Coo", b"kie: a=b\r\n\r\n")
+
+    assert bytes(play.out) == head + b"2\r\nok\r\n0\r\n\r\n"
+    assert play.ends == ["over"]
+    assert play.returned == [play.upstream]
 
 
 def test_a_malformed_chunk_ends_the_request() -> None:
@@ -569,3 +590,20 @@ def test_a_body_sent_is_activity() -> None:
     play = Play(POST).begin(b"he")
 
     assert play.entry.last_activity > 1.0
+
+
+@pytest.mark.parametrize(
+    ("status", "location"), [(b"302 Found", b"http://x/there"), (b"200 OK", b"http://192.0.2.1:80/there")]
+)
+def test_a_redirect_to_the_server_itself_leads_to_where_the_client_asked(status: bytes, location: bytes) -> None:
+    play = Play(relocation=Relocation(host=True)).begin()
+    play.answer(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nLocation: http://192.0.2.1:80/there\r\n\r\n" % status)
+
+    assert b"\r\nLocation: %b\r\n" % location in play.out
+
+
+def test_the_client_knows_its_status_for_the_books() -> None:
+    play = Play().begin()
+    play.answer(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    assert play.status == 404
