@@ -102,6 +102,8 @@ def named(name: str, heads: list[bytes], *lines: bytes) -> Callable[[Connection]
             if b"upgrade: websocket" in head.lower():
                 await accept_websocket(connection, head)
                 return
+            if b"transfer-encoding: chunked" in head.lower():
+                await connection.reader.readuntil(b"\r\n\r\n")
             length = Response(status=0, head=head[:-4], body=b"").field("content-length")
             await connection.reader.readexactly(int(length or 0))
             connection.send(ok(head, b"X-Server: " + name.encode(), *lines))
@@ -259,6 +261,7 @@ ODD = {
     "two origins": head("POST /user/ada/x HTTP/1.1", "Content-Length: 0", *["Origin: http://a.example"] * 2),
     "another origin": head("POST /user/ada/x HTTP/1.1", "Content-Length: 0", "Origin: http://b.example"),
     "another site": head("POST /user/ada/x HTTP/1.1", "Content-Length: 0", "Sec-Fetch-Site: same-site"),
+    "chunked body": head("POST /user/ada/x HTTP/1.1", "Transfer-Encoding: chunked") + b"0\r\nX-Trailer: y\r\n\r\n",
     "two cookie fields": head("GET /user/ada/x HTTP/1.1", "Cookie: a=1"),
     "two statements": head("GET /user/ada/x HTTP/1.1").replace(b"\r\nCookie: ", b"\r\nCookie: perijove-identity=x; "),
     "another statement": head("GET /user/ada/x HTTP/1.1").replace(b"e30.", b"e31."),

@@ -323,6 +323,12 @@ def _find_route(paths: Paths) -> list[str]:
         # What is left of Connection when haproxy has taken its own: somebody wants something special.
         "set-var(txn.special) bool(true) if { req.fhdr(connection) -m found }",
         "set-var(txn.special) bool(true) if { req.fhdr(upgrade) -m found }",
+        # Bodies of unknown length may have trailers, which haproxy would pass on.
+        "set-var(txn.special) bool(true) if { req.fhdr(transfer-encoding) -m found }",
+        (
+            "set-var(txn.special) bool(true) if { fc_http_major 2 } !{ method GET HEAD OPTIONS DELETE }"
+            " !{ req.fhdr(content-length) -m found }"
+        ),
         (
             "set-var(txn.websocket) bool(true) if { method GET } { req.fhdr(upgrade) -i websocket }"
             " { req.fhdr(connection) -i upgrade } !{ req.fhdr(content-length) -m found }"
