@@ -449,6 +449,14 @@ async def test_one_address_cannot_have_all_connections() -> None:
     assert again.status == 200
 
 
+@pytest.mark.parametrize(("size", "status"), [(8_000, 200), (24_000, 200), (60_000, 400)])
+async def test_heads_must_fit_into_one_buffer(size: int, status: int) -> None:
+    async with scene() as made:
+        answer = await made.ask("/user/ada/x", COOKIE + "; a=" + "x" * size)
+
+    assert answer.status == status
+
+
 async def test_what_is_no_http_is_answered_with_our_own_page() -> None:
     async with scene() as made:
         client = await made.connect()
