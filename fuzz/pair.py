@@ -128,7 +128,7 @@ def _read_answer(connection: h11.Connection, scene: Scene) -> bytes | None:
     while True:
         match connection.next_event():
             case h11.InformationalResponse(status_code=101):
-                assert [exchange.request.is_websocket for exchange in scene.tunnels] == [True]
+                assert [exchange.request.is_upgrade for exchange in scene.tunnels] == [True]
                 return None
             case h11.InformationalResponse():
                 pass

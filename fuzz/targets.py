@@ -93,11 +93,11 @@ def _check_read_again(request: RequestHead, passed: bytes, *, gated: bool) -> No
     again = read_request(passed, FieldsMemo())
     assert (again.method, again.target, again.minor) == (request.method, request.target, request.minor)
     assert (again.fields.length, again.fields.chunked) == (request.fields.length, request.fields.chunked)
-    assert again.is_websocket == request.is_websocket
+    assert again.is_upgrade == request.is_upgrade
     assert again.fields.host == request.fields.host
     fields = split_fields(passed)
     names = [name for name, _, _ in fields]
-    ends_here = HOP_BY_HOP - ({b"connection", b"upgrade"} if request.is_websocket else set())
+    ends_here = HOP_BY_HOP - ({b"connection", b"upgrade"} if request.is_upgrade else set())
     assert not ends_here & set(names)
     assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
     assert not [name for name in names if name.startswith(b"proxy")]

@@ -17,6 +17,8 @@ Access = Literal["gated", "open"]
 TARGET: Final = "target"
 ACCESS: Final = "access"
 AUDIENCE: Final = "audience"
+#: list of protocols besides WebSocket that a request below the route may go on with (`Upgrade`)
+UPGRADES: Final = "upgrades"
 LAST_ACTIVITY: Final = "last_activity"
 #: Set by a hub on the routes that are its own to remove (contract h).
 MINE: Final = "jupyterhub"

@@ -569,3 +569,29 @@ async def test_stopping_lets_a_request_in_flight_end() -> None:
         await stopping
 
     assert (answer.body, answer.field("connection")) == (b"done", "close")
+
+
+async def raw(connection: Connection) -> None:
+    """A server that goes on with whatever protocol it is asked for, and sends everything back."""
+    head = await connection.read_head()
+    protocol = b"tcp" if b"Upgrade: tcp" in head else b"none"
+    connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % protocol)
+    while data := await connection.read_some():
+        connection.send(data)
+
+
+async def test_another_protocol_takes_over_where_the_route_allows_it(proxy: Running) -> None:
+    async with serving(raw) as server:
+        await proxy.route("/a", server.url, upgrades=["tcp"])
+        await proxy.route("/b", server.url)
+        client = await proxy.connect()
+        client.send(request("/a/x", "Connection: Upgrade", "Upgrade: tcp", method="POST") + b"ahead")
+        head = await client.read_head()
+        echoed = await client.read(5)
+        refused = await proxy.ask("/b/x", "Connection: Upgrade", "Upgrade: tcp")
+
+    assert b" 101 " in head
+    assert b"\r\nUpgrade: tcp\r\n" in head
+    assert echoed == b"ahead"
+    # The server switched although it was not asked to.
+    assert refused.status == 502

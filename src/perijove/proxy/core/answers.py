@@ -13,7 +13,6 @@ from typing import Final
 #: Added to an answer after which the connection is closed (RFC 9112 section 9.6).
 CLOSE: Final = b"Connection: close\r\n"
 #: What the server behind the proxy must have said for the client's handshake to be complete.
-UPGRADED: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 #: Seconds after which a page about a hub that is down looks again.
 RETRY_SECONDS: Final = 2
 

@@ -134,7 +134,7 @@ class Gate:
         """
         if not audience:
             return Refuse(reason="This address is closed: its route names no server.")
-        token, target = hub_token_of(request) if request.is_websocket else (request.fields.hub_token, request.target)
+        token, target = hub_token_of(request) if request.is_upgrade else (request.fields.hub_token, request.target)
         if len(token) > MAX_TOKEN:
             return Refuse(reason="This is no token of the hub.")
         if token:
@@ -180,7 +180,7 @@ class Gate:
         self, audience: str, request: RequestHead, target: bytes, now: float, *, refused_token: bool
     ) -> Decision:
         identities = request.fields.identities
-        if len(identities) == 1 and request.method in _SAFE_METHODS and not request.is_websocket:
+        if len(identities) == 1 and request.method in _SAFE_METHODS and not request.is_upgrade:
             # By far the commonest request: one statement, and nothing that it could change.
             claims = self._admit(identities[0], audience, now)
             if claims is not None:
@@ -235,7 +235,7 @@ def hub_token_of(request: RequestHead) -> tuple[str, bytes]:
 
     Browsers cannot set a header on a WebSocket, so there `?token=` is one as well (as Jupyter Server has it).
     """
-    if not request.is_websocket:
+    if not request.is_upgrade:
         return request.fields.hub_token, request.target
     path, _, query = request.target.partition(b"?")
     kept, found = [], ""
@@ -267,12 +267,12 @@ def is_navigation(request: RequestHead) -> bool:
         request.method in {b"GET", b"HEAD"}
         and fields.accepts_html
         and fields.fetch_mode in {b"", b"navigate"}
-        and not request.is_websocket
+        and not request.is_upgrade
     )
 
 
 def _is_harmless(request: RequestHead) -> bool:
-    return request.method in _SAFE_METHODS and not request.is_websocket
+    return request.method in _SAFE_METHODS and not request.is_upgrade
 
 
 def _without_port(scheme: bytes, host: bytes) -> bytes:

@@ -9,6 +9,7 @@ the head that the server behind the proxy gets.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,6 +41,9 @@ MAX_IDENTITY: Final = 8 * 1024
 MAX_MEMO: Final = 2048
 MAX_MEMO_BYTES: Final = 4 * 1024 * 1024
 
+#: RFC 6455 section 4.1: by GET. Other protocols are passed on where a route says so.
+_WEBSOCKET: Final = (b"websocket",)
+_PROTOCOL: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]{1,32}(?:/[!#$%&'*+\-.^_`|~0-9a-z]{1,32})?")
 _HOST: Final = re.compile(rb"[0-9A-Za-z.\-_~%!$&'()*+,;=:\[\]]+")
 _HUB_TOKEN: Final = re.compile(rb"(?:token|bearer) +([!-~]+)", re.IGNORECASE)
 _HUB_SCHEME: Final = re.compile(rb"(?:token|bearer)\b", re.IGNORECASE)
@@ -64,8 +68,8 @@ class RequestFields:
     length: int
     chunked: bool
     expects_continue: bool
-    #: whether this asks for a WebSocket
-    websocket: bool
+    #: the protocol to go on with, in lower case, of a request without a body that asks for another one
+    upgrade: bytes
     origin: bytes
     fetch_site: bytes
     fetch_mode: bytes
@@ -97,6 +101,8 @@ class RequestHead:
     #: minor version, 0 or 1
     minor: int
     fields: RequestFields
+    #: the protocol that is gone on with if the server agrees, in lower case; empty: HTTP
+    upgrade: bytes = b""
 
     @property
     def path(self) -> bytes:
@@ -104,9 +110,9 @@ class RequestHead:
         return self.target.partition(b"?")[0]
 
     @property
-    def is_websocket(self) -> bool:
-        """Whether this asks for a WebSocket (RFC 6455 section 4.1); other upgrades are not passed on."""
-        return self.fields.websocket and self.minor == 1 and self.method == b"GET"
+    def is_upgrade(self) -> bool:
+        """Whether this asks for another protocol, and is passed on as that."""
+        return self.upgrade != b""
 
     @property
     def has_body(self) -> bool:
@@ -117,6 +123,16 @@ class RequestHead:
     def is_idempotent(self) -> bool:
         """Whether sending it twice does no harm: safe methods without a body."""
         return self.method in {b"GET", b"HEAD", b"OPTIONS"} and not self.has_body
+
+    @property
+    def upgrade_lines(self) -> bytes:
+        """What both sides are told of a change of protocol."""
+        return b"Connection: Upgrade\r\nUpgrade: %b\r\n" % self.upgrade if self.upgrade else b""
+
+    def allow_upgrade(self, protocols: Collection[bytes]) -> None:
+        """Pass on the wish for another protocol if it is one of *protocols*; a WebSocket's always is."""
+        if self.minor == 1 and self.fields.upgrade in protocols:
+            self.upgrade = self.fields.upgrade
 
     def body_frame(self) -> Frame:
         """Where its body ends."""
@@ -132,11 +148,18 @@ class RequestHead:
             added: lines of the proxy's own.
             to_hub: whether it is the hub, whose sign-in cookies are nobody else's.
         """
+        return self.render_line(target) + self.render_fields(gated=gated, added=added, to_hub=to_hub)
+
+    def render_line(self, target: bytes) -> bytes:
+        """The request line for the server, which is asked for *target*."""
+        return b"%b %b HTTP/1.%d\r\n" % (self.method, target, self.minor)
+
+    def render_fields(self, *, gated: bool, added: bytes, to_hub: bool = True) -> bytes:
+        """All of `render` behind the request line; depends on the fields and on whether they open a WebSocket."""
         lines = self.fields.gated_lines if gated else self.fields.lines
         if not (gated or to_hub):
             lines = without_sign_in(lines)
-        upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self.is_websocket else b""
-        return b"%b %b HTTP/1.%d\r\n%b%b%b\r\n" % (self.method, target, self.minor, lines, added, upgrade)
+        return b"%b%b%b\r\n" % (lines, added, self.upgrade_lines)
 
 
 class FieldsMemo:
@@ -177,7 +200,7 @@ class FieldsMemo:
         if fields is None:
             fields = read_fields(block, self._max_fields, self._replaced)
             # Uploads and upgrades seldom repeat.
-            if self._limit and not (fields.chunked or fields.length or fields.websocket):
+            if self._limit and not (fields.chunked or fields.length or fields.upgrade):
                 if len(self._known) >= self._limit or self._bytes + len(block) > self._limit_bytes:
                     self._known.clear()
                     self._bytes = 0
@@ -193,16 +216,18 @@ def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
     Raises:
         BadRequest: it is not exactly what RFC 9112 says, or could be read in two ways.
     """
-    line, _, block = head.partition(b"\r\n")
-    match = REQUEST_LINE.fullmatch(line)
+    end = head.find(b"\r\n")
+    match = REQUEST_LINE.fullmatch(head, 0, end)
     if match is None:
         raise BadRequest
     method, target, minor = match.groups()
     if method == b"CONNECT":
         raise BadRequest("This is no forward proxy.", status=405)
-    request = RequestHead(method, target, 1 if minor == b"1" else 0, memo.read(block[:-2]))
+    request = RequestHead(method, target, 1 if minor == b"1" else 0, memo.read(head[end + 2 : -2]))
     if request.minor == 0 and request.fields.chunked:
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding.")
+    if method == b"GET":
+        request.allow_upgrade(_WEBSOCKET)
     return request
 
 
@@ -241,7 +266,7 @@ def read_fields(block: bytes, max_fields: int = MAX_FIELDS, replaced: frozenset[
         length=length,
         chunked=chunked,
         expects_continue=_read_expect(values),
-        websocket=_asks_for_websocket(values, connection) and not (length or chunked),
+        upgrade=b"" if length or chunked else _read_upgrade(values, connection),
         origin=_joined(values, b"origin"),
         fetch_site=_joined(values, b"sec-fetch-site"),
         fetch_mode=_joined(values, b"sec-fetch-mode"),
@@ -318,8 +343,10 @@ def _read_expect(values: dict[bytes, list[bytes]]) -> bool:
     return bool(expect)
 
 
-def _asks_for_websocket(values: dict[bytes, list[bytes]], connection: set[bytes]) -> bool:
-    return b"upgrade" in connection and _joined(values, b"upgrade").lower() == b"websocket"
+def _read_upgrade(values: dict[bytes, list[bytes]], connection: set[bytes]) -> bytes:
+    """RFC 9110 section 7.8, of which one protocol and no list is understood."""
+    protocol = _joined(values, b"upgrade").lower() if b"upgrade" in connection else b""
+    return protocol if _PROTOCOL.fullmatch(protocol) else b""
 
 
 def _read_identities(cookies: list[bytes]) -> tuple[str, ...]:

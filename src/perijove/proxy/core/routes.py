@@ -17,10 +17,12 @@ from perijove.proxy.core.limits import Limits
 from perijove.proxy.core.paths import decode_path, encode_path
 from perijove.proxy.core.statistics import kind_of
 from perijove.proxy.core.targets import Target, parse_target
-from perijove.wire.routes import ACCESS, AUDIENCE, TARGET, Access
+from perijove.wire.routes import ACCESS, AUDIENCE, TARGET, UPGRADES, Access
 
 #: Routes, unless told otherwise.
 MAX_ROUTES: Final = Limits().routes
+#: Protocols that no route may allow.
+_NEVER: Final = frozenset({b"h2", b"h2c", b"h3", b"http", b"http/1.0", b"http/1.1", b"http/2.0", b"tls", b"tls/1.0"})
 #: Paths of which the entry is remembered, and the longest of them.
 MAX_KNOWN: Final = 2048
 MAX_KNOWN_LENGTH: Final = 256
@@ -37,10 +39,12 @@ class Entry:
         "fence",
         "kind",
         "last_activity",
+        "level",
         "live",
         "path",
         "prefix",
         "target",
+        "upgrades",
     )
 
     def __init__(self, *, path: str, body: Mapping[str, Any], last_activity: float, skip: int = 0) -> None:
@@ -64,7 +68,11 @@ class Entry:
         self.target: Target = parse_target(_text(body, TARGET))
         self.access: Access = _access(body)
         self.audience = _text(body, AUDIENCE, "")
+        #: protocols other than WebSocket that may take over a connection, in lower case
+        self.upgrades: frozenset[bytes] = _protocols(body)
         segments = path.split("/")[1:][skip:] if path != "/" else []
+        #: how many segments the path in the table has
+        self.level = path.count("/") if path != "/" else 0
         #: how many segments of a URL's path belong to the route
         self.depth = len(segments)
         #: the route as it stands in URLs, without a trailing slash; empty for the default
@@ -74,7 +82,12 @@ class Entry:
 
     def leads_where(self, other: Entry) -> bool:
         """Whether what is open on *other* may stay open on this one."""
-        return (self.target, self.access, self.audience) == (other.target, other.access, other.audience)
+        return (self.target, self.access, self.audience, self.upgrades) == (
+            other.target,
+            other.access,
+            other.audience,
+            other.upgrades,
+        )
 
 
 class RouteTable:
@@ -89,6 +102,8 @@ class RouteTable:
         #: may be changed at any time
         self.limit = limit
         self._entries: dict[str, Entry] = {}
+        #: segments of a path -> how many entries have so many; and the most
+        self._depths: dict[int, int] = {}
         self._deepest = 0
         self._skip = 1 if host_routing else 0
         # Pages ask for the same few paths again and again. Forgotten with every change of the table.
@@ -148,8 +163,10 @@ class RouteTable:
     def remove(self, path: str) -> list[Entry]:
         """Remove one route; answers the entries this retired, none if there was no such route."""
         entry = self._entries.pop(tidy(path), None)
-        self._measure()
-        return _retire([entry] if entry else [])
+        if entry is None:
+            return []
+        self._forget(entry)
+        return _retire([entry])
 
     def replace(self, bodies: Mapping[str, Mapping[str, Any]], *, now: float) -> list[Entry]:
         """
@@ -164,6 +181,8 @@ class RouteTable:
             raise TooManyRoutes
         fresh = {tidy(path): self._entry(path, body, now) for path, body in bodies.items()}
         gone = [self._entries.pop(path) for path in list(self._entries) if path not in fresh]
+        for entry in gone:
+            self._forget(entry)
         return _retire(gone) + self._settle(fresh, is_use=False)
 
     def _entry(self, path: str, body: Mapping[str, Any], now: float) -> Entry:
@@ -180,14 +199,20 @@ class RouteTable:
                 continue
             if old is not None:
                 retired.append(old)
+                self._forget(old)
             self._entries[path] = entry
-        self._measure()
+            self._depths[entry.level] = self._depths.get(entry.level, 0) + 1
+            self._deepest = max(self._deepest, entry.level)
+        self._known.clear()
         return _retire(retired)
 
-    def _measure(self) -> None:
-        """What follows from the set of routes; after every change."""
+    def _forget(self, entry: Entry) -> None:
+        """An entry is no longer in the table. Counting, because looking at all would cost a millisecond."""
         self._known.clear()
-        self._deepest = max((path.count("/") for path in self._entries if path != "/"), default=0)
+        left = self._depths[entry.level] = self._depths[entry.level] - 1
+        if not left:
+            del self._depths[entry.level]
+            self._deepest = max(self._depths, default=0)
 
 
 def tidy(path: str) -> str:
@@ -215,3 +240,14 @@ def _access(body: Mapping[str, Any]) -> Access:
     if value == "open":
         return "open"
     raise BadControlCall(f"'{ACCESS}' must be 'gated' or 'open'")
+
+
+def _protocols(body: Mapping[str, Any]) -> frozenset[bytes]:
+    names = body.get(UPGRADES, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.isascii() for name in names):
+        raise BadControlCall(f"'{UPGRADES}' must be a list of protocols")
+    protocols = frozenset(name.lower().encode() for name in names)
+    if protocols & _NEVER:
+        # Another HTTP inside would be requests that nobody here has looked at.
+        raise BadControlCall(f"'{UPGRADES}' must not name a protocol that carries HTTP")
+    return protocols

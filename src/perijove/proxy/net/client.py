@@ -95,8 +95,8 @@ class ClientConnection(asyncio.Protocol):
     """The protocol of a client's connection."""
 
     __slots__ = (
-        "_holds", "_scanned", "added", "added_for", "address", "began", "entry", "exchange", "has_ended", "is_full",
-        "pace", "peer", "pending", "phase", "received", "request", "scheme", "sent", "server", "session", "since",
+        "_holds", "_scanned", "address", "began", "entry", "exchange", "has_ended", "is_full", "pace", "peer",
+        "pending", "phase", "received", "request", "scheme", "sent", "sent_fields", "sent_for", "server", "session", "since",
         "status", "task", "transport",
     )  # fmt: skip
 
@@ -112,9 +112,9 @@ class ClientConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         #: work that the request in flight waits for
         self.task: asyncio.Task[None] | None = None
-        #: the lines added to the last request and the fields they were made for: clients repeat themselves
-        self.added = b""
-        self.added_for: RequestFields | None = None
+        #: what the last request's fields became, for whom: clients repeat themselves
+        self.sent_fields = b""
+        self.sent_for: tuple[RequestFields, Entry, str, bool] | None = None
         #: what this connection is counted as, by its limit; empty: not at all
         self.address = ""
         #: the session whose WebSocket is on its way, if one is
@@ -237,7 +237,7 @@ class ClientConnection(asyncio.Protocol):
         if self.phase in {Phase.GONE, Phase.CLOSING, Phase.LINGERING}:
             return
         # A body that nobody reads would be taken for the next request.
-        close = close or request is None or request.has_body or request.is_websocket
+        close = close or request is None or request.has_body or request.is_upgrade
         close = close or request is None or request.fields.close or request.minor == 0 or self.server.is_draining
         head_only = request is not None and request.method == b"HEAD"
         self.status = answer.status
@@ -324,9 +324,13 @@ class ClientConnection(asyncio.Protocol):
                 check_head_size(data, -1, limits.line, limits.head)
                 return
             self._scanned = 0
-            check_head_size(data, end, limits.line, limits.head)
-            self.pending = data[end:]
-            request = read_request(data[:end] if self.pending else data, self.server.memo)
+            if end > limits.line or end > limits.head:
+                check_head_size(data, end, limits.line, limits.head)
+            if end == len(data):
+                self.pending = b""
+            else:
+                self.pending, data = data[end:], data[:end]
+            request = read_request(data, self.server.memo)
         except BadRequest as exc:
             log.info("request.refused", peer=self.peer, status=exc.status, reason=str(exc))
             if exc.limit is not None:

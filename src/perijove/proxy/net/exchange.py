@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 from perijove.kit.transports import cut
-from perijove.proxy.core.answers import CLOSE, UPGRADED
+from perijove.proxy.core.answers import CLOSE
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
 from perijove.proxy.core.framing import BadFraming, Frame, without_trailers
@@ -138,7 +138,7 @@ class Exchange:
         #: errors and redirects are no sign of life (contract section h)
         self._is_success = False
         #: whether what follows the answer's head does not depend on it alone
-        self._is_special = request.method == b"HEAD" or request.is_websocket
+        self._is_special = request.method == b"HEAD" or request.is_upgrade or relocation is not None
         #: whether the client's connection ends with this answer
         self._close = request.fields.close or request.minor == 0
 
@@ -291,9 +291,9 @@ class Exchange:
 
     def _switch(self, head: ResponseHead, rest: bytes) -> None:
         upstream = self._upstream
-        if not self.request.is_websocket or upstream is None:
+        if not self.request.is_upgrade or upstream is None:
             raise BadResponse("The server switched protocols although nobody asked.")
-        self.client.write(head.render(added=UPGRADED) + rest)
+        self.client.write(head.render(added=self.request.upgrade_lines) + rest)
         upstream.borrower = None
         self._upstream = None
         self.is_over = True
@@ -314,7 +314,7 @@ class Exchange:
             self._close
             or frame.until_eof
             or self.has_body_left
-            or self.request.is_websocket
+            or self.request.is_upgrade
             or self._surroundings.is_draining
         )
         self._frame = frame

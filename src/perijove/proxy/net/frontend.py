@@ -24,7 +24,7 @@ from perijove.proxy.core.limits import Limits, network_of
 from perijove.proxy.core.own_fields import names_in, without
 from perijove.proxy.core.paths import decode_path, drop_segments
 from perijove.proxy.core.relocation import Relocation
-from perijove.proxy.core.requests import FieldsMemo, RequestHead
+from perijove.proxy.core.requests import FieldsMemo, RequestFields, RequestHead
 from perijove.proxy.core.routes import Entry, RouteTable
 from perijove.proxy.core.statistics import Statistics, Verdict
 from perijove.proxy.net.accounts import Accounts
@@ -228,6 +228,8 @@ class Frontend:
             client.answer(refusal(exc.status, str(exc)), close=True)
             return
         client.entry = entry
+        if entry is not None and entry.upgrades:
+            request.allow_upgrade(entry.upgrades)
         if entry is None:
             self._fail(client, request, HTTPStatus.NOT_FOUND, is_hub=False)
         elif self._door.is_on and entry.access == "gated":
@@ -243,7 +245,7 @@ class Frontend:
         match self._door.decide(entry.audience, request):
             case Allow() as allowed:
                 self._statistics.verdicts[Verdict.ALLOWED] += 1
-                if request.is_websocket and not self._reserve(client, allowed):
+                if request.is_upgrade and not self._reserve(client, allowed):
                     client.answer(_TOO_MANY_WEBSOCKETS, close=True)
                 else:
                     self._forward(client, request, entry, allowed)
@@ -285,13 +287,7 @@ class Frontend:
             client.answer(_BUSY)
             return
         target = allowed.target if allowed else request.target
-        head = request.render(
-            target=self._rewrite(target, entry),
-            gated=allowed is not None,
-            # Without a door this may be another hub's proxy, whose routes and cookies we do not know.
-            to_hub=entry.path == "/" or not self._door.is_on,
-            added=self._lines_for(client, request, entry, allowed),
-        )
+        head = request.render_line(self._rewrite(target, entry)) + self._fields_for(client, request, entry, allowed)
         exchange = Exchange(
             client=client,
             surroundings=self,
@@ -312,7 +308,7 @@ class Frontend:
         entry = exchange.entry
         is_hub = entry.path == "/" and entry.access == "open"
         # Nothing has been sent yet: whatever the method, trying again is safe.
-        patience = self.timeouts.hub_patience if is_hub and not exchange.request.is_websocket else 0.0
+        patience = self.timeouts.hub_patience if is_hub and not exchange.request.is_upgrade else 0.0
         client.hold_for_connect(hold=True)
         try:
             upstream = await self._pool.connect(entry.target, patience=patience)
@@ -329,7 +325,7 @@ class Frontend:
         client.hold_for_connect(hold=False)
 
     def _fail(self, client: ClientConnection, request: RequestHead, status: int, *, is_hub: bool) -> None:
-        if request.is_websocket:
+        if request.is_upgrade:
             # Nobody would see a page.
             client.answer(Answer(status=status), close=True)
         else:
@@ -348,23 +344,39 @@ class Frontend:
             target = entry.target.base.encode("ascii") + target
         return target
 
-    def _lines_for(self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None) -> bytes:
-        fields = request.fields
-        if client.added_for is not fields:
-            client.added_for = fields
-            if self.passing.x_forward:
-                trusted = (client.peer or UNIX_PEER) in self.passing.trusted_forwarders
-                client.added = forwarded_lines(fields, peer=client.peer, trusted=trusted, scheme=client.scheme)
-            else:
-                client.added = fields.forwarded_lines
-            if self.passing.fields:
-                client.added = without(client.added, self.passing.replaced) + self.passing.fields
-        added = client.added
-        if self.passing.change_origin:
+    def _fields_for(self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None) -> bytes:
+        """What the server gets behind the request line: as the last time, if nothing that it depends on has changed."""
+        fields, identity = request.fields, allowed.identity if allowed else ""
+        # Without a door this may be another hub's proxy, whose routes and cookies we do not know.
+        to_hub = entry.path == "/" or not self._door.is_on
+        known = client.sent_for
+        if (
+            known is not None
+            and known[0] is fields
+            and known[1] is entry
+            and known[2] == identity
+            and known[3] == to_hub
+            and not fields.upgrade
+        ):
+            return client.sent_fields
+        client.sent_fields = request.render_fields(
+            gated=allowed is not None, to_hub=to_hub, added=self._lines_for(client, fields, entry, identity)
+        )
+        client.sent_for = (fields, entry, identity, to_hub)
+        return client.sent_fields
+
+    def _lines_for(self, client: ClientConnection, fields: RequestFields, entry: Entry, identity: str) -> bytes:
+        passing = self.passing
+        if passing.x_forward:
+            trusted = (client.peer or UNIX_PEER) in passing.trusted_forwarders
+            added = forwarded_lines(fields, peer=client.peer, trusted=trusted, scheme=client.scheme)
+        else:
+            added = fields.forwarded_lines
+        if passing.fields:
+            added = without(added, passing.replaced) + passing.fields
+        if passing.change_origin:
             added += b"Host: %b\r\n" % entry.target.host_field
-        if allowed is None:
-            return added
-        return b"%b%b: %b\r\n" % (added, _HEADER, allowed.identity.encode("ascii"))
+        return b"%b%b: %b\r\n" % (added, _HEADER, identity.encode("ascii")) if identity else added
 
     def _wait_for(self, client: ClientConnection, name: str, work: Coroutine[None, None, None]) -> None:
         client.task = self._tasks.start(name, self._guarded(client, work))

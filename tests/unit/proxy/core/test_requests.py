@@ -249,15 +249,46 @@ def test_cookies_are_stripped_by_exact_name(value: bytes, kept: bytes) -> None:
     assert strip_cookies(value) == kept
 
 
+def test_other_protocols_are_passed_on_where_they_are_allowed() -> None:
+    lines = (b"Connection: Upgrade", b"Upgrade: TCP/2")
+    request = get(*lines)
+    assert not request.is_upgrade
+
+    request.allow_upgrade({b"tcp/2"})
+
+    assert request.upgrade == b"tcp/2"
+    assert b"Connection: Upgrade\r\nUpgrade: tcp/2\r\n" in request.render(target=b"/", gated=False, added=b"")
+
+
+@pytest.mark.parametrize(
+    ("start", "lines"),
+    [
+        (b"GET /x HTTP/1.0", (b"Connection: Upgrade", b"Upgrade: tcp")),
+        (b"GET /x HTTP/1.1", (b"Connection: Upgrade", b"Upgrade: tcp, websocket")),
+        (b"GET /x HTTP/1.1", (b"Connection: Upgrade", b"Upgrade: udp")),
+        (b"GET /x HTTP/1.1", (b"Upgrade: tcp",)),
+        (b"POST /x HTTP/1.1", (b"Connection: Upgrade", b"Upgrade: tcp", b"Content-Length: 1")),
+        (b"POST /x HTTP/1.1", (b"Connection: Upgrade", b"Upgrade: tcp", b"Transfer-Encoding: chunked")),
+    ],
+)
+def test_an_upgrade_that_is_not_plain_is_not_passed_on(start: bytes, lines: tuple[bytes, ...]) -> None:
+    request = get(*lines, start=start)
+
+    request.allow_upgrade({b"tcp", b""})
+
+    assert not request.is_upgrade
+    assert b"upgrade" not in request.render(target=b"/", gated=False, added=b"").lower()
+
+
 def test_only_websockets_are_upgrades() -> None:
     lines = [b"Connection: Upgrade", b"Upgrade: WebSocket"]
 
-    assert get(*lines).is_websocket
-    assert not get(*lines, b"Content-Length: 3").is_websocket
-    assert not get(*lines, start=b"POST /x HTTP/1.1").is_websocket
-    assert not get(*lines, start=b"GET /x HTTP/1.0").is_websocket
-    assert not get(b"Connection: Upgrade", b"Upgrade: h2c").is_websocket
-    assert not get(b"Upgrade: websocket").is_websocket
+    assert get(*lines).is_upgrade
+    assert not get(*lines, b"Content-Length: 3").is_upgrade
+    assert not get(*lines, start=b"POST /x HTTP/1.1").is_upgrade
+    assert not get(*lines, start=b"GET /x HTTP/1.0").is_upgrade
+    assert not get(b"Connection: Upgrade", b"Upgrade: h2c").is_upgrade
+    assert not get(b"Upgrade: websocket").is_upgrade
 
 
 def test_an_upgrade_is_passed_on_as_the_proxys_own() -> None:

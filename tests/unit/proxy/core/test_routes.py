@@ -216,3 +216,24 @@ def test_a_route_that_becomes_anothers_is_counted_as_such() -> None:
     table.put("/x", body(service="x"), now=2.0)
 
     assert (before, next(iter(table)).kind) == (Kind.USER, Kind.SERVICE)
+
+
+def test_a_route_names_the_protocols_that_may_take_over() -> None:
+    table = RouteTable()
+    table.put("/a", body(upgrades=["TCP", "spdy/3.1"]), now=0.0)
+    table.put("/b", body(), now=0.0)
+
+    assert [entry.upgrades for entry in table] == [{b"tcp", b"spdy/3.1"}, set()]
+
+
+@pytest.mark.parametrize("upgrades", ["tcp", [1], ["é"], ["h2c"], ["tcp", "HTTP/2.0"], ["TLS/1.0"], {}, None])
+def test_a_protocol_that_hides_requests_or_is_none_is_refused(upgrades: object) -> None:
+    with pytest.raises(BadControlCall):
+        RouteTable().put("/a", body(upgrades=upgrades), now=0.0)
+
+
+def test_a_route_that_no_longer_allows_a_protocol_is_retired() -> None:
+    table = RouteTable()
+    table.put("/a", body(upgrades=["tcp"]), now=0.0)
+
+    assert table.put("/a", body(), now=0.0)
