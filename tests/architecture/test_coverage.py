@@ -18,8 +18,8 @@ ROOT: Final = Path(__file__).parents[2]
 PROXY: Final = Path("src", "perijove", "proxy")
 TESTS: Final = Path("tests", "unit", "proxy")
 CORE: Final = (
-    "answers", "confine", "errors", "forwarding", "framing", "gate", "heads", "paths", "requests", "responses",
-    "revocation", "routes", "targets",
+    "answers", "confine", "errors", "forwarding", "framing", "gate", "heads", "limits", "pace", "paths",
+    "requests", "responses", "revocation", "routes", "statistics", "targets",
 )  # fmt: skip
 FILES: Final = [*(PROXY / "core" / f"{name}.py" for name in CORE), PROXY / "net" / "exchange.py"]
 PATIENCE: Final = 120

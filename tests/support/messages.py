@@ -400,6 +400,7 @@ REFUSED_ANSWERS: Final = [
     Refused(3, "bare CR", _OK + b"A: b\rSet-Cookie: c\r\nContent-Length: 5\r\n\r\nhello"),
     Refused(3, "empty line in front", b"\r\n" + _OK + b"Content-Length: 5\r\n\r\nhello"),
     Refused(3, "HTTP/0.9", b"hello\r\n\r\n"),
+    Refused(3, "lower-case version", b"http/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
     Refused(3, "HTTP/2", b"HTTP/2 200 OK\r\n\r\n"),
     Refused(3, "status of two digits", b"HTTP/1.1 20 OK\r\n\r\n"),
     Refused(3, "status 999", b"HTTP/1.1 999 X\r\n\r\n"),

@@ -23,8 +23,8 @@ MAX_LINE: Final = 4096
 MAX_TARGET: Final = 2048
 MAX_FIELD: Final = 512
 MAX_NAME: Final = 256
-#: Routes and users of which the JSON form is remembered.
-MAX_NAMES: Final = 4096
+#: Names, referrers and agents of which the escaped form is remembered.
+MAX_NAMES: Final = 2048
 #: Bytes that one byte or character becomes at most when it is escaped: two UTF-16 escapes of JSON.
 _GROWTH: Final = 12
 #: What stands for a secret, and for what is cut off.
@@ -40,10 +40,10 @@ _SECRETS: Final = frozenset(
     }
 )  # fmt: skip
 _SECRET_PARTS: Final = (b"token", b"secret", b"password", b"passwd", b"xsrf", b"csrf", b"api_key", b"apikey")
-#: Names that Jupyter's pages use all the time, so that they need not be looked at; all others are.
-_HARMLESS: Final = frozenset({b"content", b"contentProvider", b"format", b"hash", b"session_id", b"t", b"type", b"v"})
-#: What makes a value more than a word: escapes, and addresses with parameters of their own.
-_NESTED: Final = re.compile(rb"[%=?;#]")
+#: Queries without secrets, as Jupyter's pages send them all the time; all others are looked at.
+_HARMLESS: Final = re.compile(
+    rb"(?:(?:(?:content|contentProvider|format|hash|session_id|t|type|v)=)?+[0-9A-Za-z._~\-]*+(?:&|\Z))*+"
+)
 #: Between the parameters of an address inside a value.
 _BORDER: Final = re.compile(rb"[?&;#/]")
 #: How often something may be percent-encoded before it is hidden unread.
@@ -56,28 +56,40 @@ _ODD_WORD: Final = re.compile(rb"[^!#-\[\]-~]")
 _PLAIN_TEXT: Final = re.compile(r"[ !#-\[\]-~]*+")
 
 
+_JSON: Final = (
+    b'{"time":"%b.%03dZ","peer":"%b","method":"%b","target":"%b","status":%d,"bytes":%d,"received":%d,'
+    b'"duration":%.6f,"route":%b,"user":%b}\n'
+)
+_COMBINED: Final = b'%b - %b [%b] "%b %b HTTP/1.%d" %d %d "%b" "%b"\n'
+
+
 @dataclass(slots=True, kw_only=True)
 class Served:
-    """A request that is over. Not frozen: a WebSocket's is begun when it opens and finished when it closes."""
+    """
+    A request that is over.
+
+    Not frozen: a WebSocket's is begun when it opens and finished when it closes, and one serves for all others.
+    """
 
     #: seconds since the epoch at which it was over
     moment: float = 0.0
     #: address of the client, empty on a unix socket
-    peer: str
-    method: bytes
+    peer: str = ""
+    #: `-` like the target if what was sent was no request
+    method: bytes = b"-"
     #: path and query as sent
-    target: bytes
-    minor: int
-    status: int
+    target: bytes = b"-"
+    minor: int = 1
+    status: int = 0
     #: bytes from and to the client, heads among them
     received: int = 0
     sent: int = 0
     #: seconds from the end of the head, or for a WebSocket from its opening
     duration: float = 0.0
     #: path of the route; empty if there was none
-    route: str
+    route: str = ""
     #: in whose name; empty on open routes
-    user: str
+    user: str = ""
     #: fields of the request, for the combined format
     referer: bytes = b""
     agent: bytes = b""
@@ -104,30 +116,30 @@ class JsonLines:
         if second != self._second:
             self._second = second
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode("ascii")
-        return (
-            b'{"time":"%b.%03dZ","peer":"%b","method":"%b","target":"%b","status":%d,"bytes":%d,"received":%d,'
-            b'"duration":%.6f,"route":%b,"user":%b}\n'
-        ) % (
+        target, names = served.target, self._names
+        if b"?" in target:
+            target = scrub(target)
+        if len(target) > MAX_TARGET or b'"' in target or b"\\" in target:
+            target = _fit(target, MAX_TARGET, _json_escaped)
+        return _JSON % (
             self._stamp,
             (served.moment - second) * 1000,
             served.peer.encode("ascii") or b"unix",
             served.method,
-            _fit(scrub(served.target), MAX_TARGET, _json_escaped),
+            target,
             served.status,
             served.sent,
             served.received,
             served.duration,
-            self._name(served.route),
-            self._name(served.user),
+            names.get(served.route) or self._name(served.route),
+            names.get(served.user) or self._name(served.user),
         )
 
     def _name(self, text: str) -> bytes:
         """A JSON string; the same routes and users come again and again."""
-        shown = self._names.get(text)
-        if shown is None:
-            if len(self._names) >= MAX_NAMES:
-                self._names.clear()
-            shown = self._names[text] = _json_text(text) if text else b"null"
+        if len(self._names) >= MAX_NAMES:
+            self._names.clear()
+        shown = self._names[text] = _json_text(text) if text else b"null"
         return shown
 
 
@@ -137,6 +149,7 @@ class CombinedLines:
     def __init__(self) -> None:
         self._second = -1
         self._stamp = b""
+        self._texts: dict[bytes, bytes] = {}
 
     def render(self, served: Served) -> bytes:
         """Part of `LineFormat`."""
@@ -144,18 +157,30 @@ class CombinedLines:
         if second != self._second:
             self._second = second
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000").encode("ascii")
-        return b'%b - %b [%b] "%b %b HTTP/1.%d" %d %d "%b" "%b"\n' % (
+        target, texts = served.target, self._texts
+        if b"?" in target:
+            target = scrub(target)
+        if len(target) > MAX_TARGET or b'"' in target or b"\\" in target:
+            target = _fit(target, MAX_TARGET, _quoted)
+        return _COMBINED % (
             served.peer.encode("ascii") or b"unix",
-            _fit(served.user.encode("utf-8", "replace"), MAX_NAME, _word) or b"-",
+            _fit(served.user.encode("utf-8", "replace"), MAX_NAME, _word) if served.user else b"-",
             self._stamp,
             served.method,
-            _fit(scrub(served.target), MAX_TARGET, _quoted),
+            target,
             served.minor,
             served.status,
             served.sent,
-            _fit(scrub(served.referer), MAX_FIELD, _quoted) or b"-",
-            _fit(served.agent, MAX_FIELD, _quoted) or b"-",
+            texts.get(served.referer) or self._text(served.referer),
+            texts.get(served.agent) or self._text(served.agent),
         )
+
+    def _text(self, text: bytes) -> bytes:
+        """A referrer or an agent; the same come again and again."""
+        if len(self._texts) >= MAX_NAMES or len(text) > MAX_FIELD:
+            self._texts.clear()
+        shown = self._texts[text] = _fit(scrub(text), MAX_FIELD, _quoted) or b"-"
+        return shown
 
 
 def lines_of(name: Format) -> LineFormat:
@@ -168,11 +193,9 @@ def scrub(target: bytes) -> bytes:
     path, mark, query = target.partition(b"?")
     if not mark:
         return target
-    for pair in query.split(b"&"):
-        name, _, value = pair.partition(b"=")
-        if (name not in _HARMLESS and value) or _NESTED.search(value) or b"%" in name:
-            return path + mark + b"&".join(map(_scrub_pair, query.split(b"&")))
-    return target
+    if _HARMLESS.fullmatch(query):
+        return target
+    return path + mark + b"&".join(map(_scrub_pair, query.split(b"&")))
 
 
 def _fit(text: bytes, limit: int, escape: Callable[[bytes], bytes]) -> bytes:

@@ -52,6 +52,7 @@ _PLAIN: Final = re.compile(
     + _PLAIN_LINE
     + rb")*\r\n"
 )
+_VERSION: Final = b"HTTP/1.1 "
 SWITCHING: Final = 101
 FIRST_FINAL: Final = 200
 
@@ -96,7 +97,12 @@ def plain_length(head: bytes) -> int:
     Most answers are like this, and most of what an answer costs is saved.
     """
     match = _PLAIN.fullmatch(head.lower())
-    if match is None or (len(head) > _FEW_BYTES and head.count(b"\n") > MAX_FIELDS + 2):
+    # The version is written in capitals (RFC 9112 section 2.3), which the lower-case head does not tell.
+    if (
+        match is None
+        or not head.startswith(_VERSION)
+        or (len(head) > _FEW_BYTES and head.count(b"\n") > MAX_FIELDS + 2)
+    ):
         return -1
     return int(match[1])
 

@@ -31,6 +31,8 @@ class Accounts:
         """
         self._statistics = statistics
         self._access_log = access_log
+        # Rendered at once and never kept, so one is enough for all requests.
+        self._row = Served()
         #: whose word about where a request came from is believed, for the log
         self.trusted: frozenset[str] = frozenset()
 
@@ -43,9 +45,9 @@ class Accounts:
         status = client.status or ABANDONED
         statistics.ended(entry.kind if entry is not None else Kind.OTHER, status, duration)
         if self._access_log is not None:
-            served = self._served(client, status)
+            served = self._row
+            self._fill(served, client, status)
             served.moment, served.duration = time.time(), duration
-            served.received, served.sent = client.received, client.sent
             self._access_log.write(served)
 
     def upgraded(self, client: ClientConnection) -> Served | None:
@@ -56,9 +58,9 @@ class Accounts:
         statistics.upgraded(entry.kind if entry is not None else Kind.OTHER)
         if self._access_log is None:
             return None
-        served = self._served(client, SWITCHED)
+        served = Served()
+        self._fill(served, client, SWITCHED)
         served.moment = time.time()
-        served.received, served.sent = client.received, client.sent
         return served
 
     def closed(self, tunnel: Tunnel) -> None:
@@ -74,23 +76,22 @@ class Accounts:
             served.sent += sent
             self._access_log.write(served)
 
-    def _served(self, client: ClientConnection, status: int) -> Served:
+    def _fill(self, served: Served, client: ClientConnection, status: int) -> None:
         request, entry, exchange = client.request, client.entry, client.exchange
-        claims = exchange.claims if exchange is not None else None
-        fields = request.fields if request is not None else None
-        peer = client.peer
-        if fields is not None and self.trusted and (peer or "unix") in self.trusted:
+        served.status = status
+        served.received, served.sent = client.received, client.sent
+        served.peer = client.peer
+        served.route = entry.path if entry is not None else ""
+        served.user = exchange.claims.sub if exchange is not None and exchange.claims is not None else ""
+        if request is None:
+            served.method = served.target = _NONE
+            served.referer = served.agent = b""
+            return
+        fields = request.fields
+        served.method, served.target, served.minor = request.method, request.target, request.minor
+        served.referer, served.agent = fields.referer, fields.agent
+        if self.trusted and (client.peer or "unix") in self.trusted:
             # What the forwarder itself has put at the end.
             said = fields.forwarded.get(b"for", b"").rpartition(b",")[2].strip(b" \t")
-            peer = said.decode("ascii") if _ADDRESS.fullmatch(said) else peer
-        return Served(
-            peer=peer,
-            method=request.method if request is not None else _NONE,
-            target=request.target if request is not None else _NONE,
-            minor=request.minor if request is not None else 1,
-            status=status,
-            route=entry.path if entry is not None else "",
-            user=claims.sub if claims is not None else "",
-            referer=fields.referer if fields is not None else b"",
-            agent=fields.agent if fields is not None else b"",
-        )
+            if _ADDRESS.fullmatch(said):
+                served.peer = said.decode("ascii")

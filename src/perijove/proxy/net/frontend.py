@@ -101,6 +101,7 @@ class Frontend:
         statistics: Statistics,
         limits: Limits,
         now: Callable[[], float],
+        scheme: bytes = b"http",
     ) -> None:
         """
         Args:
@@ -116,11 +117,13 @@ class Frontend:
             statistics: where refusals and verdicts are counted.
             limits: how much one client may take.
             now: coarse monotonic time.
+            scheme: by which clients come.
         """
         self.timeouts = timeouts
         self.allow(limits, passing)
         self.now = now
         self.is_draining = False
+        self._scheme = scheme
         self._table = table
         self._door = door
         self._pool = pool
@@ -150,15 +153,6 @@ class Frontend:
         """Part of `Server`."""
         client.address = self.address_of(client.peer)
         return self._connections.admit(client)
-
-    def begin_handshake(self, peer: str) -> str | None:
-        """Part of `Admission`."""
-        address = self.address_of(peer)
-        return address if self._connections.begin_handshake(address) else None
-
-    def end_handshake(self, ticket: str) -> None:
-        """Part of `Admission`."""
-        self._connections.end_handshake(ticket)
 
     def leave(self, client: ClientConnection) -> None:
         """Part of `Server`."""
@@ -369,7 +363,7 @@ class Frontend:
         passing = self.passing
         if passing.x_forward:
             trusted = (client.peer or UNIX_PEER) in passing.trusted_forwarders
-            added = forwarded_lines(fields, peer=client.peer, trusted=trusted, scheme=client.scheme)
+            added = forwarded_lines(fields, peer=client.peer, trusted=trusted, scheme=self._scheme)
         else:
             added = fields.forwarded_lines
         if passing.fields:

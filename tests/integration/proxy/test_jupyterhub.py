@@ -1,0 +1,240 @@
+"""
+An unmodified JupyterHub 6.1 with this proxy for its own: somebody signs in, starts a server and runs a cell.
+
+JupyterHub lives in an environment without anything of ours (`script/environment peer`, named by PERIJOVE_TEST_PEER).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import uuid
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.integration.proxy.support import PATIENCE, TOKEN, listening
+
+SOURCE = Path(__file__).parents[3] / "src"
+PEER = os.environ.get("PERIJOVE_TEST_PEER", "")
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+pytestmark = [
+    pytest.mark.skipif(not PEER, reason="JupyterHub is not here: PERIJOVE_TEST_PEER=$(script/environment peer)"),
+    pytest.mark.timeout(180),
+]
+
+CONFIG = """
+c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.hub_port = {hub_port}
+c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
+c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
+c.JupyterHub.authenticator_class = "dummy"
+c.JupyterHub.spawner_class = "simple"
+c.JupyterHub.last_activity_interval = 2
+c.Authenticator.allow_all = True
+c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/home-{{username}}"
+c.Spawner.args = ["--allow-root"]
+c.Spawner.environment = {{"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"}}
+c.ConfigurableHTTPProxy.command = ["env", "PYTHONPATH={source}", "{python}", "-m", "perijove", "proxy"]
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
+c.ConfigurableHTTPProxy.auth_token = "{token}"
+c.ConfigurableHTTPProxy.pid_file = "{folder}/proxy.pid"
+c.ConfigurableHTTPProxy.check_running_interval = 1
+"""
+
+
+@dataclass
+class Site:
+    """A running JupyterHub."""
+
+    folder: Path
+    port: int
+    api_port: int
+    process: Process
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def proxy(self) -> psutil.Process:
+        """The proxy that the hub has started."""
+        return psutil.Process(int((self.folder / "proxy.pid").read_text().split()[0]))
+
+    async def routes(self) -> dict[str, Any]:
+        async with httpx.AsyncClient(headers={"Authorization": f"token {TOKEN}"}) as client:
+            answer = await client.get(f"http://127.0.0.1:{self.api_port}/api/routes")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def restored_after(self, killed: psutil.Process) -> dict[str, Any]:
+        """The routes of the proxy that the hub starts instead of *killed*, when all are there."""
+        async with asyncio.timeout(PATIENCE * 2):
+            while True:
+                await asyncio.sleep(0.1)
+                try:
+                    routes = await self.routes()
+                except httpx.TransportError:
+                    continue
+                if len(routes) > 1 and self.proxy().pid != killed.pid:
+                    return routes
+
+    async def until(self, client: httpx.AsyncClient, path: str, status: int) -> httpx.Response:
+        """Ask for *path* until the answer is *status*."""
+        async with asyncio.timeout(PATIENCE * 2):
+            while True:
+                try:
+                    answer = await client.get(path)
+                except httpx.TransportError:
+                    pass
+                else:
+                    if answer.status_code == status:
+                        return answer
+                assert self.process.returncode is None, self.log()
+                await asyncio.sleep(0.1)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+def free_port() -> int:
+    with listening() as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def jupyterhub(folder: Path) -> AsyncIterator[Site]:
+    """JupyterHub as somebody would start it, ended with all that it has started."""
+    ports = {"port": free_port(), "hub_port": free_port(), "api_port": free_port()}
+    (folder / "home-ada").mkdir()
+    (folder / "home-ada" / "hello.txt").write_text("hello")
+    (folder / "jupyterhub_config.py").write_text(
+        CONFIG.format(folder=folder, source=SOURCE, python=sys.executable, token=TOKEN, **ports)
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment["PATH"] = f"{PEER}/bin:{environment['PATH']}"
+    with (folder / "log").open("wb") as log:
+        child = await asyncio.create_subprocess_exec(
+            f"{PEER}/bin/python", "-m", "jupyterhub", "-f", "jupyterhub_config.py",
+            cwd=folder, env=environment, stdin=DEVNULL, stdout=log, stderr=STDOUT,
+        )  # fmt: skip
+    site = Site(folder=folder, port=ports["port"], api_port=ports["api_port"], process=child)
+    try:
+        yield site
+    finally:
+        family = psutil.Process(child.pid).children(recursive=True) if child.returncode is None else []
+        if child.returncode is None:
+            child.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await child.wait()
+            except TimeoutError:
+                child.kill()
+        for left in family:
+            if left.is_running():
+                left.kill()
+
+
+async def sign_in(client: httpx.AsyncClient) -> None:
+    page = await client.get("/hub/login")
+    xsrf = re.search(r'name="_xsrf" value="([^"]+)"', page.text)
+    assert xsrf is not None
+    form = {"username": "ada", "password": "x", "_xsrf": xsrf[1]}
+    answer = await client.post("/hub/login", data=form)
+    assert "/hub/login" not in str(answer.url)
+
+
+async def start_server(site: Site, client: httpx.AsyncClient) -> None:
+    """As the browser does: ask for it, wait, be sent there through the hub's OAuth."""
+    await client.get("/hub/spawn")
+    async with asyncio.timeout(PATIENCE * 2):
+        while "/user/ada" not in await site.routes():  # noqa: ASYNC110  # the hub tells nobody
+            await asyncio.sleep(0.1)
+    page = await client.get("/user/ada/files/hello.txt", headers={"Accept": "text/html"})
+    assert page.text == "hello"
+    assert any("/hub/api/oauth2/authorize" in str(hop.url) for hop in page.history)
+    await site.until(client, "/user/ada/api/status", 200)
+
+
+async def run_cell(site: Site, client: httpx.AsyncClient, code: str) -> str:
+    """Start a kernel, run *code* over its WebSocket; what it printed."""
+    xsrf = next(cookie.value for cookie in client.cookies.jar if cookie.name == "_xsrf" and "/user/" in cookie.path)
+    made = await client.post("/user/ada/api/kernels", headers={"X-XSRFToken": xsrf or ""}, json={})
+    assert made.status_code == 201, made.text
+    message_id = uuid.uuid4().hex
+    message: dict[str, Any] = {
+        "header": {"msg_id": message_id, "msg_type": "execute_request", "session": "s", "username": "ada",
+                   "version": "5.3", "date": "2026-01-01T00:00:00Z"},
+        "parent_header": {}, "metadata": {}, "channel": "shell", "buffers": [],
+        "content": {"code": code, "silent": False, "store_history": True, "user_expressions": {},
+                    "allow_stdin": False, "stop_on_error": True},
+    }  # fmt: skip
+    cookies = "; ".join(
+        f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar if "/user/ada/x".startswith(cookie.path)
+    )
+    url = f"ws://127.0.0.1:{site.port}/user/ada/api/kernels/{made.json()['id']}/channels"
+    async with connect(url, additional_headers={"Cookie": cookies}, origin=site.url) as socket:  # type: ignore[arg-type]
+        await socket.send(json.dumps(message))
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                reply = json.loads(await socket.recv())
+                if (
+                    reply["msg_type"] == "stream"
+                    and reply["parent_header"].get("msg_id") == message["header"]["msg_id"]
+                ):
+                    return str(reply["content"]["text"])
+
+
+async def test_jupyterhub_runs_on_this_proxy(tmp_path: Path) -> None:
+    """
+    One story, because starting JupyterHub takes longer than all of it.
+    """
+    async with (
+        jupyterhub(tmp_path) as site,
+        httpx.AsyncClient(base_url=site.url, follow_redirects=True, timeout=PATIENCE) as client,
+    ):
+        await site.until(client, "/hub/login", 200)
+        # the program that serves is ours
+        command = " ".join(site.proxy().cmdline())
+        await sign_in(client)
+        await start_server(site, client)
+        printed = await run_cell(site, client, "print(6 * 7)")
+        routes = await site.routes()
+
+        async with httpx.AsyncClient(headers={"Authorization": f"token {TOKEN}"}) as control:
+            await control.post(
+                f"http://127.0.0.1:{site.api_port}/api/routes/down", json={"target": "http://127.0.0.1:1"}
+            )
+        down = await client.get("/down/x", headers={"Accept": "text/html"})
+
+        before = site.proxy()
+        before.kill()
+        restored = await site.restored_after(before)
+        await site.until(client, "/user/ada/api/status", 200)
+        again = await run_cell(site, client, "print('again')")
+
+    assert "perijove proxy" in command
+    assert printed == "42\n"
+    assert sorted(routes) == ["/", "/user/ada"]
+    assert all(
+        re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", route["last_activity"]) for route in routes.values()
+    )
+    assert routes["/user/ada"]["last_activity"] > routes["/"]["last_activity"]
+    assert (routes["/user/ada"]["user"], routes["/user/ada"]["jupyterhub"]) == ("ada", True)
+    assert down.status_code == 503
+    assert "Service Unavailable" in down.text
+    assert "JupyterHub" in down.text
+    assert sorted(restored) == ["/", "/user/ada"]
+    assert again == "again\n"
