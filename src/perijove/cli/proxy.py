@@ -32,8 +32,8 @@ from perijove.kit.process import NotInherited, default_workers, inherited_socket
 from perijove.proxy.app import serve
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.errors import BadTarget, ProxyError, UnusableSettings
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.targets import Target, parse_target
-from perijove.proxy.net.frontend import Passing
 from perijove.wire.control import PASSPHRASE_VARIABLES
 from perijove.wire.supervision import LISTEN_FDS_VARIABLE
 

@@ -13,8 +13,8 @@ from typing import Final
 from perijove.proxy.acme.settings import AcmeSettings
 from perijove.proxy.core.access_log import Format
 from perijove.proxy.core.limits import Limits
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.targets import Target
-from perijove.proxy.net.frontend import Passing
 from perijove.proxy.net.timeouts import Timeouts
 from perijove.proxy.net.tls import ClientTls, ServerTls
 

@@ -95,7 +95,7 @@ class ClientConnection(asyncio.Protocol):
     """The protocol of a client's connection."""
 
     __slots__ = (
-        "_holds", "_scanned", "address", "began", "entry", "exchange", "has_ended", "is_full", "pace", "peer",
+        "_scanned", "address", "began", "entry", "exchange", "has_ended", "holds", "is_full", "pace", "peer",
         "pending", "phase", "received", "request", "sent", "sent_fields", "sent_for", "server", "session", "since",
         "status", "task", "transport",
     )  # fmt: skip
@@ -130,7 +130,8 @@ class ClientConnection(asyncio.Protocol):
         self._scanned = 0
         #: coarse monotonic time at which what it does was begun
         self.since = server.now()
-        self._holds = 0
+        #: why it is not read although it sends; 0: it is
+        self.holds = 0
         #: whether it does not take what is written, and whether it will send no more
         self.is_full = False
         self.has_ended = False
@@ -216,17 +217,11 @@ class ClientConnection(asyncio.Protocol):
 
     def hold_for_connect(self, *, hold: bool) -> None:
         """Read no body while there is nowhere to put it."""
-        if hold:
-            self._hold(_CONNECTING)
-        else:
-            self._release(_CONNECTING)
+        (self._hold if hold else self._release)(_CONNECTING)
 
     def hold_for_server(self, *, hold: bool) -> None:
         """Part of `ClientSide`."""
-        if hold:
-            self._hold(_SERVER_FULL)
-        else:
-            self._release(_SERVER_FULL)
+        (self._hold if hold else self._release)(_SERVER_FULL)
 
     def answer(self, answer: Answer, *, close: bool = False) -> None:
         """Answer the request in flight without a server."""
@@ -254,7 +249,7 @@ class ClientConnection(asyncio.Protocol):
             self._linger(may_send_more=may_send_more)
             return
         self.phase = Phase.READING
-        if self._holds:
+        if self.holds:
             self._release(_AHEAD | _CONNECTING | _SERVER_FULL)
         if self.pending:
             # Not at once: a thousand requests sent ahead would be a thousand stack frames.
@@ -283,11 +278,6 @@ class ClientConnection(asyncio.Protocol):
         self.server.leave(self)
         pending, self.pending = self.pending, b""
         return pending
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the client is not read for a reason that is not its own."""
-        return self._holds != 0
 
     def close_if_idle(self) -> None:
         """Close between requests."""
@@ -345,13 +335,13 @@ class ClientConnection(asyncio.Protocol):
         self.server.serve(self, request)
 
     def _hold(self, reason: int) -> None:
-        if not self._holds:
+        if not self.holds:
             self.transport.pause_reading()
-        self._holds |= reason
+        self.holds |= reason
 
     def _release(self, reasons: int) -> None:
-        was, self._holds = self._holds, self._holds & ~reasons
-        if was and not self._holds and not self.transport.is_closing():
+        was, self.holds = self.holds, self.holds & ~reasons
+        if was and not self.holds and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def _linger(self, *, may_send_more: bool) -> None:

@@ -69,7 +69,7 @@ def _check_working(client: ClientConnection, now: float) -> None:
 def _too_slow(client: ClientConnection, exchange: Exchange, waited: float) -> Limit | None:
     """The limit that a client exceeds by sending its body, or taking its answer, too slowly."""
     timeouts, limits = client.server.timeouts, client.server.limits
-    sends, takes = exchange.wants_body and not client.is_held, client.is_full
+    sends, takes = exchange.wants_body and not client.holds, client.is_full
     if sends and waited > timeouts.body:
         return Limit.BODY_TIME
     if not (sends or takes):

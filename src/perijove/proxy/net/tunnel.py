@@ -140,3 +140,5 @@ class _End(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
         self._tunnel.end_lost()
+        # The tunnel has its ends: the circle is opened, or it would wait for the garbage collector, for days.
+        del self._tunnel
