@@ -104,15 +104,34 @@ async def nothing_left(proxy: Running) -> AsyncIterator[None]:
     assert await at_rest(proxy, before) == before
 
 
+#: What there is one of for every connection or request.
+KINDS = (ClientConnection, Exchange, UpstreamConnection, Tunnel)
+
+
+def alive() -> dict[str, int]:
+    """How many there are of what should be gone, by kind."""
+    found = [type(known).__name__ for known in gc.get_objects() if isinstance(known, KINDS)]
+    return {name: found.count(name) for name in sorted(set(found))}
+
+
 @pytest.mark.parametrize("name", CLIENTS)
 async def test_a_client_leaves_nothing_behind(impatient: Running, name: str) -> None:
     """
-    Many at once, so that one in many shows.
+    Many at once, so that one in many shows. Nor does anything wait for the garbage collector: a proxy lives for
+    months, and old objects that refer to each other in a circle would live as long.
     """
-    async with serving(misbehave) as server, nothing_left(impatient):
-        await impatient.route("/user/ada", server.url)
-        await asyncio.gather(*(CLIENTS[name](impatient.connect) for _ in range(AT_ONCE)))
-        impatient.clients.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(misbehave) as server, nothing_left(impatient):
+            await impatient.route("/user/ada", server.url)
+            await asyncio.gather(*(CLIENTS[name](impatient.connect) for _ in range(AT_ONCE)))
+            impatient.clients.clear()
+        left = alive()
+    finally:
+        gc.enable()
+
+    assert left == {}
 
 
 async def test_a_proxy_that_has_seen_it_all_still_serves(impatient: Running) -> None:
@@ -240,33 +259,3 @@ async def test_idle_servers_that_restart_are_forgotten(impatient: Running) -> No
         impatient.clients.clear()
 
     assert held > 0
-
-
-#: What there is one of for every connection or request.
-KINDS = (ClientConnection, Exchange, UpstreamConnection, Tunnel)
-
-
-def alive() -> dict[str, int]:
-    """How many there are of what should be gone, by kind."""
-    found = [type(known).__name__ for known in gc.get_objects() if isinstance(known, KINDS)]
-    return {name: found.count(name) for name in sorted(set(found))}
-
-
-@pytest.mark.parametrize("name", CLIENTS)
-async def test_nothing_waits_for_the_garbage_collector(impatient: Running, name: str) -> None:
-    """
-    A proxy lives for months and its collector looks at old objects once in a blue moon: what refers to itself in a
-    circle would stay as long.
-    """
-    gc.collect()
-    gc.disable()
-    try:
-        async with serving(misbehave) as server, nothing_left(impatient):
-            await impatient.route("/user/ada", server.url)
-            await asyncio.gather(*(CLIENTS[name](impatient.connect) for _ in range(AT_ONCE)))
-            impatient.clients.clear()
-        left = alive()
-    finally:
-        gc.enable()
-
-    assert left == {}
