@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +16,24 @@ import pytest
 
 from docs.generate import PAGES
 from perijove.hub.usecases import environment as hub_environment
+from perijove.proxy.core.limits import Limit, Limits
+from perijove.proxy.core.statistics import Scrape, Statistics
+from perijove.proxy.metrics import exposition
 from perijove.wire import control, environment, supervision
 
+#: field of `Limits` -> options that set it
+_FLAGS: Final = {
+    "head": ["--max-head"],
+    "line": ["--max-line"],
+    "fields": ["--max-fields"],
+    "rate": ["--min-rate"],
+    "rate_window": ["--rate-window"],
+    "clients": ["--max-clients"],
+    "per_address": ["--max-per-address"],
+    "websockets": ["--max-websockets"],
+    "per_target": ["--max-per-target"],
+    "routes": ["--max-routes"],
+}
 ROOT: Final = Path(__file__).parents[2]
 _VARIABLE: Final = re.compile(r"(JUPYTERHUB|JPY|PERIJOVE|CONFIGPROXY)_[A-Z_]+")
 _LINK: Final = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)|(?:src|srcset)=\"([^\"]+)\"")
@@ -37,6 +54,22 @@ def test_every_variable_is_documented(module: ModuleType) -> None:
     names = {value for value in vars(module).values() if isinstance(value, str) and _VARIABLE.fullmatch(value)}
 
     assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_every_limit_of_the_proxy_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "proxy-limits.md").read_text(encoding="utf-8")
+
+    assert [limit.value for limit in Limit if f"| `{limit.value}` |" not in page] == []
+    assert [option for limit in fields(Limits) for option in _FLAGS[limit.name] if f"`{option}`" not in page] == []
+
+
+def test_every_metric_of_the_proxy_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    scrape = Scrape(statistics=Statistics(), routes=0, door=False, workers=1, restarts=0, api_calls={}, api_statuses={})
+    names = re.findall(r"^# TYPE (\S+)", exposition(scrape).decode(), re.MULTILINE)
+
+    assert len(names) > 20
+    assert [name for name in names if f"`{name}`" not in page and f"`{name}{{" not in page] == []
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -5,6 +5,7 @@ Every limit refuses, and its refusal is counted under its name.
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.integration.proxy.support import (
     PATIENCE,
     UPGRADE,
     Connection,
+    Response,
     answering,
     echoing,
     identity,
@@ -30,7 +32,7 @@ from tests.integration.proxy.support import (
     until,
     websocket,
 )
-from tests.integration.proxy.test_process import process, started
+from tests.integration.proxy.test_process import AUTH, ask, process, started
 
 
 @pytest.mark.parametrize(
@@ -343,3 +345,37 @@ def _cpu(pid: int) -> float:
     """Seconds of processor that a process and its children have used."""
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     return sum(sum(one.cpu_times()[:2]) for one in family)
+
+
+async def add(control: Path, name: str) -> Response:
+    """Add a route."""
+    content = {"target": "http://127.0.0.1:1"}
+    return await ask(control, f"/api/routes/{name}", AUTH, method="POST", content=content)
+
+
+async def test_limits_change_while_the_proxy_runs(tmp_path: Path) -> None:
+    """
+    What is open stays open; what comes is measured by the new limits, in every worker.
+    """
+    public, control, settings = tmp_path / "p", tmp_path / "c", tmp_path / "proxy.toml"
+    settings.write_text("max-line = 100\nmax-routes = 1\n")
+    flags = ("--socket", str(public), "--api-socket", str(control), "--config", str(settings), "--workers", "2")
+    async with process(*flags) as child:
+        await started(child)
+        held = Connection(*await asyncio.open_unix_connection(str(public)))
+        held.send(request("/_chp_healthz"))
+        before = (await held.response()).status
+        refused = (await ask(public, "/_chp_healthz?" + "x" * 200)).status
+        routes = [(await add(control, name)).status for name in "ab"]
+        settings.write_text("max-line = 1000\nmax-routes = 2\n")
+        child.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(PATIENCE):
+            while (await add(control, "b")).status != 201:  # noqa: ASYNC110  # SIGHUP has no answer
+                await asyncio.sleep(0.05)
+        statuses = {(await ask(public, "/_chp_healthz?" + "x" * 200)).status for _ in range(8)}
+        held.send(request("/_chp_healthz?" + "x" * 200))
+        after = (await held.response()).status
+        await held.gone()
+
+    assert (before, refused, routes) == (200, 414, [201, 507])
+    assert (statuses, after) == ({200}, 200)

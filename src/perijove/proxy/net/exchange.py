@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from perijove.kit.transports import cut
 from perijove.proxy.core.answers import CLOSE
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
@@ -352,7 +353,7 @@ class Exchange:
         if reuse and self.entry.live:
             self._surroundings.put_back(upstream)
         else:
-            upstream.transport.abort()
+            cut(upstream.transport)
 
     def _may_retry(self, upstream: UpstreamConnection | None) -> bool:
         """
