@@ -67,8 +67,8 @@ def check_pair(data: bytes) -> None:
     - nothing is raised;
     - servers read complete requests that the client has sent, in order, none twice unless that is safe, and no others;
     - they get no field that ends at this hop, no trailers, and one request at a time;
-    - the client gets answers that h11 understands, at most one to a request, and never an incomplete one that
-      looks complete: it was cut, or goes on, or its connection was said to end with it;
+    - the client gets answers that h11 understands, without trailers, at most one to a request, and never an
+      incomplete one that looks complete: it was cut, or goes on, or its connection was said to end with it;
     - when the client is gone every connection to a server is closed, or idle in the pool, or a tunnel's.
     """
     if not data:
@@ -134,7 +134,8 @@ def _read_answer(connection: h11.Connection, scene: Scene) -> bytes | None:
                 pass
             case h11.Response(headers=headers):
                 says_close = (b"connection", b"close") in [(bytes(name), bytes(value)) for name, value in headers]
-            case h11.EndOfMessage():
+            case h11.EndOfMessage(headers=trailers):
+                assert not list(trailers)
                 rest = connection.trailing_data[0]
                 assert not (says_close and rest), "bytes behind the last answer"
                 assert scene.wire.has_ended or not says_close

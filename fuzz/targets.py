@@ -234,7 +234,7 @@ def _follow(data: bytes, step: int) -> tuple[int | None, bool, bytes]:
         except BadFraming:
             return None, False, passed
         total += end
-        passed += without_trailers(frame, piece, end)
+        passed += without_trailers(frame, piece, 0, end)
         if frame.done:
             break
         assert end == len(piece)

@@ -353,6 +353,7 @@ LEGAL_ANSWERS: Final = [
     LegalAnswer(
         "chunks with extensions and trailers",
         _OK + b"Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
+        _OK + b"Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
     ),
     LegalAnswer("until the end", _OK + b"A: b\r\n\r\nhello", _OK + b"A: b\r\n" + _CLOSE + b"\r\nhello", closes=True),
     LegalAnswer("nothing until the end", _OK + b"\r\n", _OK + _CLOSE + b"\r\n", closes=True),

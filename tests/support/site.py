@@ -36,7 +36,7 @@ USER_PREFIX: Final = f"{ALL_RUNS}{os.getpid()}-"
 _SITES: Final = itertools.count(1)
 #: Seconds for anything that should happen soon; long, because machines that run tests are busy.
 PATIENCE: Final = 30.0
-_LINK: Final = re.compile(r"(http://\S+/hub/welcome\?key=\S+)")
+_LINK: Final = re.compile(r"(https?://\S+/hub/welcome\?key=\S+)")
 
 
 def eventually(what: Callable[[], T], *, within: float = PATIENCE) -> T:
@@ -73,6 +73,7 @@ class Site:
         words: on its command line.
         runner: the system user who runs it; None: whoever runs the tests.
         name: tells its files in *folder* from those of another.
+        scheme: by which people come.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Site:
         words: tuple[str, ...] = (),
         runner: pwd.struct_passwd | None = None,
         name: str = "config",
+        scheme: str = "http",
     ) -> None:
         #: what the names of its people's system users begin with
         self.people = f"{USER_PREFIX}{next(_SITES)}-"
@@ -90,7 +92,7 @@ class Site:
         self.runner = runner
         self.port = free_port()
         self.hub_port = free_port()
-        self.origin = f"http://127.0.0.1:{self.port}"
+        self.origin = f"{scheme}://127.0.0.1:{self.port}"
         self.state = folder / "state"
         self.runtime = folder / "run"
         self.config = folder / f"{name}.py"
@@ -115,8 +117,8 @@ class Site:
         with self.config.open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
 
-    def start(self, *, wait: bool = True) -> None:
-        """Run `perijove`; with *wait* until it says where it is."""
+    def start(self, *, wait: bool = True, environ: Mapping[str, str] | None = None) -> None:
+        """Run `perijove`, with *environ* on top; with *wait* until it says where it is."""
         already = self.output.count("perijove is at") if self._output.exists() else 0
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
@@ -125,7 +127,7 @@ class Site:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 cwd="/",
-                env=_environment(self.folder),
+                env={**_environment(self.folder), **(environ or {})},
                 start_new_session=True,
                 user=self.runner.pw_uid if self.runner else None,
                 group=self.runner.pw_gid if self.runner else None,
@@ -266,11 +268,11 @@ def site_folder(runner: pwd.struct_passwd | None = None) -> Iterator[Path]:
 
 @contextmanager
 def unstarted_site(
-    config: str = "", *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None
+    config: str = "", *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None, scheme: str = "http"
 ) -> Iterator[Site]:
     """A perijove that has not been started; ended, if it was, and removed afterwards."""
     with site_folder(runner) as folder:
-        site = Site(folder, config, words=words, runner=runner)
+        site = Site(folder, config, words=words, runner=runner, scheme=scheme)
         try:
             yield site
         finally:

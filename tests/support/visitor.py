@@ -5,6 +5,7 @@ A person with a browser that knows no script: forms and links over plain HTTP, f
 from __future__ import annotations
 
 import re
+import ssl
 from html import unescape
 from typing import Final, Self
 
@@ -19,7 +20,13 @@ _XSRF: Final = re.compile(r'name="_xsrf" value="([^"]*)"')
 class Visitor:
     """Keeps cookies and follows redirects, as browsers do."""
 
-    def __init__(self, site: Site, name: str) -> None:
+    def __init__(self, site: Site, name: str, *, tls: ssl.SSLContext | None = None) -> None:
+        """
+        Args:
+            site: where to.
+            name: who they are there.
+            tls: whom they trust by https; None: whom this machine does.
+        """
         self.name = name
         self._client = httpx.Client(
             base_url=site.origin,
@@ -27,6 +34,7 @@ class Visitor:
             timeout=PATIENCE,
             follow_redirects=True,
             trust_env=False,
+            verify=tls or True,
         )
 
     def __enter__(self) -> Self:
@@ -38,6 +46,10 @@ class Visitor:
     def get(self, path: str) -> httpx.Response:
         """A page, wherever it leads."""
         return self._client.get(path)
+
+    def cookies(self) -> dict[str, bool]:
+        """Names of the cookies they hold, and whether each goes by https alone."""
+        return {cookie.name: cookie.secure for cookie in self._client.cookies.jar}
 
     def submit(self, path: str, **fields: str) -> httpx.Response:
         """Open the page at *path* and send its form, filled with *fields*."""

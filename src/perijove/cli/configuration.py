@@ -31,6 +31,7 @@ from perijove.config.sources import (
     read_file,
     read_flags,
 )
+from perijove.config.tls import contradictions
 from perijove.config.traits import Perijove
 from perijove.config.urls import BindUrl
 from perijove.hub.domain.errors import HubError
@@ -80,6 +81,8 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
     check_names(config, known_classes(authenticator_class, spawner_class), file=file)
     paths = _paths(perijove)
     _check_declarations(perijove, file)
+    for name, why in contradictions(perijove):
+        raise WrongValue(f"{place(file, 'Perijove', name)}c.Perijove.{name} {why}.")
     return Configuration(
         config=config,
         file=file,

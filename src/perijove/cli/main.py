@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "hub": "perijove.cli.hub",
     "proxy": "perijove.cli.proxy",
     "launcher": "perijove.cli.launcher",
+    "acme": "perijove.cli.acme",
 }
 _DEFAULT: Final = "serve"
 

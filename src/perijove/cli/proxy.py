@@ -26,13 +26,15 @@ from perijove.cli.proxy_flags import (
     read_timeouts,
     take_token,
 )
+from perijove.cli.proxy_tls import read_tls, tls_options
 from perijove.kit import logs
 from perijove.kit.process import NotInherited, default_workers, inherited_sockets
 from perijove.proxy.app import serve
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.errors import BadTarget, ProxyError, UnusableSettings
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.targets import Target, parse_target
-from perijove.proxy.net.frontend import Passing
+from perijove.wire.control import PASSPHRASE_VARIABLES
 from perijove.wire.supervision import LISTEN_FDS_VARIABLE
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -125,6 +127,7 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option(
     "--log-format", type=click.Choice(["console", "json"]), default="console", help="Lines for people or machines."
 )
+@tls_options
 @click.version_option(__version__, "-V", "--version", message="%(version)s")
 @click.pass_context
 def proxy(context: click.Context, /, *, log_level: str, log_format: logs.LogFormat, **flags: Any) -> None:
@@ -140,8 +143,9 @@ def proxy(context: click.Context, /, *, log_level: str, log_format: logs.LogForm
     try:
         # Still known when the settings are read again.
         token = take_token()
+        passphrases = {name: os.environ.pop(name, "") for name in PASSPHRASE_VARIABLES}
         inherited = inherited_sockets(os.environ, LISTEN_FDS_VARIABLE)
-        config = partial(_config, inherited=inherited, auth_token=token)
+        config = partial(_config, inherited=inherited, auth_token=token, passphrases=passphrases)
         code = serve(config(**flags), partial(_read_again, config, sys.argv[1:]))
     except (ProxyError, NotInherited) as exc:
         raise click.ClickException(str(exc)) from exc
@@ -170,6 +174,7 @@ def _config(  # one parameter per flag
     *,
     inherited: Mapping[str, socket.socket],
     auth_token: str,
+    passphrases: Mapping[str, str],
     ip: str,
     port: int,
     public_socket: Path | None,
@@ -221,4 +226,5 @@ def _config(  # one parameter per flag
         workers=workers,
         pid_file=pid_file,
         **read_observation(more),
+        tls=read_tls(more, passphrases, inherited=frozenset(inherited)),
     )

@@ -18,10 +18,13 @@ from perijove.cli.configuration import Configuration, known_classes, load
 from perijove.config.errors import ConfigError
 from perijove.config.generate import as_json, as_text, effective, generated_file
 from perijove.config.sources import process_environment
-from perijove.config.urls import origin_of
+from perijove.config.tls import acme_words, speaks_https
+from perijove.config.traits import Perijove
+from perijove.config.urls import origin_of, port_of
 from perijove.kit import logs
 from perijove.kit.process import default_workers
 from perijove.supervisor.app import supervise
+from perijove.supervisor.certificates import DeploymentTls
 from perijove.supervisor.deployment import SupervisorSettings, prepare
 from perijove.supervisor.errors import StartError
 from perijove.wire.supervision import EXIT_UNUSABLE
@@ -31,6 +34,8 @@ _SHORTCUTS = {
     "ip": "Perijove.ip",
     "port": "Perijove.port",
     "base_url": "Perijove.base_url",
+    "ssl_cert": "Perijove.ssl_cert",
+    "ssl_key": "Perijove.ssl_key",
     "bind_url": "Perijove.bind_url",
     "state_dir": "Perijove.state_dir",
     "runtime_dir": "Perijove.runtime_dir",
@@ -45,6 +50,8 @@ _SHORTCUTS = {
 @click.option("--ip", help="Address to listen on; empty for all interfaces. Default: 127.0.0.1.")
 @click.option("--port", help="Port to listen on. Default: 8000.")
 @click.option("--base-url", help="URL prefix of the whole deployment. Default: /.")
+@click.option("--ssl-cert", help="Certificate, PEM: browsers come by https.")
+@click.option("--ssl-key", help="Its key, PEM.")
 @click.option("--bind-url", help="All three in one, for instance http://:8000/jupyter/.")
 @click.option("--state-dir", help="Folder of database, keys and logs.")
 @click.option("--runtime-dir", help="Folder of sockets.")
@@ -87,14 +94,27 @@ def _shown(configuration: Configuration, form: Any) -> str:
     return text
 
 
+def _tls(perijove: Perijove, public_origin: str) -> DeploymentTls | None:
+    if not speaks_https(perijove):
+        return None
+    return DeploymentTls(
+        cert=Path(perijove.ssl_cert).resolve() if perijove.ssl_cert else None,
+        key=Path(perijove.ssl_key).resolve() if perijove.ssl_key else None,
+        redirect_port=perijove.redirect_port,
+        redirect_to=port_of(public_origin),
+        acme_words=acme_words(perijove),
+    )
+
+
 def _run(configuration: Configuration) -> int:
     p, bind = configuration.perijove, configuration.bind
     logs.configure(process="perijove", level=p.log_level, fmt="json" if p.log_format == "json" else "console")
+    public_origin = origin_of(p.public_url) or bind.origin
     settings = SupervisorSettings(
         paths=configuration.paths,
         ip=bind.ip,
         port=bind.port,
-        public_origin=origin_of(p.public_url) or bind.origin,
+        public_origin=public_origin,
         base_url=bind.base_url,
         trusted_forwarders=tuple(sorted(p.trusted_forwarders)),
         hub_ip=p.hub_ip,
@@ -102,6 +122,7 @@ def _run(configuration: Configuration) -> int:
         hub_user=p.hub_user,
         proxy_user=p.proxy_user,
         proxy_workers=default_workers() if p.proxy_workers < 0 else p.proxy_workers,
+        tls=_tls(p, public_origin),
         log_level=p.log_level,
         log_format=p.log_format,
         configuration_words=configuration.words,

@@ -46,6 +46,16 @@ class Paths:
         return self.state / "proxy" / "routes.json"
 
     @property
+    def tls_certificate(self) -> Path:
+        """The proxy's copy of an administrator's certificate and key, in a folder that is not the proxy's."""
+        return self.state / "tls" / "certificate.pem"
+
+    @property
+    def acme(self) -> Path:
+        """Account, key and certificate that the proxy obtains itself."""
+        return self.state / "proxy" / "acme"
+
+    @property
     def hub_socket(self) -> Path:
         """Where the proxy reaches the hub."""
         return self.runtime / "hub" / "hub.sock"

@@ -27,6 +27,26 @@ class Perijove(Configurable):
         Unicode(),
         help="Addresses of proxies in front of perijove, whose X-Forwarded-For, -Host and -Proto are believed.",
     ).tag(config=True)
+    ssl_cert = Unicode(
+        "", help="Certificate with its chain, PEM: browsers come by https. Read again on SIGHUP, as ssl_key is."
+    ).tag(config=True)
+    ssl_key = Unicode(
+        "", help="Its key, PEM; only root need be able to read it. Passphrase in $CONFIGPROXY_SSL_KEY_PASSPHRASE."
+    ).tag(config=True)
+    redirect_port = Int(
+        0, min=0, max=65535, help="Port at which plain HTTP is sent on to https, usually 80; 0 is none."
+    ).tag(config=True)
+    acme_domains = List(
+        Unicode(), help="Names for which a certificate is obtained and renewed by ACME, instead of ssl_cert."
+    ).tag(config=True)
+    acme_email = Unicode("", help="Where the certificate authority writes to; may be empty.").tag(config=True)
+    acme_agree_tos = Bool(False, help="Whether you agree to the certificate authority's terms of service.").tag(
+        config=True
+    )
+    acme_server = Unicode("", help="The authority's directory URL. Default: Let's Encrypt's.").tag(config=True)
+    acme_ca = Unicode("", help="Authorities of that server's own certificate, PEM. Default: the system's.").tag(
+        config=True
+    )
     hub_ip = Unicode("127.0.0.1", help="Address at which servers reach the hub's API.").tag(config=True)
     hub_port = Int(8081, min=1, max=65535, help="Port at which servers reach the hub's API.").tag(config=True)
     hub_connect_url = Unicode(

@@ -11,9 +11,10 @@ import gc
 import importlib
 import json
 import os
+import random
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ import structlog
 from perijove.kit.clock import SystemClock, SystemRandomness
 from perijove.kit.process import may_share_ports
 from perijove.kit.tasks import TaskGroup
+from perijove.proxy.acme.keeper import Keeper, OwnProcess
+from perijove.proxy.acme.storage import challenges_in
 from perijove.proxy.backend import Backend, restore
 from perijove.proxy.config import ProxyConfig, reloaded
 from perijove.proxy.control.api import ControlApi
@@ -33,9 +36,13 @@ from perijove.proxy.core.statistics import Scrape, Statistics
 from perijove.proxy.engine import Engine
 from perijove.proxy.local import LocalEngine
 from perijove.proxy.net.door import read_keys
+from perijove.proxy.net.handshakes import TlsListener
 from perijove.proxy.net.listen import bind_tcp, bind_unix, describe, raise_descriptor_limit
+from perijove.proxy.net.redirect import STREAM_LIMIT as REDIRECT_STREAM_LIMIT
+from perijove.proxy.net.redirect import RedirectServer
+from perijove.proxy.net.tls import CertificateStore, TrafficTls, readable_by_others
 from perijove.proxy.workers import WorkersEngine
-from perijove.wire.supervision import CONTROL, PUBLIC
+from perijove.wire.supervision import CONTROL, PUBLIC, REDIRECT
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +74,9 @@ class Proxy:
         self._state.table.limit = config.limits.routes
         self._load()
         self._public, self._control_sockets = _public_sockets(config), _control_sockets(config)
+        self._redirects = _redirect_sockets(config)
+        self._tls = TrafficTls(config.tls.public, config.tls.client)
+        self._api_certificates = CertificateStore(config.tls.api) if config.tls.api else None
         self._engine = self._make_engine()
         self._backend = Backend(
             state=self._state,
@@ -79,7 +89,9 @@ class Proxy:
         self._api = ControlApi(backend=self._backend, auth_token=config.auth_token)
         self._control = ControlServer(api=self._api)
         self._metrics_sockets = _metrics_sockets(config)
-        self._servers: list[asyncio.Server] = []
+        self._redirect = self._make_redirect()
+        self._keeper = self._make_keeper()
+        self._servers: list[asyncio.Server | TlsListener] = []
 
     async def start(self) -> None:
         """
@@ -90,7 +102,12 @@ class Proxy:
         """
         await self._engine.start()
         for sock in self._control_sockets:
-            self._servers.append(await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT))
+            self._servers.append(await self._serve_control(sock))
+        for sock in self._redirects:
+            server = await asyncio.start_server(self._redirect.handle, sock=sock, limit=REDIRECT_STREAM_LIMIT)
+            self._servers.append(server)
+        if self._keeper is not None:
+            self._tasks.start("acme", self._keeper.run())
         if self._metrics_sockets:
             # Costs a few megabytes, which only those pay who scrape; and after the workers have been made.
             metrics = importlib.import_module("perijove.proxy.metrics")
@@ -101,10 +118,14 @@ class Proxy:
     def announce(self) -> None:
         """Say in the log where it listens, and what an administrator should know."""
         config = self._config
-        public, control = (list(dict.fromkeys(map(describe, them))) for them in (self._public, self._control_sockets))
+        public = _described(self._public, is_https=config.tls.public is not None)
+        control = _described(self._control_sockets, is_https=config.tls.api is not None)
         self._say(
             "proxy.listening", public=public, control=control, workers=config.workers, routes=len(self._state.table)
         )
+        for files in config.tls.public.certificates if config.tls.public else ():
+            if readable_by_others(files):
+                log.warning("proxy.key_is_open", key=str(files.key), message="Every user of this machine can read it.")
         if not self._state.door:
             log.warning("proxy.no_door", message="No hub and no keys are known: every route is open.")
         if not config.auth_token:
@@ -118,11 +139,21 @@ class Proxy:
             log.error("proxy.reload_failed", reason=str(exc))  # noqa: TRY400  # an operator's mistake, no defect
             return
         self._state.table.limit = config.limits.routes
-        await self._engine.reload(config)
         self._config = config
+        await self._take_over()
         log.info("proxy.reloaded")
         if left:
             log.warning("proxy.needs_restart", settings=left)
+        if self._keeper is not None:
+            self._keeper.look_now()
+
+    async def _take_over(self) -> None:
+        """Serve with the settings and certificates as they are now."""
+        tls = self._config.tls
+        self._tls.reload(tls.public, tls.client)
+        if self._api_certificates is not None and tls.api is not None:
+            self._api_certificates.reload(tls.api)
+        await self._engine.reload(self._config)
 
     async def statistics(self) -> Statistics:
         """What has been counted so far."""
@@ -147,6 +178,7 @@ class Proxy:
             server.close()
         await self._engine.stop()
         self._control.close()
+        self._redirect.close()
         await self._tasks.close()
         self._backend.save()
         self._say("proxy.stopped")
@@ -158,8 +190,42 @@ class Proxy:
     def _make_engine(self) -> Engine:
         config = self._config
         if config.workers == 0:
-            return LocalEngine(config, self._state, self._public)
-        return WorkersEngine(config, self._state, self._public, tasks=self._tasks)
+            return LocalEngine(config, self._state, self._public, tls=self._tls)
+        return WorkersEngine(config, self._state, self._public, tls=self._tls, tasks=self._tasks)
+
+    def _make_redirect(self) -> RedirectServer:
+        config, tls = self._config, self._config.tls
+        return RedirectServer(
+            port=config.port if tls.redirect_to is None else tls.redirect_to,
+            patience=config.timeouts.head,
+            challenges=challenges_in(tls.acme.folder) if tls.acme else None,
+            has_certificate=lambda: self._tls.certificates is not None and self._tls.certificates.has_certificate,
+        )
+
+    def _make_keeper(self) -> Keeper | None:
+        acme = self._config.tls.acme
+        if acme is None:
+            return None
+        return Keeper(
+            settings=acme,
+            clock=self._clock,
+            luck=random.random,
+            obtain=OwnProcess(acme, os.environ),
+            install=self._take_over,
+        )
+
+    async def _serve_control(self, sock: socket.socket) -> asyncio.Server | TlsListener:
+        if self._api_certificates is None:
+            return await asyncio.start_server(self._control.handle, sock=sock, limit=STREAM_LIMIT)
+        return TlsListener(
+            sock=sock,
+            serve=self._control.protocol,
+            certificates=self._api_certificates,
+            admission=self._control,
+            tasks=self._tasks,
+            handshake_timeout=self._config.timeouts.head,
+            shutdown_timeout=self._config.timeouts.linger,
+        )
 
     def _load(self) -> None:
         config, now = self._config, self._clock.now().timestamp()
@@ -218,6 +284,12 @@ async def _reload_forever(proxy: Proxy, again: asyncio.Event, read: Callable[[],
         await proxy.reload(read)
 
 
+def _described(sockets: Sequence[socket.socket], *, is_https: bool) -> list[str]:
+    """Each address once."""
+    scheme = "https" if is_https else "http"
+    return list(dict.fromkeys(describe(sock, scheme=scheme) for sock in sockets))
+
+
 def _public_sockets(config: ProxyConfig) -> list[socket.socket]:
     handed_down = [sock for name, sock in config.inherited.items() if name.partition("-")[0] == PUBLIC]
     if handed_down:
@@ -226,6 +298,14 @@ def _public_sockets(config: ProxyConfig) -> list[socket.socket]:
         return [bind_unix(config.public_socket, mode=_PUBLIC_SOCKET_MODE)]
     copies = max(1, config.workers) if may_share_ports() else 1
     return bind_tcp(config.ip, config.port, copies=copies)
+
+
+def _redirect_sockets(config: ProxyConfig) -> list[socket.socket]:
+    if REDIRECT in config.inherited:
+        return [config.inherited[REDIRECT]]
+    if config.tls.redirect_port is None:
+        return []
+    return bind_tcp(config.ip, config.tls.redirect_port)
 
 
 def _control_sockets(config: ProxyConfig) -> list[socket.socket]:

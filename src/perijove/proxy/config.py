@@ -10,11 +10,41 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final
 
+from perijove.proxy.acme.settings import AcmeSettings
 from perijove.proxy.core.access_log import Format
 from perijove.proxy.core.limits import Limits
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.targets import Target
-from perijove.proxy.net.frontend import Passing
 from perijove.proxy.net.timeouts import Timeouts
+from perijove.proxy.net.tls import ClientTls, ServerTls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """How TLS is spoken, and with whom."""
+
+    #: with browsers; None: plain HTTP
+    public: ServerTls | None = None
+    #: with callers of the control API; None: plain HTTP
+    api: ServerTls | None = None
+    #: with servers at https addresses
+    client: ClientTls = field(default_factory=ClientTls)
+    #: port for plain HTTP, on the public address, that sends browsers to https; None: there is none
+    redirect_port: int | None = None
+    #: the https port that they are sent to; None: the public one
+    redirect_to: int | None = None
+    #: the certificate that is obtained and renewed; None: all are files of an administrator
+    acme: AcmeSettings | None = None
+
+    def may_become(self, other: TlsConfig) -> bool:
+        """Whether a running proxy can take over *other*: other files and policies, but the same ports and parts."""
+        return (self.public is None, self.api is None, self.redirect_port, self.redirect_to, self.acme) == (
+            other.public is None,
+            other.api is None,
+            other.redirect_port,
+            other.redirect_to,
+            other.acme,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +61,7 @@ class ProxyConfig:
     api_port: int = 8001
     #: unix socket of the control API, mode 0600, instead of `api_ip` and `api_port`
     api_socket: Path | None = None
-    #: listening sockets that a supervisor handed down, by name (`public`, `control`), instead of the above
+    #: listening sockets that a supervisor handed down, by name (`public`, `control`, `redirect`), instead of the above
     inherited: Mapping[str, socket.socket] = field(default_factory=dict)
     #: secret of the control API and of the hub's door; empty leaves the control API open
     auth_token: str = ""
@@ -65,10 +95,21 @@ class ProxyConfig:
     pid_file: Path | None = None
     #: processes that carry the traffic; 0: the one that answers the control API does it too
     workers: int = 0
+    tls: TlsConfig = field(default_factory=TlsConfig)
+
+    @property
+    def ssl_cert(self) -> Path | None:
+        """The certificate that clients see who name no other; None without TLS."""
+        return self.tls.public.certificates[0].cert if self.tls.public else None
+
+    @property
+    def ssl_key(self) -> Path | None:
+        """Its key."""
+        return self.tls.public.certificates[0].key if self.tls.public else None
 
 
 #: Settings that a running proxy takes over; all others need a restart.
-RELOADABLE: Final = frozenset({"passing", "timeouts", "limits", "error_pages", "drain", "recheck_interval"})
+RELOADABLE: Final = frozenset({"passing", "timeouts", "limits", "error_pages", "drain", "recheck_interval", "tls"})
 
 
 def reloaded(old: ProxyConfig, new: ProxyConfig) -> tuple[ProxyConfig, list[str]]:
@@ -81,4 +122,7 @@ def reloaded(old: ProxyConfig, new: ProxyConfig) -> tuple[ProxyConfig, list[str]
     if new.passing.host_routing != old.passing.host_routing:
         config = replace(config, passing=replace(new.passing, host_routing=old.passing.host_routing))
         left.append("host_routing")
+    if not old.tls.may_become(new.tls):
+        config = replace(config, tls=old.tls)
+        left.append("tls")
     return config, left

@@ -12,21 +12,23 @@ from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.changes import Change
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Statistics
+from perijove.proxy.net.tls import TrafficTls
 from perijove.proxy.net.worker import Worker
 
 
 class LocalEngine:
     """One worker, on the loop of the control API."""
 
-    def __init__(self, config: ProxyConfig, state: State, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, config: ProxyConfig, state: State, sockets: Sequence[socket.socket], *, tls: TrafficTls) -> None:
         """
         Args:
             config: the settings.
             state: what to begin with.
             sockets: public ones, which listen.
+            tls: of the traffic; kept up to date by whoever calls `reload`.
         """
         # Of its own: a worker learns what has changed by comparing.
-        self._worker = Worker(config, state.copy(host_routing=config.passing.host_routing))
+        self._worker = Worker(config, state.copy(host_routing=config.passing.host_routing), tls)
         self._sockets = sockets
         self._asked = 0.0
         self.restarts = 0

@@ -18,6 +18,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -30,6 +31,7 @@ from perijove.proxy.core.errors import ProxyError, Unacknowledged
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Gauges, Statistics, merge
 from perijove.proxy.net import child
+from perijove.proxy.net.tls import TrafficTls
 
 log = structlog.get_logger(__name__)
 
@@ -143,18 +145,26 @@ class WorkersEngine:
     """Keeps so many workers running."""
 
     def __init__(
-        self, config: ProxyConfig, state: State, sockets: Sequence[socket.socket], *, tasks: TaskGroup
+        self,
+        config: ProxyConfig,
+        state: State,
+        sockets: Sequence[socket.socket],
+        *,
+        tls: TrafficTls,
+        tasks: TaskGroup,
     ) -> None:
         """
         Args:
             config: the settings.
             state: what is known, kept up to date by whoever calls `apply`.
             sockets: public ones, which listen.
+            tls: of the traffic, for new workers; kept up to date by whoever calls `reload`.
             tasks: owner of what keeps the workers running.
         """
         self._config = config
         self._state = state
         self._sockets = sockets
+        self._tls = tls
         self._tasks = tasks
         self._processes: dict[int, _Process] = {}
         self._is_stopping = False
@@ -210,7 +220,8 @@ class WorkersEngine:
     async def reload(self, config: ProxyConfig) -> None:
         """Part of `Engine`."""
         self._config = config
-        told = [process.tell(child.RELOAD, config) for process in self._processes.values()]
+        # Sockets cannot be told, and a worker has its own.
+        told = [process.tell(child.RELOAD, replace(config, inherited={})) for process in self._processes.values()]
         await self._answers(told, ACKNOWLEDGE_SECONDS)
 
     async def stop(self) -> None:
@@ -235,7 +246,7 @@ class WorkersEngine:
         theirs.setblocking(False)
         sockets = share(self._sockets, slot, self._config.workers)
         keep = [theirs.fileno(), *(sock.fileno() for sock in sockets)]
-        pid = fork(lambda: child.run(self._config, self._state, sockets, theirs), keep=keep)
+        pid = fork(lambda: child.run(self._config, self._state, self._tls, sockets, theirs), keep=keep)
         theirs.close()
         process = self._processes[slot] = _Process(pid, ours)
         self._tasks.start(f"line-{slot}", process.listen())

@@ -20,6 +20,7 @@ import structlog
 
 from perijove.kit.process import become_subreaper
 from perijove.kit.tasks import TaskGroup
+from perijove.supervisor.errors import StartError
 from perijove.supervisor.part import Child
 from perijove.supervisor.plan import RECOVERED_AFTER, Part, pause_before_restart
 from perijove.wire.supervision import EXIT_UNUSABLE
@@ -44,6 +45,8 @@ class Deployment:
     base_url: str
     #: writes one line for the operator
     say: Callable[[str], None]
+    #: on SIGHUP, before the proxy is told to read again: hands it what it may not read itself; raises `StartError`
+    refresh: Callable[[], None]
 
 
 class Supervisor:
@@ -64,6 +67,7 @@ class Supervisor:
         for signum in _STOP_SIGNALS:
             loop.add_signal_handler(signum, self._interrupted)
         loop.add_signal_handler(signal.SIGCHLD, self._reap_adopted)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         for part in self._deployment.parts:
             self._tasks.start(part.name, self._keep_running(part))
         await self._stopping.wait()
@@ -77,6 +81,16 @@ class Supervisor:
             self._deployment.say("Stopping at once.")
             for child in self._children.values():
                 child.signal(signal.SIGKILL)
+
+    def _reload(self) -> None:
+        try:
+            self._deployment.refresh()
+        except StartError as exc:
+            log.error("reload.failed", reason=str(exc))  # noqa: TRY400  # an operator's mistake, no defect
+            return
+        proxy = self._children.get("proxy")
+        if proxy is not None:
+            proxy.signal(signal.SIGHUP)
 
     async def _keep_running(self, part: Part) -> None:
         deaths = 0

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +18,13 @@ import perijove
 from perijove.config.settings import Paths
 from perijove.supervisor.accounts import check_interpreter, folder, lock, service_user, socket_group
 from perijove.supervisor.app import Deployment
+from perijove.supervisor.certificates import DeploymentTls, copy_certificate
 from perijove.supervisor.exposure import PLAIN_HTTP, is_private
 from perijove.supervisor.plan import Identity, Part
 from perijove.supervisor.sockets import listen_tcp, listen_together, listen_unix
-from perijove.wire.control import AUTH_TOKEN_VARIABLE
+from perijove.wire.control import AUTH_TOKEN_VARIABLE, PASSPHRASE_VARIABLES
 from perijove.wire.routes import unix_origin
-from perijove.wire.supervision import API, CONTROL, HUB, LAUNCHER, PUBLIC
+from perijove.wire.supervision import API, CONTROL, HUB, LAUNCHER, PUBLIC, REDIRECT
 
 #: The hub needs this long to end many servers in order.
 _HUB_STOP_TIMEOUT: Final = 60.0
@@ -49,6 +51,8 @@ class SupervisorSettings:
     proxy_user: str
     #: processes that carry the traffic
     proxy_workers: int
+    #: None: browsers come by plain HTTP
+    tls: DeploymentTls | None
     log_level: str
     log_format: str
     #: words that make the hub read the same configuration
@@ -88,6 +92,7 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
     owners = _owners(settings) if root else _Owners(hub=None, proxy=None, socket_gid=None)
     _make_folders(settings.paths, owners)
     held.enter_context(lock(settings.paths.runtime / "perijove.lock"))
+    _refresh(settings, owners)
     if not is_private(settings.ip, settings.public_origin):
         settings.say(PLAIN_HTTP)
     gid = owners.socket_gid
@@ -100,16 +105,20 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
         CONTROL: listen_unix(settings.paths.control_socket, gid=gid),
         LAUNCHER: listen_unix(settings.paths.launcher_socket, gid=gid),
     }
+    if settings.tls is not None and settings.tls.redirect_port:
+        sockets[REDIRECT] = listen_tcp(settings.ip, settings.tls.redirect_port, trait="Perijove.redirect_port")
     for listener in sockets.values():
         held.enter_context(listener)
     return Deployment(
-        parts=_parts(settings, owners, tuple(name for name in sockets if name.startswith(PUBLIC))),
+        parts=_parts(settings, owners, tuple(name for name in sockets if name.startswith((PUBLIC, REDIRECT)))),
         stop_order=("hub", "proxy", "launcher"),
         sockets=sockets,
-        environ=settings.environ,
+        # Passphrases are the proxy's alone.
+        environ={name: text for name, text in settings.environ.items() if name not in PASSPHRASE_VARIABLES},
         public_origin=settings.public_origin,
         base_url=settings.base_url,
         say=settings.say,
+        refresh=partial(_refresh, settings, owners),
     )
 
 
@@ -126,6 +135,7 @@ def _make_folders(paths: Paths, owners: _Owners) -> None:
     passage = 0o700 if owners.hub is None else 0o711
     folder(paths.state, mode=passage)
     folder(paths.runtime, mode=passage)
+    folder(paths.tls_certificate.parent, mode=passage)
     for name, owner in (("hub", owners.hub), ("proxy", owners.proxy)):
         folder(paths.state / name, mode=0o700, uid=owner.uid if owner else -1, gid=owner.gid if owner else -1)
     for name in ("hub", "proxy", "launcher"):
@@ -134,6 +144,12 @@ def _make_folders(paths: Paths, owners: _Owners) -> None:
             mode=0o700 if owners.socket_gid is None else 0o750,
             gid=-1 if owners.socket_gid is None else owners.socket_gid,
         )
+
+
+def _refresh(settings: SupervisorSettings, owners: _Owners) -> None:
+    """Hand the proxy what stands in an administrator's files now."""
+    if settings.tls is not None:
+        copy_certificate(settings.tls, settings.paths.tls_certificate, owners.proxy)
 
 
 def _parts(settings: SupervisorSettings, owners: _Owners, public: tuple[str, ...]) -> tuple[Part, ...]:
@@ -152,7 +168,7 @@ def _parts(settings: SupervisorSettings, owners: _Owners, public: tuple[str, ...
             name="proxy",
             argv=_proxy_words(settings),
             sockets=(*public, CONTROL),
-            environment=token,
+            environment=token | {name: settings.environ.get(name, "") for name in PASSPHRASE_VARIABLES},
             identity=owners.proxy,
         ),
     )
@@ -186,7 +202,18 @@ def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
         *("--trusted-forwarders", ",".join(settings.trusted_forwarders)),
         *("--snapshot", str(settings.paths.route_snapshot)),
         *("--workers", str(settings.proxy_workers)),
+        *_tls_words(settings),
         # configurable-http-proxy's word, whose flags these are
         *("--log-level", "warn" if settings.log_level == "warning" else settings.log_level),
         *("--log-format", settings.log_format),
     )
+
+
+def _tls_words(settings: SupervisorSettings) -> tuple[str, ...]:
+    tls, path = settings.tls, str(settings.paths.tls_certificate)
+    if tls is None:
+        return ()
+    redirect = ("--redirect-to", str(tls.redirect_to)) if tls.redirect_port else ()
+    if tls.cert is not None:
+        return ("--ssl-cert", path, "--ssl-key", path, *redirect)
+    return (*redirect, *tls.acme_words, "--acme-dir", str(settings.paths.acme))

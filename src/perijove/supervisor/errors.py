@@ -6,6 +6,7 @@ What keeps perijove from starting.
     ├── AddressRefused     the system does not let us listen there
     ├── FolderUnusable     a folder cannot be made, written or trusted
     ├── AlreadyRunning     another perijove uses these folders
+    ├── CertificateUnreadable  the certificate or its key cannot be read or handed to the proxy
     └── EnvironmentUnsafe  other users could change, or cannot read, the programs that root would run
 """
 
@@ -30,6 +31,10 @@ class FolderUnusable(StartError):
 
 class AlreadyRunning(StartError):
     """Another perijove is running with these folders."""
+
+
+class CertificateUnreadable(StartError):
+    """The certificate cannot be read."""
 
 
 class EnvironmentUnsafe(StartError):

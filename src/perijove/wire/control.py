@@ -27,6 +27,11 @@ DOOR_PATH: Final = "/api/door"
 AUTH_TOKEN_VARIABLE: Final = "CONFIGPROXY_AUTH_TOKEN"  # noqa: S105  # a name, no secret
 #: The same for a file that holds it; the variable above wins.
 AUTH_TOKEN_FILE_VARIABLE: Final = "CONFIGPROXY_AUTH_TOKEN_FILE"  # noqa: S105  # likewise
+#: Environment variable with the passphrase of the public port's keys (contract h).
+KEY_PASSPHRASE_VARIABLE: Final = "CONFIGPROXY_SSL_KEY_PASSPHRASE"  # noqa: S105  # a name, no secret
+#: Likewise of the control API's key.
+API_KEY_PASSPHRASE_VARIABLE: Final = "CONFIGPROXY_API_SSL_KEY_PASSPHRASE"  # noqa: S105  # a name, no secret
+PASSPHRASE_VARIABLES: Final = (KEY_PASSPHRASE_VARIABLE, API_KEY_PASSPHRASE_VARIABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ NOTIFY_FD_VARIABLE: Final = "PERIJOVE_NOTIFY_FD"
 #: names of inherited sockets
 PUBLIC: Final = "public"
 CONTROL: Final = "control"
+REDIRECT: Final = "redirect"
 HUB: Final = "hub"
 API: Final = "api"
 LAUNCHER: Final = "launcher"

@@ -19,9 +19,12 @@ from typing import Any
 import uvloop
 
 from perijove.kit.jws import SigningKey
+from perijove.kit.transports import cut
 from perijove.proxy.app import Proxy
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.statistics import Statistics
+from perijove.proxy.local import LocalEngine
+from perijove.proxy.net.worker import Worker
 from perijove.wire.identity import IdentityClaims
 
 #: Longest wait for anything in these tests.
@@ -127,7 +130,7 @@ class Connection:
         self.writer.close()
 
     def abort(self) -> None:
-        self.writer.transport.abort()
+        cut(self.writer.transport)
 
     async def gone(self) -> None:
         """Cut the connection and wait until nothing of it is left."""
@@ -252,6 +255,17 @@ class Running:
         while not condition(await self.statistics()):
             assert time.monotonic() < deadline, "this never happened"
             await asyncio.sleep(0.05)
+
+    async def reload(self) -> None:
+        """What SIGHUP does."""
+        await self.thread.run(self.proxy.reload(lambda: self.proxy._config))
+
+    @property
+    def worker(self) -> Worker:
+        """What carries its traffic."""
+        engine = self.proxy._engine
+        assert isinstance(engine, LocalEngine)
+        return engine._worker
 
     async def connect(self) -> Connection:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)

@@ -17,9 +17,9 @@ import pytest
 
 from perijove.kit.jws import SigningKey
 from perijove.proxy.core.access_log import MAX_LINE, JsonLines, Served
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.statistics import Statistics
 from perijove.proxy.net.access_log import FLUSH_BYTES, MAX_WAITING, AccessLog, CannotLog
-from perijove.proxy.net.frontend import Passing
 from tests.integration.proxy.support import (
     PATIENCE,
     UPGRADE,

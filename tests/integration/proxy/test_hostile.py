@@ -11,8 +11,8 @@ from http import HTTPStatus
 import pytest
 
 from perijove.proxy.core.limits import Limits
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.targets import parse_target
-from perijove.proxy.net.frontend import Passing
 from perijove.proxy.net.listen import CannotListen, bind_tcp
 from perijove.proxy.net.timeouts import Timeouts
 from tests.integration.proxy.support import (

@@ -5,6 +5,7 @@ Whatever clients and servers do, what it took is given back: descriptors, tasks,
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import time
@@ -15,7 +16,11 @@ from dataclasses import dataclass
 import pytest
 import uvloop
 
+from perijove.proxy.net.client import ClientConnection
+from perijove.proxy.net.exchange import Exchange
 from perijove.proxy.net.timeouts import Timeouts
+from perijove.proxy.net.tunnel import Tunnel
+from perijove.proxy.net.upstream import UpstreamConnection
 from tests.integration.proxy.support import (
     PATIENCE,
     UPGRADE,
@@ -235,3 +240,33 @@ async def test_idle_servers_that_restart_are_forgotten(impatient: Running) -> No
         impatient.clients.clear()
 
     assert held > 0
+
+
+#: What there is one of for every connection or request.
+KINDS = (ClientConnection, Exchange, UpstreamConnection, Tunnel)
+
+
+def alive() -> dict[str, int]:
+    """How many there are of what should be gone, by kind."""
+    found = [type(known).__name__ for known in gc.get_objects() if isinstance(known, KINDS)]
+    return {name: found.count(name) for name in sorted(set(found))}
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+async def test_nothing_waits_for_the_garbage_collector(impatient: Running, name: str) -> None:
+    """
+    A proxy lives for months and its collector looks at old objects once in a blue moon: what refers to itself in a
+    circle would stay as long.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(misbehave) as server, nothing_left(impatient):
+            await impatient.route("/user/ada", server.url)
+            await asyncio.gather(*(CLIENTS[name](impatient.connect) for _ in range(AT_ONCE)))
+            impatient.clients.clear()
+        left = alive()
+    finally:
+        gc.enable()
+
+    assert left == {}

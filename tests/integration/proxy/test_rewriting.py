@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.relocation import Relocation
-from perijove.proxy.net.frontend import Passing
 from tests.integration.proxy.support import Upstream, answering, echoing, ok, running, serving
 
 

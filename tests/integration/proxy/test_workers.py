@@ -78,6 +78,9 @@ async def by_every_worker(running: Site, target: str, *lines: str) -> set[int]:
 
 
 async def test_a_route_is_everywhere_as_soon_as_it_is_acknowledged(tmp_path: Path) -> None:
+    """
+    Trap 21.
+    """
     async with serving(echoing()) as server, site(tmp_path) as running:
         for number in range(20):
             path = f"/user/u{number}"

@@ -18,7 +18,7 @@ from perijove.cli.proxy import proxy
 from perijove.cli.proxy_flags import CHP_KEEP_ALIVE_MS, KEEP_ALIVE_MS
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.limits import Limits
-from perijove.proxy.net.frontend import Passing
+from perijove.proxy.core.passing import Passing
 from perijove.proxy.net.timeouts import Timeouts
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from perijove.kit.transports import cut
 from perijove.proxy.control.api import Call, ControlApi
 from perijove.proxy.core.answers import Answer, refusal
 from perijove.proxy.core.errors import BadRequest
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 MAX_BODY: Final = 16 * 1024 * 1024
 #: Seconds for a complete call; also how long an idle connection is kept.
 CALL_SECONDS: Final = 75.0
+#: TLS handshakes under way at once.
+MAX_HANDSHAKES: Final = 64
 
 
 class ControlServer:
@@ -34,6 +37,22 @@ class ControlServer:
         # Tokens are in these heads: nothing is remembered.
         self._memo = FieldsMemo(limit=0)
         self._open: set[asyncio.StreamWriter] = set()
+        self._handshakes = 0
+
+    def protocol(self) -> asyncio.StreamReaderProtocol:
+        """The protocol of one more connection, where there is no `asyncio.start_server`."""
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=STREAM_LIMIT), self.handle)
+
+    def begin_handshake(self, peer: str) -> str | None:
+        """Part of `Admission`."""
+        if self._handshakes >= MAX_HANDSHAKES:
+            return None
+        self._handshakes += 1
+        return peer
+
+    def end_handshake(self, ticket: str) -> None:  # noqa: ARG002  # all are counted alike
+        """Part of `Admission`."""
+        self._handshakes -= 1
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer calls until the client has no more."""
@@ -50,7 +69,7 @@ class ControlServer:
     def close(self) -> None:
         """Cut all connections."""
         for writer in list(self._open):
-            writer.transport.abort()
+            cut(writer.transport)
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         async with asyncio.timeout(CALL_SECONDS):

@@ -42,7 +42,7 @@ class BadControlCall(ProxyError):
 
 
 class BadTarget(BadControlCall):
-    """A target must look like http://host:port or http+unix://%2Fpath%2Fof.sock."""
+    """A target must look like http://host:port, https://host:port or http+unix://%2Fpath%2Fof.sock."""
 
 
 class TooManyRoutes(BadControlCall):

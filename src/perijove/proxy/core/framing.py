@@ -32,6 +32,8 @@ class Frame(Protocol):
     done: bool
     #: whether only the end of the connection ends this body
     until_eof: bool
+    #: where in what was fed last its trailers begin, with the empty line behind them; -1: not there
+    trailers_at: int
 
     def feed(self, data: bytes, start: int) -> int:
         """
@@ -48,6 +50,7 @@ class LengthFrame:
 
     __slots__ = ("_left", "done")
     until_eof = False
+    trailers_at = -1
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -70,6 +73,7 @@ class EofFrame:
 
     __slots__ = ("done",)
     until_eof = True
+    trailers_at = -1
 
     def __init__(self) -> None:
         self.done = False
@@ -94,7 +98,6 @@ class ChunkedFrame:
 
     def __init__(self) -> None:
         self.done = False
-        #: where in the piece that was fed last its trailers begin, with the empty line behind them; -1: not there
         self.trailers_at = -1
         self._part = _Part.SIZE
         self._line = b""
@@ -152,13 +155,14 @@ class ChunkedFrame:
                 raise BadFraming("A trailer is malformed.")
 
 
-def without_trailers(frame: Frame, data: bytes, end: int) -> bytes:
+def without_trailers(frame: Frame, data: bytes, start: int, end: int) -> bytes:
     """
-    What to pass on of the piece `data[:end]`, which *frame* has just been fed: all but its trailer fields.
+    What to pass on of `data[start:end]`, which *frame* has just been fed: all but its trailer fields.
 
-    Servers mistake them for fields of the head, of this request or even of the next one on the connection, and
-    a client could say there what is taken from its heads (RFC 9110 section 6.5.1 lets an intermediary drop them).
+    Some servers, and some proxies in front of us, take them for fields of the head, of this message or even of the
+    next one on the connection; so a client could say there what is taken from its heads, and a server what it is
+    confined in. RFC 9110 section 6.5.1 lets an intermediary drop them, and browsers show them to nobody.
     """
-    if isinstance(frame, ChunkedFrame) and frame.trailers_at >= 0:
-        return data[: frame.trailers_at] + (b"\r\n" if frame.done else b"")
-    return data if end == len(data) else data[:end]
+    if frame.trailers_at >= 0:
+        return data[start : frame.trailers_at] + (b"\r\n" if frame.done else b"")
+    return data if start == 0 and end == len(data) else data[start:end]

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from perijove.proxy.core.errors import BadTarget
 
 _UNIX_SCHEMES: Final = frozenset({"http+unix", "unix+http"})
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Target:
     socket: str = ""
     #: path that is put in front of the request's, without a trailing slash
     base: str = ""
+    #: whether TLS is spoken there
+    tls: bool = False
 
     @property
     def authority(self) -> str:
@@ -43,14 +46,14 @@ class Target:
 
 def parse_target(url: str) -> Target:
     """
-    Read `http://host:port[/base]` or `http+unix://<percent-encoded path>[/base]`.
+    Read `http://host:port[/base]`, the same with `https`, or `http+unix://<percent-encoded path>[/base]`.
 
     Raises:
         BadTarget: it is neither.
     """
     try:
         parts = urlsplit(url)
-        port = parts.port if parts.scheme == "http" else None
+        port = parts.port if parts.scheme in _DEFAULT_PORTS else None
     except ValueError as exc:
         raise BadTarget from exc
     base = parts.path.rstrip("/")
@@ -62,7 +65,8 @@ def parse_target(url: str) -> Target:
         if not path.startswith("/") or "\0" in path:
             raise BadTarget
         return Target(key=f"unix:{path}", socket=path, base=base)
-    if parts.scheme != "http" or not parts.hostname or "@" in parts.netloc:
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
         raise BadTarget
-    host, port = parts.hostname, port or 80
-    return Target(key=f"{host}|{port}", host=host, port=port, base=base)
+    host, port, tls = parts.hostname, port or _DEFAULT_PORTS[parts.scheme], parts.scheme == "https"
+    # Plain and encrypted connections to one address are two pools.
+    return Target(key=f"{'https|' if tls else ''}{host}|{port}", host=host, port=port, base=base, tls=tls)

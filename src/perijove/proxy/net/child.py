@@ -20,6 +20,7 @@ import structlog
 
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.state import State
+from perijove.proxy.net.tls import TrafficTls
 from perijove.proxy.net.worker import Worker
 
 try:
@@ -42,24 +43,29 @@ STOP: Final = "stop"
 READY: Final = 0
 
 
-def run(config: ProxyConfig, state: State, sockets: Sequence[socket.socket], line: socket.socket) -> int:
+def run(
+    config: ProxyConfig, state: State, tls: TrafficTls, sockets: Sequence[socket.socket], line: socket.socket
+) -> int:
     """
     Serve until the parent says stop, or is gone; answers the exit code.
 
     Args:
         config: the settings.
         state: what is known when the process is made; its own copy.
+        tls: its files, loaded; likewise.
         sockets: public ones, which listen.
         line: to the parent.
     """
     gc.set_threshold(50_000, 20, 20)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        runner.run(_serve(config, state, sockets, line))
+        runner.run(_serve(config, state, tls, sockets, line))
     return 0
 
 
-async def _serve(config: ProxyConfig, state: State, sockets: Sequence[socket.socket], line: socket.socket) -> None:
-    worker = Worker(config, state)
+async def _serve(
+    config: ProxyConfig, state: State, tls: TrafficTls, sockets: Sequence[socket.socket], line: socket.socket
+) -> None:
+    worker = Worker(config, state, tls)
     await worker.start(sockets)
     reader, writer = await asyncio.open_unix_connection(sock=line)
     _answer(writer, READY, None)
@@ -81,6 +87,8 @@ def _do(worker: Worker, what: str, argument: Any) -> Any:
         case "apply":
             worker.apply(argument)
         case "reload":
+            # Its files are the copy's own: the parent's have been read again for those that come next.
+            worker.tls.reload(argument.tls.public, argument.tls.client)
             worker.reload(argument)
         case "activity":
             return worker.activity_since(argument)

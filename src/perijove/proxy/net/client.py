@@ -17,6 +17,7 @@ from typing import Final, Protocol, cast
 
 import structlog
 
+from perijove.kit.transports import cut
 from perijove.proxy.core.answers import Answer, refusal
 from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.heads import END_OF_HEAD, check_head_size
@@ -94,15 +95,17 @@ class ClientConnection(asyncio.Protocol):
     """The protocol of a client's connection."""
 
     __slots__ = (
-        "_holds", "_scanned", "address", "began", "entry", "exchange", "has_ended", "is_full", "pace", "peer",
-        "pending", "phase", "received", "request", "sent", "sent_fields", "sent_for", "server", "session", "since",
-        "status", "task", "transport",
+        "_scanned", "address", "began", "entry", "exchange", "has_ended", "holds", "is_full", "pace", "peer",
+        "pending", "phase", "received", "request", "scheme", "sent", "sent_fields", "sent_for", "server", "session",
+        "since", "status", "task", "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # set by connection_made
         self.peer = ""
+        #: by which the client came
+        self.scheme = b"http"
         self.phase = Phase.READING
         self.pending = b""
         self.request: RequestHead | None = None
@@ -129,7 +132,8 @@ class ClientConnection(asyncio.Protocol):
         self._scanned = 0
         #: coarse monotonic time at which what it does was begun
         self.since = server.now()
-        self._holds = 0
+        #: why it is not read although it sends; 0: it is
+        self.holds = 0
         #: whether it does not take what is written, and whether it will send no more
         self.is_full = False
         self.has_ended = False
@@ -141,6 +145,8 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        if transport.get_extra_info("sslcontext") is not None:
+            self.scheme = b"https"
         self.transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         if not self.server.admit(self):
             # No lingering: that would hold the descriptor that somebody else waits for.
@@ -172,7 +178,8 @@ class ClientConnection(asyncio.Protocol):
             return self.phase is Phase.READING and self._has_request
         if self.exchange is not None and self.exchange.has_body_left:
             self.abort()
-        return True
+        # TLS as asyncio has it knows no half-closed connections: there the answer has nobody to go to.
+        return self.transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
         """Part of `asyncio.Protocol`."""
@@ -213,17 +220,11 @@ class ClientConnection(asyncio.Protocol):
 
     def hold_for_connect(self, *, hold: bool) -> None:
         """Read no body while there is nowhere to put it."""
-        if hold:
-            self._hold(_CONNECTING)
-        else:
-            self._release(_CONNECTING)
+        (self._hold if hold else self._release)(_CONNECTING)
 
     def hold_for_server(self, *, hold: bool) -> None:
         """Part of `ClientSide`."""
-        if hold:
-            self._hold(_SERVER_FULL)
-        else:
-            self._release(_SERVER_FULL)
+        (self._hold if hold else self._release)(_SERVER_FULL)
 
     def answer(self, answer: Answer, *, close: bool = False) -> None:
         """Answer the request in flight without a server."""
@@ -240,6 +241,7 @@ class ClientConnection(asyncio.Protocol):
 
     def request_over(self, *, close: bool) -> None:
         """The answer has been written; go on to the next request."""
+        may_send_more = close and self._may_send_more()
         self._account()
         self.exchange = None
         self.task = None
@@ -247,10 +249,10 @@ class ClientConnection(asyncio.Protocol):
             return
         self.since = self.server.now()
         if close or self.server.is_draining or (self.has_ended and not self._has_request):
-            self._linger()
+            self._linger(may_send_more=may_send_more)
             return
         self.phase = Phase.READING
-        if self._holds:
+        if self.holds:
             self._release(_AHEAD | _CONNECTING | _SERVER_FULL)
         if self.pending:
             # Not at once: a thousand requests sent ahead would be a thousand stack frames.
@@ -268,7 +270,7 @@ class ClientConnection(asyncio.Protocol):
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.transport.abort()
+        cut(self.transport)
 
     def become_tunnel(self) -> bytes:
         """Give up the transport; answers what the client has sent ahead."""
@@ -279,11 +281,6 @@ class ClientConnection(asyncio.Protocol):
         self.server.leave(self)
         pending, self.pending = self.pending, b""
         return pending
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the client is not read for a reason that is not its own."""
-        return self._holds != 0
 
     def close_if_idle(self) -> None:
         """Close between requests."""
@@ -341,30 +338,38 @@ class ClientConnection(asyncio.Protocol):
         self.server.serve(self, request)
 
     def _hold(self, reason: int) -> None:
-        if not self._holds:
+        if not self.holds:
             self.transport.pause_reading()
-        self._holds |= reason
+        self.holds |= reason
 
     def _release(self, reasons: int) -> None:
-        was, self._holds = self._holds, self._holds & ~reasons
-        if was and not self._holds and not self.transport.is_closing():
+        was, self.holds = self.holds, self.holds & ~reasons
+        if was and not self.holds and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def _linger(self) -> None:
+    def _may_send_more(self) -> bool:
+        """Whether the client is likely to be in the middle of sending something."""
+        if self.exchange is not None:
+            return self.exchange.has_body_left or bool(self.pending)
+        return self.request is None or self.request.has_body or bool(self.pending)
+
+    def _linger(self, *, may_send_more: bool) -> None:
         """
         Say that all has been said, and read on for a moment.
 
         Closing at once with input unread makes the kernel send a reset, which can overtake the answer
-        (RFC 9112 section 9.6).
+        (RFC 9112 section 9.6). TLS as asyncio has it cannot say so without closing both directions: there the
+        moment is given only to a client that may still be sending; its answer has a length.
         """
         self.pending = b""
-        if self.has_ended or not self.transport.can_write_eof():
+        can_end = self.transport.can_write_eof()
+        if self.has_ended or not (can_end or may_send_more):
             self.close()
             return
         self.phase = Phase.LINGERING
         self.since = self.server.now()
         self._release(_AHEAD | _CONNECTING | _SERVER_FULL)
-        if not self.transport.is_closing():
+        if can_end and not self.transport.is_closing():
             self.transport.write_eof()
 
     def close(self) -> None:

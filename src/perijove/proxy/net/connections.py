@@ -33,6 +33,9 @@ class Connections:
         self._by_session: dict[str, int] = {}
         self._clients: set[ClientConnection] = set()
         self._tunnels: set[Tunnel] = set()
+        #: connections that will be clients when their TLS handshake is done
+        self._handshakes = 0
+        self._handshakes_by_address: dict[str, int] = {}
 
     @property
     def busy(self) -> int:
@@ -48,6 +51,21 @@ class Connections:
         self._clients.add(client)
         _count(self._by_address, client.address, 1)
         return True
+
+    def begin_handshake(self, address: str) -> bool:
+        """Note a connection that wants to become a client, if there will be room for it."""
+        limit = self._no_room(address, self._handshakes, self._handshakes_by_address.get(address, 0))
+        if limit is not None:
+            self._statistics.refused(limit)
+            return False
+        self._handshakes += 1
+        _count(self._handshakes_by_address, address, 1)
+        return True
+
+    def end_handshake(self, address: str) -> None:
+        """It has become a client, or is gone."""
+        self._handshakes -= 1
+        _count(self._handshakes_by_address, address, -1)
 
     def leave(self, client: ClientConnection) -> None:
         """A client is gone, or has become a tunnel."""
@@ -114,10 +132,10 @@ class Connections:
             if now - tunnel.half_closed_since > HALF_CLOSED_SECONDS:
                 tunnel.close()
 
-    def _no_room(self, address: str) -> Limit | None:
-        if len(self._clients) + len(self._tunnels) >= self.limits.clients:
+    def _no_room(self, address: str, more: int = 0, more_of_address: int = 0) -> Limit | None:
+        if len(self._clients) + len(self._tunnels) + more >= self.limits.clients:
             return Limit.CLIENTS
-        if address and self._by_address.get(address, 0) >= self.limits.per_address:
+        if address and self._by_address.get(address, 0) + more_of_address >= self.limits.per_address:
             return Limit.ADDRESS
         return None
 

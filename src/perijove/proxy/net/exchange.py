@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from perijove.kit.transports import cut
 from perijove.proxy.core.answers import CLOSE
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
@@ -178,7 +179,7 @@ class Exchange:
             return b""
         self.progress = self._surroundings.now()
         self.entry.last_activity = time.time()
-        upstream.transport.write(without_trailers(body, data, end))
+        upstream.transport.write(without_trailers(body, data, 0, end))
         return data[end:]
 
     def response_received(self, data: bytes) -> None:
@@ -321,7 +322,7 @@ class Exchange:
 
     def _relay(self, frame: Frame, head: bytes, data: bytes, start: int) -> None:
         end = start if frame.done else frame.feed(data, start)
-        piece = data if start == 0 and end == len(data) else data[start:end]
+        piece = without_trailers(frame, data, start, end)
         self.client.write(head + piece if head else piece)
         self._is_started = True
         if self._is_success:
@@ -352,7 +353,7 @@ class Exchange:
         if reuse and self.entry.live:
             self._surroundings.put_back(upstream)
         else:
-            upstream.transport.abort()
+            cut(upstream.transport)
 
     def _may_retry(self, upstream: UpstreamConnection | None) -> bool:
         """

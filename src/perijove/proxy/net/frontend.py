@@ -8,22 +8,21 @@ pool); whatever must wait becomes a task of that client.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
 import structlog
 
 from perijove.kit.tasks import TaskGroup
+from perijove.kit.transports import cut
 from perijove.proxy.core.answers import Answer, redirect, refusal
 from perijove.proxy.core.errors import BadRequest
-from perijove.proxy.core.forwarding import forwarded_lines
 from perijove.proxy.core.gate import Allow, AskHub, Enter, Refuse
 from perijove.proxy.core.limits import Limits, network_of
-from perijove.proxy.core.own_fields import names_in, without
-from perijove.proxy.core.paths import decode_path, drop_segments
-from perijove.proxy.core.relocation import Relocation
-from perijove.proxy.core.requests import FieldsMemo, RequestFields, RequestHead
+from perijove.proxy.core.passing import Passing, added_lines, rewritten
+from perijove.proxy.core.paths import decode_path
+from perijove.proxy.core.requests import FieldsMemo, RequestHead
 from perijove.proxy.core.routes import Entry, RouteTable
 from perijove.proxy.core.statistics import Statistics, Verdict
 from perijove.proxy.net.accounts import Accounts
@@ -36,15 +35,12 @@ from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.timeouts import Timeouts
 from perijove.proxy.net.tunnel import Tunnel
 from perijove.proxy.net.upstream import UpstreamConnection
-from perijove.wire.identity import IDENTITY_HEADER
 
 log = structlog.get_logger(__name__)
 
 #: Answered by the proxy itself, on the public address (contract section h).
 HEALTH_PATH: Final = b"/_chp_healthz"
 _HEALTHY: Final = Answer(status=HTTPStatus.OK, body=b'{"status": "OK"}', content_type="application/json")
-#: What a peer on a unix socket is called in `trusted_forwarders`.
-UNIX_PEER: Final = "unix"
 _TOO_MANY_WEBSOCKETS: Final = refusal(
     HTTPStatus.TOO_MANY_REQUESTS, "This session has too many WebSockets open. Close some tabs."
 )
@@ -52,34 +48,6 @@ _TOO_MANY_WEBSOCKETS: Final = refusal(
 _BUSY: Final = replace(
     refusal(HTTPStatus.SERVICE_UNAVAILABLE, "This server is busy. Try again in a moment."), fields=b"Retry-After: 2\r\n"
 )
-_HEADER: Final = IDENTITY_HEADER.encode("ascii")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passing:
-    """How requests are changed on their way."""
-
-    #: whether `X-Forwarded-*` lines are written
-    x_forward: bool = True
-    #: addresses whose own `X-Forwarded-*` lines are kept and appended to
-    trusted_forwarders: frozenset[str] = frozenset()
-    #: whether the path of a route's target is put in front
-    prepend_path: bool = True
-    #: whether the route's own path is part of what the server is asked
-    include_prefix: bool = True
-    #: whether the first segment of a route is a host name
-    host_routing: bool = False
-    #: field lines that every request gets, instead of a client's own of these names
-    fields: bytes = b""
-    #: whether `Host` is the target's own name rather than what the client asked for
-    change_origin: bool = False
-    #: what is rewritten in a server's redirects to itself
-    relocation: Relocation = field(default_factory=Relocation)
-
-    @property
-    def replaced(self) -> frozenset[bytes]:
-        """Names of fields that are not passed on as a client sends them."""
-        return names_in(self.fields) | (frozenset({b"host"}) if self.change_origin else frozenset())
 
 
 class Frontend:
@@ -149,6 +117,15 @@ class Frontend:
         """Part of `Server`."""
         client.address = self.address_of(client.peer)
         return self._connections.admit(client)
+
+    def begin_handshake(self, peer: str) -> str | None:
+        """Part of `Admission`."""
+        address = self.address_of(peer)
+        return address if self._connections.begin_handshake(address) else None
+
+    def end_handshake(self, ticket: str) -> None:
+        """Part of `Admission`."""
+        self._connections.end_handshake(ticket)
 
     def leave(self, client: ClientConnection) -> None:
         """Part of `Server`."""
@@ -277,12 +254,12 @@ class Frontend:
             client.answer(_BUSY)
             return
         target = allowed.target if allowed else request.target
-        head = request.render_line(self._rewrite(target, entry)) + self._fields_for(client, request, entry, allowed)
+        line = request.render_line(rewritten(self.passing, target, entry))
         exchange = Exchange(
             client=client,
             surroundings=self,
             request=request,
-            head=head,
+            head=line + self._fields_for(client, request, entry, allowed),
             entry=entry,
             claims=allowed.claims if allowed else None,
             fence=entry.fence if allowed else None,
@@ -308,7 +285,7 @@ class Frontend:
             return
         client.task = None
         if exchange.is_over or not entry.live:
-            upstream.transport.abort()
+            cut(upstream.transport)
             exchange.unreachable()
             return
         exchange.start(upstream)
@@ -326,14 +303,6 @@ class Frontend:
         client.task = None
         client.answer(page)
 
-    def _rewrite(self, target: bytes, entry: Entry) -> bytes:
-        if not self.passing.include_prefix and entry.depth:
-            path, mark, query = target.partition(b"?")
-            target = drop_segments(path, entry.depth) + mark + query
-        if self.passing.prepend_path and entry.target.base:
-            target = entry.target.base.encode("ascii") + target
-        return target
-
     def _fields_for(self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None) -> bytes:
         """What the server gets behind the request line: as the last time, if nothing that it depends on has changed."""
         fields, identity = request.fields, allowed.identity if allowed else ""
@@ -349,24 +318,12 @@ class Frontend:
             and not fields.upgrade
         ):
             return client.sent_fields
-        client.sent_fields = request.render_fields(
-            gated=allowed is not None, to_hub=to_hub, added=self._lines_for(client, fields, entry, identity)
+        added = added_lines(
+            self.passing, fields, entry, peer=client.peer, scheme=client.scheme, identity=identity.encode("ascii")
         )
+        client.sent_fields = request.render_fields(gated=allowed is not None, to_hub=to_hub, added=added)
         client.sent_for = (fields, entry, identity, to_hub)
         return client.sent_fields
-
-    def _lines_for(self, client: ClientConnection, fields: RequestFields, entry: Entry, identity: str) -> bytes:
-        passing = self.passing
-        if passing.x_forward:
-            trusted = (client.peer or UNIX_PEER) in passing.trusted_forwarders
-            added = forwarded_lines(fields, peer=client.peer, trusted=trusted)
-        else:
-            added = fields.forwarded_lines
-        if passing.fields:
-            added = without(added, passing.replaced) + passing.fields
-        if passing.change_origin:
-            added += b"Host: %b\r\n" % entry.target.host_field
-        return b"%b%b: %b\r\n" % (added, _HEADER, identity.encode("ascii")) if identity else added
 
     def _wait_for(self, client: ClientConnection, name: str, work: Coroutine[None, None, None]) -> None:
         client.task = self._tasks.start(name, self._guarded(client, work))

@@ -18,6 +18,7 @@ from perijove.proxy.core.errors import BadResponse, ProxyError
 from perijove.proxy.core.heads import END_OF_HEAD, MAX_HEAD, split_fields
 from perijove.proxy.core.responses import read_response
 from perijove.proxy.core.targets import Target
+from perijove.proxy.net.tls import OutgoingTls
 from perijove.wire.control import Revocation
 from perijove.wire.door import EXCHANGE_PATH, RECHECK_PATH
 
@@ -40,26 +41,35 @@ class HubAnswer:
 
 
 async def ask(
-    target: Target, path: str, *, fields: Mapping[str, str], payload: bytes | None, patience: float
+    target: Target,
+    path: str,
+    *,
+    fields: Mapping[str, str],
+    payload: bytes | None,
+    patience: float,
+    tls: OutgoingTls,
 ) -> HubAnswer:
     """
-    One request: GET, or POST if there is a *payload*.
+    One request: GET, or POST if there is a *payload*; *tls* is for targets that speak https.
 
     Raises:
         HubUnreachable: no complete answer within *patience* seconds.
     """
     try:
         async with asyncio.timeout(patience):
-            return await _talk(target, path, fields, payload)
+            return await _talk(target, path, fields, payload, tls)
     except (OSError, BadResponse, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as exc:
         raise HubUnreachable from exc
 
 
-async def _talk(target: Target, path: str, fields: Mapping[str, str], payload: bytes | None) -> HubAnswer:
+async def _talk(
+    target: Target, path: str, fields: Mapping[str, str], payload: bytes | None, tls: OutgoingTls
+) -> HubAnswer:
     if target.socket:
         reader, writer = await asyncio.open_unix_connection(target.socket, limit=MAX_HEAD)
     else:
-        reader, writer = await asyncio.open_connection(target.host, target.port, limit=MAX_HEAD)
+        context = tls.context if target.tls else None
+        reader, writer = await asyncio.open_connection(target.host, target.port, limit=MAX_HEAD, ssl=context)
     try:
         method = "GET" if payload is None else "POST"
         lines = {"Host": target.authority, **fields}
@@ -103,14 +113,16 @@ async def _read_to_end(reader: asyncio.StreamReader) -> bytes:
 class HubDoor:
     """The door's questions (`wire/door.py`)."""
 
-    def __init__(self, *, target: Target, auth_token: str, timeout: float) -> None:
+    def __init__(self, *, target: Target, auth_token: str, timeout: float, tls: OutgoingTls | None = None) -> None:
         """
         Args:
             target: the hub's address; its base is the hub's prefix.
             auth_token: the shared secret of hub and proxy.
             timeout: seconds for one answer.
+            tls: for a hub that speaks https.
         """
         self._target = target
+        self._tls = tls or OutgoingTls()
         self._fields = {"Authorization": f"token {auth_token}"}
         self._timeout = timeout
 
@@ -154,6 +166,7 @@ class HubDoor:
             fields=self._fields,
             payload=json.dumps(body).encode(),
             patience=self._timeout,
+            tls=self._tls,
         )
         if answer.status == HTTPStatus.FORBIDDEN:
             return None

@@ -71,13 +71,13 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def describe(sock: socket.socket) -> str:
-    """The address of *sock* for the log."""
+def describe(sock: socket.socket, *, scheme: str = "http") -> str:
+    """The address of *sock* for the log; *scheme* is what is spoken there."""
     name = sock.getsockname()
     if isinstance(name, str):
         return name
     host = f"[{name[0]}]" if sock.family == socket.AF_INET6 else name[0]
-    return f"http://{host}:{name[1]}"
+    return f"{scheme}://{host}:{name[1]}"
 
 
 def _bind_copies(family: int, address: tuple[Any, ...], copies: int) -> list[socket.socket]:

@@ -16,6 +16,7 @@ from perijove.proxy.core.errors import UnusableSettings
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.hub import HubAnswer, HubUnreachable, ask
+from perijove.proxy.net.tls import OutgoingTls
 
 #: Bytes of a page that is read from a file.
 MAX_PAGE: Final = 1024 * 1024
@@ -28,16 +29,25 @@ log = structlog.get_logger(__name__)
 class ErrorPages:
     """Finds what to show for a status (contract section h, `--error-target`)."""
 
-    def __init__(self, *, target: Target | None, timeout: float, files: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        target: Target | None,
+        timeout: float,
+        files: Mapping[str, bytes] | None = None,
+        tls: OutgoingTls | None = None,
+    ) -> None:
         """
         Args:
             target: `<target>/<status>?url=<path>` is asked for the page; None: nobody is.
             timeout: seconds to wait for it.
             files: pages of an administrator by status, `error` for all others.
+            tls: for a target that speaks https.
         """
         #: may be replaced at any time
         self.files = files or {}
         self._target = target
+        self._tls = tls or OutgoingTls()
         self._timeout = timeout
 
     async def find(self, status: int, request: RequestHead, *, is_hub: bool) -> Answer:
@@ -71,7 +81,7 @@ class ErrorPages:
         where = f"{self._target.base}/{status}?url={quote(request.target.decode('ascii'), safe='')}"
         accept = {"Accept": "text/html"}
         try:
-            return await ask(self._target, where, fields=accept, payload=None, patience=self._timeout)
+            return await ask(self._target, where, fields=accept, payload=None, patience=self._timeout, tls=self._tls)
         except HubUnreachable as exc:
             log.info("error_page.missing", status=status, reason=str(exc))
             return None

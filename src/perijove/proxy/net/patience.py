@@ -7,6 +7,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
+from perijove.kit.transports import cut
 from perijove.proxy.core.answers import refusal
 from perijove.proxy.core.limits import Limit
 from perijove.proxy.core.pace import Pace
@@ -29,7 +30,7 @@ def check(client: ClientConnection, now: float) -> None:
                 client.close()
         case Phase.CLOSING:
             if waited > timeouts.flush:
-                client.transport.abort()
+                cut(client.transport)
         case Phase.GONE:
             pass
 
@@ -40,7 +41,7 @@ def _check_reading(client: ClientConnection, waited: float) -> None:
         # The last answer has not been read: the same patience as for any flush.
         if waited > server.timeouts.flush:
             server.refused(Limit.ANSWER_RATE)
-            client.transport.abort()
+            cut(client.transport)
     elif client.pending:
         if waited > server.timeouts.head:
             server.refused(Limit.HEAD_TIME)
@@ -68,7 +69,7 @@ def _check_working(client: ClientConnection, now: float) -> None:
 def _too_slow(client: ClientConnection, exchange: Exchange, waited: float) -> Limit | None:
     """The limit that a client exceeds by sending its body, or taking its answer, too slowly."""
     timeouts, limits = client.server.timeouts, client.server.limits
-    sends, takes = exchange.wants_body and not client.is_held, client.is_full
+    sends, takes = exchange.wants_body and not client.holds, client.is_full
     if sends and waited > timeouts.body:
         return Limit.BODY_TIME
     if not (sends or takes):

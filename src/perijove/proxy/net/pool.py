@@ -11,6 +11,7 @@ from typing import Final
 from perijove.proxy.core.limits import Limit, Limits
 from perijove.proxy.core.statistics import Gauges, Statistics
 from perijove.proxy.core.targets import Target
+from perijove.proxy.net.tls import OutgoingTls
 from perijove.proxy.net.upstream import UpstreamConnection
 
 #: Idle connections kept per target.
@@ -34,17 +35,20 @@ class UpstreamPool:
         connect_timeout: float,
         limits: Limits,
         statistics: Statistics,
+        tls: OutgoingTls | None = None,
     ) -> None:
         """
         Args:
             monotonic: seconds, may be coarse.
-            connect_timeout: seconds for one attempt.
+            connect_timeout: seconds for one attempt, a TLS handshake included.
             limits: how many connections one target may have.
             statistics: where connections are counted.
+            tls: for targets that speak https.
         """
         #: may be replaced at any time
         self.limits = limits
         self._statistics = statistics
+        self._tls = tls or OutgoingTls()
         #: connections open or being made, by target
         self._open: dict[str, int] = {}
         self._monotonic = monotonic
@@ -161,8 +165,9 @@ class UpstreamPool:
         if target.socket:
             _, upstream = await loop.create_unix_connection(lambda: UpstreamConnection(target, self), target.socket)
         else:
+            context = self._tls.context if target.tls else None
             _, upstream = await loop.create_connection(
-                lambda: UpstreamConnection(target, self), target.host, target.port
+                lambda: UpstreamConnection(target, self), target.host, target.port, ssl=context
             )
         return upstream
 

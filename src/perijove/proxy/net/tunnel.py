@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from perijove.kit.transports import cut
 from perijove.proxy.core.access_log import Served
 from perijove.proxy.core.routes import Entry
 from perijove.wire.identity import IdentityClaims
@@ -88,8 +89,8 @@ class Tunnel:
 
     def close(self) -> None:
         """Close both sides."""
-        self._a.transport.abort()
-        self._b.transport.abort()
+        cut(self._a.transport)
+        cut(self._b.transport)
 
     def end_lost(self) -> None:
         """One side is gone: so is the tunnel; what the other has not yet been sent is still sent."""
@@ -127,10 +128,17 @@ class _End(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.ended = True
-        if self._peer.can_write_eof() and not self._peer.is_closing():
-            self._peer.write_eof()
+        peer = self._peer
+        if not peer.is_closing():
+            if peer.can_write_eof():
+                peer.write_eof()
+            else:
+                # TLS as asyncio has it cannot end one direction: what was written still arrives.
+                peer.close()
         # Keep this side open for what the other still has to say, if that is not over, too.
-        return not (self._peer.is_closing() or self._tunnel.has_ended)
+        return self.transport.can_write_eof() and not (peer.is_closing() or self._tunnel.has_ended)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
         self._tunnel.end_lost()
+        # The tunnel has its ends: the circle is opened, or it would wait for the garbage collector, for days.
+        del self._tunnel

@@ -19,7 +19,6 @@ from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.access_log import lines_of
 from perijove.proxy.core.changes import Change, Revoke, SetKeys
 from perijove.proxy.core.limits import Limits
-from perijove.proxy.core.requests import FieldsMemo
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Statistics
@@ -28,10 +27,12 @@ from perijove.proxy.net.accounts import Accounts
 from perijove.proxy.net.connections import Connections
 from perijove.proxy.net.door import Door
 from perijove.proxy.net.frontend import Frontend
+from perijove.proxy.net.handshakes import TlsListener
 from perijove.proxy.net.hub import HubDoor
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.sweep import CoarseTime, sweep_forever
+from perijove.proxy.net.tls import CertificateStore, OutgoingTls, TrafficTls
 
 log = structlog.get_logger(__name__)
 
@@ -41,17 +42,19 @@ _DRAIN_POLL_SECONDS: Final = 0.05
 class Worker:
     """Serves by a state of its own, which changes only through `apply`."""
 
-    def __init__(self, config: ProxyConfig, state: State) -> None:
+    def __init__(self, config: ProxyConfig, state: State, tls: TrafficTls) -> None:
         """
         Args:
             config: the settings.
             state: what to serve by; nobody else may change it from now on.
+            tls: what browsers are shown and servers are spoken with; whoever made it reloads it.
         """
         self._config = config
         self._state = state
         self._clock = SystemClock()
         self._time = CoarseTime()
         self._tasks = TaskGroup("worker")
+        self.tls = tls
         limits = _settled(config)
         self._statistics = Statistics()
         self._access_log = _access_log(config, self._statistics)
@@ -62,10 +65,11 @@ class Worker:
             connect_timeout=config.timeouts.connect,
             limits=limits,
             statistics=self._statistics,
+            tls=tls.outgoing,
         )
         self._connections = Connections(limits=limits, statistics=self._statistics)
         self._door = Door(
-            hub=_hub_door(config),
+            hub=_hub_door(config, tls.outgoing),
             clock=self._clock,
             seconds=time.time,
             tasks=self._tasks,
@@ -77,7 +81,9 @@ class Worker:
         )
         self._door.set_keys(state.jwks)
         self._door.is_on = self._door.is_on or state.door
-        self._pages = ErrorPages(target=config.error_target, timeout=config.timeouts.hub, files=config.error_pages)
+        self._pages = ErrorPages(
+            target=config.error_target, timeout=config.timeouts.hub, files=config.error_pages, tls=tls.outgoing
+        )
         self._frontend = Frontend(
             table=state.table,
             door=self._door,
@@ -92,7 +98,7 @@ class Worker:
             limits=limits,
             now=self._time.now,
         )
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsListener] = []
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Serve connections to *sockets*, which listen."""
@@ -100,7 +106,10 @@ class Worker:
         self._tasks.start("sweep", sweep_forever(self._time, self._sweep))
         self._tasks.start("recheck", self._door.recheck_forever())
         for sock in sockets:
-            self._servers.append(await loop.create_server(self._frontend, sock=sock))
+            if self.tls.certificates is None:
+                self._servers.append(await loop.create_server(self._frontend, sock=sock))
+            else:
+                self._servers.append(self._serve_tls(sock, self.tls.certificates))
 
     def apply(self, change: Change) -> None:
         """Serve with *change* from now on."""
@@ -126,8 +135,9 @@ class Worker:
         if self._access_log is not None:
             # Whoever moves logs away tells by the same signal.
             self._access_log.reopen()
-        # What was written for known field blocks was written with the old settings.
-        self._frontend.memo = FieldsMemo()
+        for server in self._servers:
+            if isinstance(server, TlsListener):
+                server.set_timeouts(handshake=config.timeouts.head, shutdown=config.timeouts.flush)
 
     def activity_since(self, moment: float) -> dict[str, float]:
         """Routes used after *moment*, in seconds since the epoch, and when."""
@@ -158,6 +168,17 @@ class Worker:
         if self._access_log is not None:
             self._access_log.close()
 
+    def _serve_tls(self, sock: socket.socket, certificates: CertificateStore) -> TlsListener:
+        return TlsListener(
+            sock=sock,
+            serve=self._frontend,
+            certificates=certificates,
+            admission=self._frontend,
+            tasks=self._tasks,
+            handshake_timeout=self._config.timeouts.head,
+            shutdown_timeout=self._config.timeouts.flush,
+        )
+
     def _sweep(self) -> None:
         self._connections.check(self._time.now())
         self._pool.sweep()
@@ -184,7 +205,7 @@ def _access_log(config: ProxyConfig, statistics: Statistics) -> AccessLog | None
     return AccessLog(path=config.access_log, lines=lines_of(config.access_log_format), statistics=statistics)
 
 
-def _hub_door(config: ProxyConfig) -> HubDoor | None:
+def _hub_door(config: ProxyConfig, tls: OutgoingTls) -> HubDoor | None:
     if config.hub is None:
         return None
-    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub)
+    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub, tls=tls)

@@ -110,7 +110,7 @@ def passed_on(frame: Frame, data: bytes, cuts: list[int]) -> bytes:
     out, start = b"", 0
     for cut in [*sorted(cuts), len(data)]:
         piece = data[start:cut]
-        out += without_trailers(frame, piece, frame.feed(piece, 0))
+        out += without_trailers(frame, piece, 0, frame.feed(piece, 0))
         start = cut
     return out
 
@@ -134,3 +134,11 @@ def test_a_body_without_trailers_is_passed_on_as_it_came(cuts: list[int]) -> Non
 def test_what_follows_a_body_is_not_passed_on_with_it() -> None:
     assert passed_on(ChunkedFrame(), b"0\r\nA: b\r\n\r\nGET /", []) == b"0\r\n\r\n"
     assert passed_on(LengthFrame(2), b"okGET /", []) == b"ok"
+
+
+def test_a_body_behind_a_head_is_passed_on_without_it() -> None:
+    data = b"head0\r\nA: b\r\n\r\nmore"
+    chunked, counted = ChunkedFrame(), LengthFrame(3)
+
+    assert without_trailers(chunked, data, 4, chunked.feed(data, 4)) == b"0\r\n\r\n"
+    assert without_trailers(counted, data, 4, counted.feed(data, 4)) == b"0\r\n"

@@ -12,6 +12,8 @@ from perijove.proxy.core.targets import Target, parse_target
         ("http://127.0.0.1:8081", Target(key="127.0.0.1|8081", host="127.0.0.1", port=8081)),
         ("http://[::1]:9/", Target(key="::1|9", host="::1", port=9)),
         ("http://host/base/", Target(key="host|80", host="host", port=80, base="/base")),
+        ("https://host", Target(key="https|host|443", host="host", port=443, tls=True)),
+        ("https://[::1]:9/b", Target(key="https|::1|9", host="::1", port=9, base="/b", tls=True)),
         ("http+unix://%2Fr%2Fhub/hub/", Target(key="unix:/r/hub", socket="/r/hub", base="/hub")),
         ("unix+http://%2Fx", Target(key="unix:/x", socket="/x")),
     ],
@@ -23,7 +25,8 @@ def test_targets_are_tcp_or_unix_with_an_optional_path(url: str, target: Target)
 @pytest.mark.parametrize(
     "url",
     [
-        "", "/x", "https://host", "http://", "http://u@host", "http://host:port", "http://host:99999",
+        "", "/x", "ftp://host", "http://", "https://", "https://host:x", "https+unix://%2Fx",
+        "http://u@host", "http://host:port", "http://host:99999",
         "http+unix://relative", "http+unix://", "http://host/?q", "http://host/#f", "http://host/a b",
         "http://host/a\r\nX: y", "http://host/é", "http+unix://%2Fa%00b",
     ],

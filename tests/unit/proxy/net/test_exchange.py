@@ -294,6 +294,18 @@ def test_trailers_of_a_request_do_not_reach_the_server() -> None:
     assert not play.exchange.has_body_left
 
 
+def test_trailers_of_an_answer_do_not_reach_the_client() -> None:
+    """
+    Trap 4: a confined server must not say there what it may not say in a head.
+    """
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    play = Play().begin().answer(head + b"2\r\nok\r\n0\r\nSet-Coo", b"kie: a=b\r\n\r\n")
+
+    assert bytes(play.out) == head + b"2\r\nok\r\n0\r\n\r\n"
+    assert play.ends == ["over"]
+    assert play.returned == [play.upstream]
+
+
 def test_a_malformed_chunk_ends_the_request() -> None:
     """
     Trap 4.

@@ -177,7 +177,7 @@ def test_half_an_answer_is_never_a_whole_one(answer: LegalAnswer) -> None:
         scene = Scene(lambda _, __, place=place: Reply((answer.data[:place],), closes=True)).send(request)  # type: ignore[misc]
         is_told = b"HTTP/1.1 503 " in scene.out
         # Where only the end of the connection ends it, nobody can tell; the client is told that it is so.
-        until_end = b"\r\nConnection: close\r\n" in scene.out and answer.gets and place >= end_of_head
+        until_end = b"\r\nConnection: close\r\n" in scene.out and answer.closes and place >= end_of_head
 
         assert is_told or scene.wire.is_cut or until_end
 
