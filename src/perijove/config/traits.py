@@ -75,6 +75,11 @@ class Perijove(Configurable):
         "builtin",
         help="What carries the traffic: perijove's own proxy, or a haproxy (2.6 or newer, installed) in front of it.",
     ).tag(config=True)
+    proxy_args = List(
+        Unicode(),
+        help="Further options of the proxy, such as its metrics, access log and limits: "
+        '["--metrics-port", "9102", "--access-log", "-"]. Those of perijove itself come later and win.',
+    ).tag(config=True)
 
     authenticator_class = Unicode(
         "native", help="How people sign in: a name (native, dummy, or a plug-in's) or an import path."

@@ -53,6 +53,8 @@ class SupervisorSettings:
     proxy_workers: int
     #: what carries it: `builtin` or `haproxy`
     proxy_engine: str
+    #: further options of the proxy
+    proxy_args: tuple[str, ...]
     #: None: browsers come by plain HTTP
     tls: DeploymentTls | None
     log_level: str
@@ -197,6 +199,8 @@ def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
     return (
         *SELF,
         "proxy",
+        # First, so that they cannot undo what the rest relies on.
+        *settings.proxy_args,
         *("--default-target", hub),
         *("--error-target", f"{hub}{prefix}error"),
         *("--hub-url", f"{hub}{prefix}"),
