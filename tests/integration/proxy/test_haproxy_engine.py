@@ -47,6 +47,7 @@ from tests.integration.proxy.support import (
     until,
     websocket,
 )
+from tests.integration.proxy.test_process import ask, process, started
 
 pytestmark = pytest.mark.skipif(
     shutil.which("haproxy") is None, reason="haproxy is not installed (apt install haproxy)"
@@ -190,6 +191,8 @@ async def test_a_killed_haproxy_is_back_with_all_it_knew() -> None:
         # Connections wait in the backlog meanwhile.
         statuses = [(await proxy.ask("/user/ada/", cookie)).status, (await proxy.ask("/")).status]
         refused = await proxy.ask("/user/ada/", f"Cookie: perijove-identity={identity(KEY, sid='s2')}")
+        # It may serve before it has said that it does.
+        await settled(proxy)
         restarts = engine_of(proxy).restarts
         new = pid_of(proxy)
 
@@ -364,6 +367,35 @@ async def test_what_haproxy_served_is_counted() -> None:
 
     assert counted.bytes_out > 0
     assert counted.gauges.clients >= 0
+
+
+async def test_the_command_line_starts_reloads_and_stops_it(tmp_path: Path) -> None:
+    control, public = tmp_path / "c", tmp_path / "p"
+    flags = ("--engine", "haproxy", "--socket", str(public), "--api-socket", str(control))
+    async with serving(echoing()) as server, process(*flags, "--default-target", server.url) as child:
+        await started(child)
+        first = {known.pid for known in psutil.Process(child.pid).children()}
+        before = await ask(public, "/x")
+        child.send_signal(signal.SIGHUP)
+        await until(lambda: {known.pid for known in psutil.Process(child.pid).children()}.isdisjoint(first))
+        after = await ask(public, "/x")
+        second = psutil.Process(child.pid).children()
+        child.terminate()
+        code = await child.wait()
+
+    assert (before.status, after.status, code) == (200, 200, 0)
+    assert not any(known.is_running() for known in second)
+
+
+async def test_haproxy_does_not_outlive_the_proxy(tmp_path: Path) -> None:
+    flags = ("--engine", "haproxy", "--socket", str(tmp_path / "p"), "--api-socket", str(tmp_path / "c"))
+    async with process(*flags) as child:
+        await started(child)
+        left = psutil.Process(child.pid).children()
+        child.kill()
+        await until(lambda: not any(known.is_running() for known in left))
+
+    assert len(left) == 1
 
 
 @pytest.fixture(scope="module")
