@@ -5,12 +5,14 @@ What the operating system offers for this process: its parent's death, its user,
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import socket
 import sys
+import termios
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TextIO
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -58,6 +60,19 @@ def may_share_ports() -> bool:
     The kernel then lets every process of the same user listen there as well, which is safe only for root.
     """
     return os.geteuid() == 0
+
+
+def is_gone(stream: TextIO | None) -> bool:
+    """Whether *stream* is a terminal that has been closed; SIGHUP then means just that, and is no order."""
+    if stream is None:
+        return False
+    try:
+        termios.tcgetattr(stream)
+    except termios.error as exc:
+        return bool(exc.args[0] == errno.EIO)
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 class NotInherited(Exception):

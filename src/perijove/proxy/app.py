@@ -31,6 +31,7 @@ from perijove.proxy.control.api import ControlApi
 from perijove.proxy.control.server import STREAM_LIMIT, ControlServer
 from perijove.proxy.core.changes import PutRoute, SetKeys
 from perijove.proxy.core.errors import BadControlCall, ProxyError
+from perijove.proxy.core.redirects import HTTPS_PORT
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Scrape, Statistics
 from perijove.proxy.engine import Engine
@@ -196,7 +197,7 @@ class Proxy:
     def _make_redirect(self) -> RedirectServer:
         config, tls = self._config, self._config.tls
         return RedirectServer(
-            port=config.port if tls.redirect_to is None else tls.redirect_to,
+            port=_port_of(self._public) if tls.redirect_to is None else tls.redirect_to,
             patience=config.timeouts.head,
             challenges=challenges_in(tls.acme.folder) if tls.acme else None,
             has_certificate=lambda: self._tls.certificates is not None and self._tls.certificates.has_certificate,
@@ -288,6 +289,12 @@ def _described(sockets: Sequence[socket.socket], *, is_https: bool) -> list[str]
     """Each address once."""
     scheme = "https" if is_https else "http"
     return list(dict.fromkeys(describe(sock, scheme=scheme) for sock in sockets))
+
+
+def _port_of(sockets: Sequence[socket.socket]) -> int:
+    """The port that browsers use if nobody says otherwise."""
+    names = [sock.getsockname() for sock in sockets]
+    return next((int(name[1]) for name in names if isinstance(name, tuple)), HTTPS_PORT)
 
 
 def _public_sockets(config: ProxyConfig) -> list[socket.socket]:

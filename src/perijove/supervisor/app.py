@@ -12,13 +12,14 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
-from perijove.kit.process import become_subreaper
+from perijove.kit.process import become_subreaper, is_gone
 from perijove.kit.tasks import TaskGroup
 from perijove.supervisor.errors import StartError
 from perijove.supervisor.part import Child
@@ -67,7 +68,7 @@ class Supervisor:
         for signum in _STOP_SIGNALS:
             loop.add_signal_handler(signum, self._interrupted)
         loop.add_signal_handler(signal.SIGCHLD, self._reap_adopted)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         for part in self._deployment.parts:
             self._tasks.start(part.name, self._keep_running(part))
         await self._stopping.wait()
@@ -82,7 +83,11 @@ class Supervisor:
             for child in self._children.values():
                 child.signal(signal.SIGKILL)
 
-    def _reload(self) -> None:
+    def _hung_up(self) -> None:
+        if is_gone(sys.stdin):
+            # Its terminal was closed, and with it goes what was started there.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGHUP)
         try:
             self._deployment.refresh()
         except StartError as exc:

@@ -13,7 +13,8 @@ from typing import Final
 #: Said when people come by plain HTTP from elsewhere.
 PLAIN_HTTP: Final = (
     "Warning: people on other machines reach perijove by plain HTTP. Passwords can be read on the way, and browsers "
-    "leave out what keeps scripts in notebooks away from the hub. Put a TLS proxy in front and name it in public_url."
+    "leave out what keeps scripts in notebooks away from the hub. Set ssl_cert and ssl_key, or acme_domains; or put a "
+    "TLS proxy in front and name it in public_url."
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 import structlog
 import trustme
 
+from perijove.kit.tasks import TaskGroup
 from perijove.proxy.acme.keeper import Keeper, words_of
 from perijove.proxy.acme.settings import DEFAULT_SERVER, AcmeSettings
 from perijove.proxy.acme.storage import (
@@ -24,6 +25,7 @@ from perijove.proxy.acme.storage import (
     write_secret,
 )
 from perijove.proxy.core.renewal import FIRST_PAUSE, LOOK_SECONDS
+from tests.integration.proxy.support import until
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 
@@ -177,3 +179,24 @@ def test_the_process_is_told_all_that_was_asked_for(tmp_path: Path) -> None:
         *("--acme-domain", "a.org", "--acme-domain", "b.org", "--acme-server", DEFAULT_SERVER),
         *("--acme-dir", str(tmp_path), "--acme-agree-tos", "--acme-email", "a@b.org", "--acme-ca", "/ca"),
     )
+
+
+async def test_whatever_goes_wrong_once_it_is_looked_at_again(settings: AcmeSettings) -> None:
+    around = Surroundings(settings)
+    looks: list[int] = []
+
+    async def fail_once() -> str:
+        looks.append(1)
+        if len(looks) == 1:
+            raise OSError("no more processes")
+        return await Surroundings.obtain(around)
+
+    keeper = Keeper(settings=settings, clock=StillClock(), luck=lambda: 0.0, obtain=fail_once, install=around.install)
+    async with TaskGroup("test") as tasks:
+        with structlog.testing.capture_logs() as log:
+            tasks.start("keeper", keeper.run())
+            await until(lambda: len(looks) == 1)
+            keeper.look_now()
+            await until(lambda: around.installed == 1)
+
+    assert [entry["event"] for entry in log] == ["acme.broken", "acme.obtained"]

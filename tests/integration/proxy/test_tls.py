@@ -292,7 +292,7 @@ async def test_failed_handshakes_leave_no_traceback_and_no_descriptor(
                 client.send(b"\x16\x03\x01\x00\x05hello")
                 assert await client.is_closed()
                 (await proxy.connect()).reset()
-            await until(lambda: proxy.worker._connections._handshakes == 0)
+            await until(lambda: proxy.worker._handshakes.count == 0)
 
     assert {entry["event"] for entry in log} == {"tls.handshake_failed"}
     assert {entry["log_level"] for entry in log} == {"info"}
@@ -397,12 +397,14 @@ async def test_a_connection_beyond_the_limit_is_closed_before_its_handshake(
     async with secure(loop_factory, authority.issue(NAME)) as proxy:
         proxy.worker._connections.limits = replace(proxy.worker._connections.limits, clients=1)
         async with visit(proxy, authority.client()):
-            await until(lambda: proxy.worker._connections._handshakes == 0)
+            await until(lambda: proxy.worker._handshakes.count == 0)
             second = await proxy.connect()
             begin = time.monotonic()
 
             assert await second.is_closed()
             assert time.monotonic() - begin < 5
+        # The proxy hears of the end of the first later than the client that ended it.
+        await until(lambda: not proxy.worker._connections._clients)
         async with visit(proxy, authority.client()):
             pass
 
@@ -410,7 +412,7 @@ async def test_a_connection_beyond_the_limit_is_closed_before_its_handshake(
 async def test_nothing_listens_and_nothing_waits_after_the_end(authority: Authority, loop_factory: LoopFactory) -> None:
     async with secure(loop_factory, authority.issue(NAME)) as proxy:
         silent = await proxy.connect()
-        await until(lambda: proxy.worker._connections._handshakes == 1)
+        await until(lambda: proxy.worker._handshakes.count == 1)
         await proxy.stop()
 
         assert await silent.is_closed()

@@ -80,7 +80,12 @@ class Keeper:
         """Until cancelled."""
         while True:
             self._asked.clear()
-            pause = await self.look()
+            try:
+                pause = await self.look()
+            # A supervisor: whatever goes wrong once, the certificate must still be renewed.
+            except Exception:
+                log.exception("acme.broken", retry_in=FIRST_PAUSE)
+                pause = FIRST_PAUSE
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._asked.wait()

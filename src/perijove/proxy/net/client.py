@@ -96,16 +96,14 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_scanned", "address", "began", "entry", "exchange", "has_ended", "holds", "is_full", "pace", "peer",
-        "pending", "phase", "received", "request", "scheme", "sent", "sent_fields", "sent_for", "server", "session",
-        "since", "status", "task", "transport",
+        "pending", "phase", "received", "request", "sent", "sent_fields", "sent_for", "server", "session", "since",
+        "status", "task", "transport",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # set by connection_made
         self.peer = ""
-        #: by which the client came
-        self.scheme = b"http"
         self.phase = Phase.READING
         self.pending = b""
         self.request: RequestHead | None = None
@@ -145,8 +143,6 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if isinstance(peer, tuple) else ""
-        if transport.get_extra_info("sslcontext") is not None:
-            self.scheme = b"https"
         self.transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         if not self.server.admit(self):
             # No lingering: that would hold the descriptor that somebody else waits for.
@@ -174,12 +170,13 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Part of `asyncio.Protocol`; the client will send no more, but may wait for its answer."""
         self.has_ended = True
+        # TLS as asyncio has it knows no half-closed connections: there the answer has nobody to go to.
+        can_answer = self.transport.can_write_eof()
         if self.phase is not Phase.WORKING:
-            return self.phase is Phase.READING and self._has_request
+            return can_answer and self.phase is Phase.READING and self._has_request
         if self.exchange is not None and self.exchange.has_body_left:
             self.abort()
-        # TLS as asyncio has it knows no half-closed connections: there the answer has nobody to go to.
-        return self.transport.can_write_eof()
+        return can_answer
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # part of asyncio.Protocol
         """Part of `asyncio.Protocol`."""
@@ -241,7 +238,7 @@ class ClientConnection(asyncio.Protocol):
 
     def request_over(self, *, close: bool) -> None:
         """The answer has been written; go on to the next request."""
-        may_send_more = close and self._may_send_more()
+        may_send_more = close and _may_send_more(self)
         self._account()
         self.exchange = None
         self.task = None
@@ -347,12 +344,6 @@ class ClientConnection(asyncio.Protocol):
         if was and not self.holds and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def _may_send_more(self) -> bool:
-        """Whether the client is likely to be in the middle of sending something."""
-        if self.exchange is not None:
-            return self.exchange.has_body_left or bool(self.pending)
-        return self.request is None or self.request.has_body or bool(self.pending)
-
     def _linger(self, *, may_send_more: bool) -> None:
         """
         Say that all has been said, and read on for a moment.
@@ -389,3 +380,10 @@ class ClientConnection(asyncio.Protocol):
                 exchange.client_lost()
         elif task is not None:
             task.cancel()
+
+
+def _may_send_more(client: ClientConnection) -> bool:
+    """Whether *client* is likely to be in the middle of sending something."""
+    exchange, request = client.exchange, client.request
+    owes = exchange.has_body_left if exchange is not None else request is None or request.has_body
+    return owes or bool(client.pending)

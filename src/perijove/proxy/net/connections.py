@@ -4,7 +4,7 @@ Everything that is open: connections from clients and tunnels. Whoever closes ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from perijove.proxy.core.gate import Visit
 from perijove.proxy.core.limits import Limit, Limits
@@ -33,9 +33,6 @@ class Connections:
         self._by_session: dict[str, int] = {}
         self._clients: set[ClientConnection] = set()
         self._tunnels: set[Tunnel] = set()
-        #: connections that will be clients when their TLS handshake is done
-        self._handshakes = 0
-        self._handshakes_by_address: dict[str, int] = {}
 
     @property
     def busy(self) -> int:
@@ -52,20 +49,12 @@ class Connections:
         _count(self._by_address, client.address, 1)
         return True
 
-    def begin_handshake(self, address: str) -> bool:
-        """Note a connection that wants to become a client, if there will be room for it."""
-        limit = self._no_room(address, self._handshakes, self._handshakes_by_address.get(address, 0))
+    def has_room(self, address: str, waiting: int, waiting_of_address: int) -> bool:
+        """Whether one more from *address* may become a client, when so many others are already on their way to it."""
+        limit = self._no_room(address, waiting, waiting_of_address)
         if limit is not None:
             self._statistics.refused(limit)
-            return False
-        self._handshakes += 1
-        _count(self._handshakes_by_address, address, 1)
-        return True
-
-    def end_handshake(self, address: str) -> None:
-        """It has become a client, or is gone."""
-        self._handshakes -= 1
-        _count(self._handshakes_by_address, address, -1)
+        return limit is None
 
     def leave(self, client: ClientConnection) -> None:
         """A client is gone, or has become a tunnel."""
@@ -150,6 +139,35 @@ class Connections:
             client.abort()
         for tunnel in list(self._tunnels):
             tunnel.close()
+
+
+class Handshakes:
+    """Connections that will be clients when their TLS handshake is done; limits hold for them as if they were."""
+
+    def __init__(self, *, connections: Connections, address_of: Callable[[str], str]) -> None:
+        """
+        Args:
+            connections: that they will be among.
+            address_of: what a peer's address is counted as; empty: not at all.
+        """
+        self.count = 0
+        self._connections = connections
+        self._address_of = address_of
+        self._by_address: dict[str, int] = {}
+
+    def begin_handshake(self, peer: str) -> str | None:
+        """Part of `Admission`."""
+        address = self._address_of(peer)
+        if not self._connections.has_room(address, self.count, self._by_address.get(address, 0)):
+            return None
+        self.count += 1
+        _count(self._by_address, address, 1)
+        return address
+
+    def end_handshake(self, ticket: str) -> None:
+        """Part of `Admission`."""
+        self.count -= 1
+        _count(self._by_address, ticket, -1)
 
 
 def _count(counts: dict[str, int], name: str, change: int) -> None:

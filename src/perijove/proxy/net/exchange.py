@@ -257,7 +257,7 @@ class Exchange:
         if entry.live:
             self._surroundings.put_back(upstream)
         else:
-            upstream.transport.abort()
+            cut(upstream.transport)
         client.request_over(close=False)
         return True
 

@@ -68,6 +68,7 @@ class Frontend:
         statistics: Statistics,
         limits: Limits,
         now: Callable[[], float],
+        scheme: bytes = b"http",
     ) -> None:
         """
         Args:
@@ -83,11 +84,13 @@ class Frontend:
             statistics: where refusals and verdicts are counted.
             limits: how much one client may take.
             now: coarse monotonic time.
+            scheme: by which clients come.
         """
         self.timeouts = timeouts
         self.allow(limits, passing)
         self.now = now
         self.is_draining = False
+        self._scheme = scheme
         self._table = table
         self._door = door
         self._pool = pool
@@ -117,15 +120,6 @@ class Frontend:
         """Part of `Server`."""
         client.address = self.address_of(client.peer)
         return self._connections.admit(client)
-
-    def begin_handshake(self, peer: str) -> str | None:
-        """Part of `Admission`."""
-        address = self.address_of(peer)
-        return address if self._connections.begin_handshake(address) else None
-
-    def end_handshake(self, ticket: str) -> None:
-        """Part of `Admission`."""
-        self._connections.end_handshake(ticket)
 
     def leave(self, client: ClientConnection) -> None:
         """Part of `Server`."""
@@ -319,7 +313,7 @@ class Frontend:
         ):
             return client.sent_fields
         added = added_lines(
-            self.passing, fields, entry, peer=client.peer, scheme=client.scheme, identity=identity.encode("ascii")
+            self.passing, fields, entry, peer=client.peer, scheme=self._scheme, identity=identity.encode("ascii")
         )
         client.sent_fields = request.render_fields(gated=allowed is not None, to_hub=to_hub, added=added)
         client.sent_for = (fields, entry, identity, to_hub)

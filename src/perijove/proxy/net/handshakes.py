@@ -120,7 +120,10 @@ class TlsListener:
                 self._rest(exc)
                 return
             sock.setblocking(False)
-            peer = str(name[0]) if isinstance(name, tuple) else ""
+            peer = ""
+            if isinstance(name, tuple):
+                peer = str(name[0])
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             ticket = self._admission.begin_handshake(peer)
             if ticket is None:
                 sock.close()

@@ -24,7 +24,7 @@ from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Statistics
 from perijove.proxy.net.access_log import AccessLog
 from perijove.proxy.net.accounts import Accounts
-from perijove.proxy.net.connections import Connections
+from perijove.proxy.net.connections import Connections, Handshakes
 from perijove.proxy.net.door import Door
 from perijove.proxy.net.frontend import Frontend
 from perijove.proxy.net.handshakes import TlsListener
@@ -97,7 +97,9 @@ class Worker:
             statistics=self._statistics,
             limits=limits,
             now=self._time.now,
+            scheme=b"http" if tls.certificates is None else b"https",
         )
+        self._handshakes = Handshakes(connections=self._connections, address_of=self._frontend.address_of)
         self._servers: list[asyncio.Server | TlsListener] = []
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
@@ -117,10 +119,10 @@ class Worker:
             case Revoke(revocation=revocation):
                 self._door.revoke(revocation)
             case SetKeys(jwks=jwks):
-                self._state.apply(change, now=self._now())
+                self._state.apply(change, now=None)
                 self._door.set_keys(jwks)
             case _:
-                self._retire(self._state.apply(change, now=self._now()))
+                self._retire(self._state.apply(change, now=None))
 
     def reload(self, config: ProxyConfig) -> None:
         """Serve with these settings from now on."""
@@ -173,7 +175,7 @@ class Worker:
             sock=sock,
             serve=self._frontend,
             certificates=certificates,
-            admission=self._frontend,
+            admission=self._handshakes,
             tasks=self._tasks,
             handshake_timeout=self._config.timeouts.head,
             shutdown_timeout=self._config.timeouts.flush,
