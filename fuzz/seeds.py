@@ -49,6 +49,7 @@ def responses() -> Iterator[tuple[str, bytes]]:
     yield from ((f"refused {case}", b"\0" + case.data) for case in REFUSED_ANSWERS)
     yield from ((f"legal {case}", (b"\1" if case.method == b"HEAD" else b"\4") + case.data) for case in LEGAL_ANSWERS)
     yield "planted", b"\4" + _PLANTED
+    yield "redirect", b"\4HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1:80/a?b#c\r\nContent-Length: 0\r\n\r\n"
 
 
 def chunks() -> Iterator[tuple[str, bytes]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -23,15 +24,19 @@ from perijove.proxy.core.framing import BadFraming, ChunkedFrame, without_traile
 from perijove.proxy.core.gate import AskHub, Enter, Gate, Refuse
 from perijove.proxy.core.heads import END_OF_HEAD, HOP_BY_HOP, REQUEST_LINE, check_head_size, split_fields
 from perijove.proxy.core.paths import ROUTING_SEGMENTS, decode_path, drop_segments, encode_path
+from perijove.proxy.core.relocation import Relocation
 from perijove.proxy.core.requests import FieldsMemo, RequestHead, read_request
 from perijove.proxy.core.responses import SWITCHING, plain_length, read_response
 from perijove.proxy.core.revocation import RevocationList
 from perijove.proxy.core.routes import RouteTable
+from perijove.proxy.core.targets import parse_target
 from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER
 
 _H11_LIMIT: Final = 256 * 1024
 _PREFIX: Final = "/user/ada"
 _HIDDEN: Final = {name.encode() for name in (IDENTITY_COOKIE, *HUB_COOKIES)}
+_TARGET: Final = parse_target("http://192.0.2.1:80")
+_RELOCATION: Final = Relocation(host=True, scheme=b"https")
 _NO_VISITOR: Final = Gate(verify=lambda _token, _audience: None, revocations=RevocationList(), enter_path="/hub/enter")
 
 
@@ -142,6 +147,7 @@ def check_response(data: bytes) -> None:
     - is lines that end in CRLF, with no other CR or LF, and one empty line;
     - reads the same again, and the body ends at the same place to us and to h11, whatever was asked;
     - has no field that ends at this hop;
+    - has the same fields when its redirects are rewritten;
     - is what came, if the short way takes it;
     - of a gated server, has nothing that speaks for the whole host, and cookies below its own path alone.
 
@@ -170,6 +176,9 @@ def check_response(data: bytes) -> None:
     if fence is not None:
         assert not DROPPED & names
         _check_cookies(passed)
+    moved = replace(head, lines=_RELOCATION.apply(head.lines, target=_TARGET, host=b"hub.example.org")).render()
+    _check_lines(moved)
+    assert [name for name, _, _ in split_fields(moved)] == [name for name, _, _ in split_fields(passed)]
     if head.status != SWITCHING:
         _check_h11_response(method, passed, is_over=frame.done, is_interim=head.is_interim)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -78,6 +79,7 @@ def serve(
     flags += ["--Perijove.log_level=debug"] if debug else []
     try:
         configuration = load(file, [*flags, *traits])
+        _check_proxy_args(configuration.perijove.proxy_args)
     except ConfigError as exc:
         click.echo(f"perijove: {exc}", err=True)
         sys.exit(EXIT_UNUSABLE)
@@ -106,6 +108,23 @@ def _tls(perijove: Perijove, public_origin: str) -> DeploymentTls | None:
     )
 
 
+def _check_proxy_args(words: Sequence[str]) -> None:
+    """
+    Try options of the proxy here: it would end at once, again and again, over one that it does not know.
+
+    Raises:
+        ConfigError: one is wrong.
+    """
+    if not words:
+        return
+    # Loaded by those who need it: this process lives as long as all others.
+    command: click.Command = importlib.import_module("perijove.cli.proxy").proxy
+    try:
+        command.make_context("proxy", list(words))
+    except click.ClickException as exc:
+        raise ConfigError(f"Perijove.proxy_args: {exc.format_message()}") from exc
+
+
 def _run(configuration: Configuration) -> int:
     p, bind = configuration.perijove, configuration.bind
     logs.configure(process="perijove", level=p.log_level, fmt="json" if p.log_format == "json" else "console")
@@ -122,6 +141,7 @@ def _run(configuration: Configuration) -> int:
         hub_user=p.hub_user,
         proxy_user=p.proxy_user,
         proxy_workers=default_workers() if p.proxy_workers < 0 else p.proxy_workers,
+        proxy_args=tuple(p.proxy_args),
         tls=_tls(p, public_origin),
         log_level=p.log_level,
         log_format=p.log_format,

@@ -70,6 +70,11 @@ class Perijove(Configurable):
     proxy_workers = Int(
         -1, min=-1, max=999, help="Processes of the proxy that carry the traffic; -1 is one a core, at most four."
     ).tag(config=True)
+    proxy_args = List(
+        Unicode(),
+        help="Further options of the proxy, such as its metrics, access log and limits: "
+        '["--metrics-port", "9102", "--access-log", "-"]. Those of perijove itself come later and win.',
+    ).tag(config=True)
 
     authenticator_class = Unicode(
         "native", help="How people sign in: a name (native, dummy, or a plug-in's) or an import path."

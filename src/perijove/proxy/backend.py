@@ -16,6 +16,7 @@ from perijove.kit.tasks import TaskGroup
 from perijove.proxy.control.api import read_revocation
 from perijove.proxy.core.changes import Change, PutRoute, RemoveRoute, ReplaceRoutes, Revoke, SetKeys
 from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.routes import tidy
 from perijove.proxy.core.state import State
 from perijove.proxy.engine import Engine
 from perijove.proxy.net.door import read_keys
@@ -62,7 +63,7 @@ class Backend:
     async def routes(self) -> dict[str, dict[str, Any]]:
         """Part of `ControlBackend`."""
         self._state.note_activity(await self._engine.activity())
-        return {entry.path: {**entry.body, LAST_ACTIVITY: entry.last_activity} for entry in self._state.table}
+        return {path: {**body, LAST_ACTIVITY: used} for path, (body, used) in self._state.routes().items()}
 
     async def put_route(self, path: str, body: Mapping[str, Any]) -> None:
         """Part of `ControlBackend`."""
@@ -70,7 +71,7 @@ class Backend:
 
     async def remove_route(self, path: str) -> bool:
         """Part of `ControlBackend`."""
-        was_there = self._state.table.get(path) is not None
+        was_there = tidy(path) in self._state.table.bodies()
         await self._change(RemoveRoute(path))
         return was_there
 
@@ -104,7 +105,7 @@ class Backend:
                 self._snapshot,
                 Snapshot(
                     keys=self._state.jwks,
-                    routes={entry.path: entry.body for entry in self._state.table},
+                    routes={path: dict(body) for path, (body, _) in self._state.routes().items()},
                     revocations=[revocation.to_body() for revocation in self._state.revocations],
                     door=self._state.door,
                 ),

@@ -26,8 +26,9 @@ import structlog
 from perijove.kit.fork import fork
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.config import ProxyConfig
-from perijove.proxy.core.changes import Change
+from perijove.proxy.core.changes import Change, PutRoute, ReplaceRoutes
 from perijove.proxy.core.errors import ProxyError, Unacknowledged
+from perijove.proxy.core.routes import packed, unpacked
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Gauges, Statistics, merge
 from perijove.proxy.net import child
@@ -185,7 +186,8 @@ class WorkersEngine:
 
     async def apply(self, change: Change) -> None:
         """Part of `Engine`."""
-        told = [process.tell(child.APPLY, change) for process in self._processes.values()]
+        brief = in_brief(change)
+        told = [process.tell(child.APPLY, brief) for process in self._processes.values()]
         if await self._answers(told, ACKNOWLEDGE_SECONDS) is None:
             raise Unacknowledged
 
@@ -299,6 +301,16 @@ class WorkersEngine:
         if late:
             return None
         return [future.result() for future in told if not isinstance(future.exception(), _Lost)]
+
+
+def in_brief(change: Change) -> Change:
+    """*change* as a worker needs it: it is never asked what a route's body was."""
+    match change:
+        case PutRoute(path=path, body=body):
+            return PutRoute(path, packed(unpacked(body)))
+        case ReplaceRoutes(bodies=bodies):
+            return ReplaceRoutes({path: packed(unpacked(body)) for path, body in bodies.items()})
+    return change
 
 
 def share(sockets: Sequence[socket.socket], slot: int, workers: int) -> list[socket.socket]:

@@ -51,6 +51,8 @@ class SupervisorSettings:
     proxy_user: str
     #: processes that carry the traffic
     proxy_workers: int
+    #: further options of the proxy
+    proxy_args: tuple[str, ...]
     #: None: browsers come by plain HTTP
     tls: DeploymentTls | None
     log_level: str
@@ -195,6 +197,8 @@ def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
     return (
         *SELF,
         "proxy",
+        # First, so that they cannot undo what the rest relies on.
+        *settings.proxy_args,
         *("--default-target", hub),
         *("--error-target", f"{hub}{prefix}error"),
         *("--hub-url", f"{hub}{prefix}"),

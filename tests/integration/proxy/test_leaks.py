@@ -9,16 +9,19 @@ import gc
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import uvloop
 
+from perijove.proxy.config import TlsConfig
 from perijove.proxy.net.client import ClientConnection
 from perijove.proxy.net.exchange import Exchange
 from perijove.proxy.net.timeouts import Timeouts
+from perijove.proxy.net.tls import ServerTls
 from perijove.proxy.net.tunnel import Tunnel
 from perijove.proxy.net.upstream import UpstreamConnection
 from tests.integration.proxy.support import (
@@ -32,6 +35,7 @@ from tests.integration.proxy.support import (
     serving,
     until,
 )
+from tests.support.certificates import Authority
 from tests.support.hostility import CLIENTS, misbehave
 
 AT_ONCE = 25
@@ -71,9 +75,14 @@ async def footprint(proxy: Running) -> Footprint:
 
 
 @pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
-async def impatient(request: pytest.FixtureRequest) -> AsyncIterator[Running]:
+def loop_factory(request: pytest.FixtureRequest) -> LoopFactory:
     factory: LoopFactory = request.param
-    async with running(loop_factory=factory, timeouts=IMPATIENT) as started:
+    return factory
+
+
+@pytest.fixture
+async def impatient(loop_factory: LoopFactory) -> AsyncIterator[Running]:
+    async with running(loop_factory=loop_factory, timeouts=IMPATIENT) as started:
         # The first question to the control API makes what later ones use again.
         await started.control("GET", "/api/routes")
         yield started
@@ -104,15 +113,65 @@ async def nothing_left(proxy: Running) -> AsyncIterator[None]:
     assert await at_rest(proxy, before) == before
 
 
+#: What there is one of for every connection or request.
+KINDS = (ClientConnection, Exchange, UpstreamConnection, Tunnel)
+
+
+def alive() -> dict[str, int]:
+    """How many there are of what should be gone, by kind."""
+    found = [type(known).__name__ for known in gc.get_objects() if isinstance(known, KINDS)]
+    return {name: found.count(name) for name in sorted(set(found))}
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Nothing in a circle goes away in here."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("name", CLIENTS)
 async def test_a_client_leaves_nothing_behind(impatient: Running, name: str) -> None:
     """
-    Many at once, so that one in many shows.
+    Many at once, so that one in many shows. Nor does anything wait for the garbage collector: a proxy lives for
+    months, and old objects that refer to each other in a circle would live as long.
     """
-    async with serving(misbehave) as server, nothing_left(impatient):
-        await impatient.route("/user/ada", server.url)
-        await asyncio.gather(*(CLIENTS[name](impatient.connect) for _ in range(AT_ONCE)))
-        impatient.clients.clear()
+    with no_collector():
+        async with serving(misbehave) as server, nothing_left(impatient):
+            await impatient.route("/user/ada", server.url)
+            await asyncio.gather(*(CLIENTS[name](impatient.connect) for _ in range(AT_ONCE)))
+            impatient.clients.clear()
+        left = alive()
+
+    assert left == {}
+
+
+@pytest.mark.parametrize("name", [name for name in CLIENTS if not name.startswith("ends")])
+async def test_a_client_by_tls_leaves_nothing_behind(loop_factory: LoopFactory, tmp_path: Path, name: str) -> None:
+    """
+    The same through TLS, which has no half-closed connections.
+    """
+    authority = Authority(tmp_path)
+    context = authority.client()
+    tls = TlsConfig(public=ServerTls(certificates=(authority.issue("localhost"),)))
+
+    async def connect() -> Connection:
+        streams = await asyncio.open_connection("127.0.0.1", proxy.port, ssl=context, server_hostname="localhost")
+        return Connection(*streams)
+
+    async with running(loop_factory=loop_factory, timeouts=IMPATIENT, tls=tls) as proxy:
+        await proxy.control("GET", "/api/routes")
+        with no_collector():
+            async with serving(misbehave) as server, nothing_left(proxy):
+                await proxy.route("/user/ada", server.url)
+                await asyncio.gather(*(CLIENTS[name](connect) for _ in range(AT_ONCE)))
+            left = alive()
+
+    assert left == {}
 
 
 async def test_a_proxy_that_has_seen_it_all_still_serves(impatient: Running) -> None:
@@ -240,33 +299,3 @@ async def test_idle_servers_that_restart_are_forgotten(impatient: Running) -> No
         impatient.clients.clear()
 
     assert held > 0
-
-
-#: What there is one of for every connection or request.
-KINDS = (ClientConnection, Exchange, UpstreamConnection, Tunnel)
-
-
-def alive() -> dict[str, int]:
-    """How many there are of what should be gone, by kind."""
-    found = [type(known).__name__ for known in gc.get_objects() if isinstance(known, KINDS)]
-    return {name: found.count(name) for name in sorted(set(found))}
-
-
-@pytest.mark.parametrize("name", CLIENTS)
-async def test_nothing_waits_for_the_garbage_collector(impatient: Running, name: str) -> None:
-    """
-    A proxy lives for months and its collector looks at old objects once in a blue moon: what refers to itself in a
-    circle would stay as long.
-    """
-    gc.collect()
-    gc.disable()
-    try:
-        async with serving(misbehave) as server, nothing_left(impatient):
-            await impatient.route("/user/ada", server.url)
-            await asyncio.gather(*(CLIENTS[name](impatient.connect) for _ in range(AT_ONCE)))
-            impatient.clients.clear()
-        left = alive()
-    finally:
-        gc.enable()
-
-    assert left == {}

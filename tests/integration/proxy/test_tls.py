@@ -403,6 +403,8 @@ async def test_a_connection_beyond_the_limit_is_closed_before_its_handshake(
 
             assert await second.is_closed()
             assert time.monotonic() - begin < 5
+        # The proxy hears of the end of the first later than the client that ended it.
+        await until(lambda: not proxy.worker._connections._clients)
         async with visit(proxy, authority.client()):
             pass
 

@@ -97,7 +97,33 @@ def test_configurable_http_proxys_flags_are_known(
         assert started[0] != ProxyConfig(workers=started[0].workers)
 
 
-@pytest.mark.parametrize(("words", "sentence"), [(("--storage-backend", "chp-redis"), "is a module for Node.js")])
+#: those about TLS, which need each other or a file: `test_proxy_tls.py`
+CHP_TLS_FLAGS = {
+    *(f"--{side}ssl-{what}" for side in ("", "api-", "client-")
+      for what in ("key", "cert", "ca", "request-cert", "reject-unauthorized")),
+    "--ssl-protocol", "--ssl-ciphers", "--ssl-allow-rc4", "--ssl-dhparam", "--redirect-port", "--redirect-to",
+    "--insecure",
+}  # fmt: skip
+
+
+def test_no_flag_of_configurable_http_proxy_is_missing() -> None:
+    """
+    Contract section h, its whole command line.
+    """
+    known = {name for option in proxy.params for name in option.opts} | {"-h", "--help"}
+
+    assert CHP_FLAGS.keys() | CHP_TLS_FLAGS | {"--storage-backend", "-V", "--version", "-h"} <= known
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--storage-backend", "chp-redis"), "is a module for Node.js"),
+        (("--ssl-allow-rc4",), "RC4 is broken"),
+        (("--ssl-dhparam", "file"), "have no parameters of your own"),
+        (("--redirect-port", "80"), "--ssl-cert"),
+    ],
+)
 def test_what_cannot_be_kept_is_refused_with_a_sentence(words: tuple[str, ...], sentence: str) -> None:
     result = run(*words)
 

@@ -16,8 +16,8 @@ class PutRoute:
     """Add or replace one route."""
 
     path: str
-    #: the JSON object that was posted
-    body: Mapping[str, Any]
+    #: the JSON object that was posted, or what `routes.packed` made of it
+    body: Mapping[str, Any] | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class RemoveRoute:
 class ReplaceRoutes:
     """The table is exactly this, in one step."""
 
-    bodies: Mapping[str, Mapping[str, Any]]
+    bodies: Mapping[str, Mapping[str, Any] | bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from perijove.proxy.core.changes import Change, PutRoute, RemoveRoute, ReplaceRoutes, Revoke, SetKeys
 from perijove.proxy.core.revocation import RevocationList
-from perijove.proxy.core.routes import Entry, RouteTable
+from perijove.proxy.core.routes import Entry, RouteTable, unpacked
 
 
 class State:
@@ -26,13 +26,13 @@ class State:
         #: whether there is a door; once on it stays on: losing the keys must not open anything
         self.door = False
 
-    def apply(self, change: Change, *, now: float) -> list[Entry]:
+    def apply(self, change: Change, *, now: float | None) -> list[Entry]:
         """
         Make *change*; answers the entries of the table that this retired.
 
         Args:
             change: what to do.
-            now: seconds since the epoch.
+            now: seconds since the epoch; None: somebody else keeps the time of last use.
 
         Raises:
             BadControlCall: a route is none; nothing has changed.
@@ -55,11 +55,9 @@ class State:
         """Another one that says the same and shares nothing."""
         other = State(host_routing=host_routing)
         other.table.limit = self.table.limit
-        other.table.replace({entry.path: entry.body for entry in self.table}, now=0.0)
-        for entry in self.table:
-            twin = other.table.get(entry.path)
-            if twin is not None:
-                twin.last_activity = entry.last_activity
+        other.table.replace(self.table.bodies(), now=None)
+        for path in self.table.bodies():
+            other.table.note_activity(path, self.table.last_activity(path))
         other.jwks = [dict(jwk) for jwk in self.jwks]
         for revocation in self.revocations:
             other.revocations.add(revocation)
@@ -67,12 +65,15 @@ class State:
         return other
 
     def activity_since(self, moment: float) -> dict[str, float]:
-        """Route path -> seconds since the epoch of its last byte, of routes that were used after *moment*."""
-        return {entry.path: entry.last_activity for entry in self.table if entry.last_activity > moment}
+        """Route path -> seconds since the epoch of its last byte, of routes that were asked for here after *moment*."""
+        return self.table.used_since(moment)
 
     def note_activity(self, activity: Mapping[str, float]) -> None:
         """Take over what a worker has seen."""
         for path, moment in activity.items():
-            entry = self.table.get(path)
-            if entry is not None and moment > entry.last_activity:
-                entry.last_activity = moment
+            self.table.note_activity(path, moment)
+
+    def routes(self) -> dict[str, tuple[Mapping[str, Any], float]]:
+        """Route path -> body as posted, and seconds since the epoch of its last byte."""
+        table = self.table
+        return {path: (unpacked(body), table.last_activity(path)) for path, body in table.bodies().items()}

@@ -42,6 +42,10 @@ class Verdict(IntEnum):
     ASKED = 3  #: the hub was asked about a token first
 
 
+#: Keys of a route's body that say what it is for.
+KIND_KEYS: Final = ("hub", "user", "service")
+
+
 def kind_of(path: str, body: Mapping[str, Any]) -> Kind:
     """The kind of the route at *path*, from what the hub says about it (contract section h)."""
     if path == "/" or body.get("hub"):

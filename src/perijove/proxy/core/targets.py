@@ -41,7 +41,7 @@ class Target:
     @property
     def host_field(self) -> bytes:
         """The same as clients send it: a default port is left out (RFC 9110 section 7.2)."""
-        return self.authority.removesuffix(":80").encode("ascii")
+        return self.authority.removesuffix(":443" if self.tls else ":80").encode("ascii")
 
 
 def parse_target(url: str) -> Target:

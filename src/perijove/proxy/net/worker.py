@@ -119,10 +119,10 @@ class Worker:
             case Revoke(revocation=revocation):
                 self._door.revoke(revocation)
             case SetKeys(jwks=jwks):
-                self._state.apply(change, now=self._now())
+                self._state.apply(change, now=None)
                 self._door.set_keys(jwks)
             case _:
-                self._retire(self._state.apply(change, now=self._now()))
+                self._retire(self._state.apply(change, now=None))
 
     def reload(self, config: ProxyConfig) -> None:
         """Serve with these settings from now on."""

@@ -39,6 +39,7 @@ def test_only_the_servers_own_address_is_rewritten(relocation: Relocation, locat
         ("http://example.org:80", b"http://example.org:80/a"),
         ("http://[::1]:8080", b"http://[::1]:8080/a"),
         ("http://[::1]", b"http://[::1]/a"),
+        ("https://example.org", b"https://example.org/a"),
     ],
 )
 def test_a_default_port_need_not_be_named(target: str, location: bytes) -> None:
@@ -46,7 +47,7 @@ def test_a_default_port_need_not_be_named(target: str, location: bytes) -> None:
         b"location: %b\r\n" % location, target=parse_target(target), host=b"hub.example.org"
     )
 
-    assert moved == b"Location: http://hub.example.org/a\r\n"
+    assert moved == b"Location: %b://hub.example.org/a\r\n" % location.partition(b":")[0]
 
 
 def test_a_server_on_a_unix_socket_has_no_address_of_its_own() -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from perijove.proxy.core.errors import BadControlCall, TooManyRoutes
-from perijove.proxy.core.routes import MAX_KNOWN, MAX_KNOWN_LENGTH, Entry, RouteTable
+from perijove.proxy.core.routes import MAX_KNOWN, MAX_KNOWN_LENGTH, Entry, RouteTable, packed, unpacked
 from perijove.proxy.core.statistics import Kind
 
 
@@ -17,6 +18,8 @@ def table_of(*paths: str) -> RouteTable:
     table = RouteTable()
     for path in paths:
         table.put(path, body(), now=1.0)
+    # All have been asked for: what was not has nothing that could be retired.
+    list(table)
     return table
 
 
@@ -235,5 +238,126 @@ def test_a_protocol_that_hides_requests_or_is_none_is_refused(upgrades: object) 
 def test_a_route_that_no_longer_allows_a_protocol_is_retired() -> None:
     table = RouteTable()
     table.put("/a", body(upgrades=["tcp"]), now=0.0)
+    old = table.get("/a")
 
-    assert table.put("/a", body(), now=0.0)
+    assert table.put("/a", body(), now=0.0) == [old]
+
+
+def test_a_route_that_nobody_asked_for_has_nothing_to_retire() -> None:
+    table = RouteTable()
+    table.put("/a", body(), now=0.0)
+    table.put("/b", body(), now=0.0)
+
+    assert table.put("/a", body(2), now=0.0) == []
+    assert table.remove("/b") == []
+    assert table.replace({}, now=0.0) == []
+
+
+def test_the_time_of_last_use_is_kept_before_and_after_the_first_request() -> None:
+    table = RouteTable()
+    table.put("/a", body(), now=3.0)
+    table.note_activity("/a", 5.0)
+    table.note_activity("/a", 4.0)
+    table.note_activity("/gone", 9.0)
+    before = table.last_activity("/a")
+    entry = table.get("/a")
+    table.note_activity("/a", 7.0)
+    table.note_activity("/a", 6.0)
+
+    assert (before, table.last_activity("/a"), entry and entry.last_activity) == (5.0, 7.0, 7.0)
+    assert table.last_activity("/gone") == 0.0
+
+
+def test_only_what_was_used_here_is_told() -> None:
+    table = RouteTable()
+    for path in ("/a", "/b", "/c"):
+        table.put(path, body(), now=None)
+    for path, moment in (("/a", 5.0), ("/b", 2.0)):
+        table.get(path)
+        table.note_activity(path, moment)
+
+    assert table.used_since(2.0) == {"/a": 5.0}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        body(),
+        body(access="open", user="ada"),
+        body(access="gated", audience="ada/", user="ada", server_name="", jupyterhub=True),
+        body(audience='a"b\\/', service="x"),
+        body(audience="é/", hub=True),
+        body(upgrades=["tcp"], audience="ada/"),
+        body(upgrades=["tcp"], access="gated"),
+        {"target": "http+unix://%2Frun%2Fx.sock", "audience": "a/b"},
+    ],
+)
+def test_what_is_packed_leads_where_it_did(content: dict[str, Any]) -> None:
+    whole, brief = (Entry(path="/x", body=unpacked(form), last_activity=0.0) for form in (content, packed(content)))
+
+    assert brief.leads_where(whole)
+    assert brief.kind == whole.kind
+    assert len(packed(content)) <= len(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("target", "is_good"),
+    [
+        ("http://10.0.0.1:8888", True),
+        ("http://10.0.0.1:65535", True),
+        ("http://10.0.0.1:65536", False),
+        ("http://10.0.0.1:0", True),
+        ("http://name", True),
+        ("http://[::1]:80/base", True),
+        ("http://", False),
+        ("http://a b", False),
+        ("http://a@b", False),
+        ("http+unix://%2Frun%2fa.sock", True),
+        ("http+unix://run", False),
+        ("http+unix://%2Frun%00", False),
+        ("ftp://x", False),
+    ],
+)
+def test_the_quick_look_at_a_route_says_what_the_close_one_says(target: str, is_good: bool) -> None:  # noqa: FBT001
+    table = RouteTable()
+    try:
+        table.put("/a", {"target": target}, now=0.0)
+    except BadControlCall:
+        assert not is_good
+        return
+    assert is_good
+    assert table.get("/a")
+
+
+@pytest.mark.parametrize("path", ["/a/../b", "/a/./b", "/a\nb", "//a//b", "/a//b"])
+def test_a_path_that_nobody_can_ask_for_is_refused(path: str) -> None:
+    table = RouteTable()
+
+    with pytest.raises(BadControlCall):
+        table.put(path, body(), now=0.0)
+
+    assert len(table) == 0
+
+
+@pytest.mark.parametrize("path", ["/user/a%b", "/user/a b", "/user/é", "/user/a.b", "/user/..a"])
+def test_odd_names_have_routes_as_well(path: str) -> None:
+    table = RouteTable()
+    table.put(path, body(), now=0.0)
+
+    assert found(table, path + "/lab") == path
+
+
+def test_a_table_gives_back_what_it_was_given() -> None:
+    table = RouteTable()
+    table.put("a/", body(user="ada"), now=0.0)
+
+    assert table.bodies() == {"/a": body(user="ada")}
+
+
+def test_replacing_a_route_in_use_by_another_description_of_it_is_no_use() -> None:
+    table = table_of("/a")
+    entry = table.get("/a")
+
+    assert table.replace({"/a": body(user="ada")}, now=9.0) == []
+    assert table.get("/a") is entry
+    assert table.last_activity("/a") == 1.0

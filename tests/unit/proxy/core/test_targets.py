@@ -50,6 +50,9 @@ def test_the_authority_is_what_a_host_header_says(url: str, authority: str) -> N
         ("http://host", b"host"),
         ("http://host:8081/base", b"host:8081"),
         ("http://[::1]:80", b"[::1]"),
+        ("https://host", b"host"),
+        ("https://host:80", b"host:80"),
+        ("http://host:443", b"host:443"),
         ("http+unix://%2Fr%2Fhub", b"localhost"),
     ],
 )
