@@ -266,6 +266,29 @@ async def test_a_reload_that_fails_changes_nothing() -> None:
         assert (answer.status, pid_of(proxy)) == (200, old)
 
 
+async def test_replaced_haproxys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each keeps the WebSockets that were open; who reloads every minute must not fill the machine.
+    """
+    monkeypatch.setattr("perijove.proxy.haproxy.engine.MAX_DRAINING", 1)
+    async with serving(websocket) as server, site() as proxy:
+        await proxy.route("/", server.url)
+        clients = []
+        for _ in range(3):
+            client = await proxy.connect()
+            client.send(request("/ws", *UPGRADE))
+            assert (await client.response()).status == 101
+            clients.append(client)
+            await proxy.thread.run(engine_of(proxy).reload(proxy.proxy._config))
+        clients[2].send(b"hello")
+        last = await clients[2].read(5)
+        first = await clients[0].is_closed()
+        folders = engine_of(proxy)._folder
+        await until(lambda: sum(path.is_dir() for path in folders.iterdir()) == 2)
+
+    assert (first, last) == (True, b"hello")
+
+
 async def test_no_server_of_a_removed_route_stays() -> None:
     async with serving(echoing()) as server, site() as proxy:
         await proxy.route("/user/ada", server.url)
