@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import ssl
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -29,6 +30,7 @@ from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.state import State
 from perijove.proxy.haproxy.engine import HaproxyEngine
+from perijove.proxy.haproxy.folders import PrivateFolder
 from perijove.proxy.haproxy.process import CannotStartHaproxy
 from perijove.proxy.net.client import ClientConnection
 from perijove.proxy.net.tls import CertificateFiles, ServerTls
@@ -376,7 +378,26 @@ async def test_its_folder_is_nobody_elses_business() -> None:
         paths = (folder, *folder.iterdir(), *folder.glob("1/*.sock"))
         modes = {path.name: path.stat().st_mode & 0o777 for path in paths}
 
-    assert modes == {folder.name: 0o700, "1": 0o700, "worker.sock": 0o600, "runtime.sock": 0o600}
+    assert modes == {folder.name: 0o700, "1": 0o700, "worker.sock": 0o600, "runtime.sock": 0o600, "lock": 0o600}
+
+
+def test_what_killed_proxies_left_behind_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    living, dead, young, odd = PrivateFolder(), PrivateFolder(), PrivateFolder(), PrivateFolder()
+    for folder in (dead, young):
+        os.close(folder._lock)
+    (odd.path / "lock").unlink()
+    for folder in (living, dead, odd):
+        os.utime(folder.path, (0, 0))
+    link = tmp_path / "perijove-haproxy-link"
+    link.symlink_to(living.path)
+    made = PrivateFolder()
+
+    assert made.path.stat().st_mode & 0o777 == 0o700
+    assert [folder.path.exists() for folder in (living, dead, young, odd)] == [True, False, True, True]
+    for folder in (living, made, odd, made):
+        folder.remove()
+    assert not made.path.exists()
 
 
 async def test_what_haproxy_served_is_counted() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +29,7 @@ from perijove.proxy.core.haproxy_verdicts import VERDICT_SECONDS, VerdictChanges
 from perijove.proxy.core.routes import tidy
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Gauges, Statistics, merge
+from perijove.proxy.haproxy.folders import PrivateFolder
 from perijove.proxy.haproxy.generation import Generation
 from perijove.proxy.haproxy.settings import check, leaves_all, links_for, settings_for, worker_config
 from perijove.proxy.net.listen import bind_unix
@@ -83,7 +83,8 @@ class HaproxyEngine:
         known = state.copy(host_routing=config.passing.host_routing)
         self._worker = Worker(worker_config(config), known, self._tls, front=self)
         self._verdicts = Verdicts(lifetime=_lifetime(config))
-        self._folder = Path(tempfile.mkdtemp(prefix="perijove-haproxy-"))
+        self._private = PrivateFolder()
+        self._folder = self._private.path
         self._current: Generation | None = None
         #: those that were replaced and still serve what was open, the oldest first
         self._draining: list[Generation] = []
@@ -112,7 +113,7 @@ class HaproxyEngine:
             self._current = await self._begin()
         except BaseException:
             await self._worker.stop()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._private.remove()
             raise
         self._tasks.start("follow", self._follow())
 
@@ -186,7 +187,7 @@ class HaproxyEngine:
         await self._worker.stop()
         for waiter in self._waiting:
             waiter.cancel()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._private.remove()
 
     # what the worker says (`Front`)
 
