@@ -19,7 +19,7 @@ PROXY: Final = Path("src", "perijove", "proxy")
 TESTS: Final = Path("tests", "unit", "proxy")
 CORE: Final = (
     "answers", "confine", "errors", "forwarding", "framing", "gate", "heads", "limits", "pace", "paths",
-    "requests", "responses", "revocation", "routes", "statistics", "targets",
+    "redirects", "renewal", "requests", "responses", "revocation", "routes", "servernames", "statistics", "targets",
 )  # fmt: skip
 FILES: Final = [*(PROXY / "core" / f"{name}.py" for name in CORE), PROXY / "net" / "exchange.py"]
 PATIENCE: Final = 120
