@@ -19,6 +19,9 @@ from tests.support.scene import OK, Reply, Scene, Seen
 SEPARATOR: Final = b"\xff\xff"
 _GATED: Final = 1
 _EARLY: Final = 2
+_UPGRADES: Final = 4
+#: What the route lets take over besides WebSocket, if the script says so.
+_PROTOCOL: Final = "x-own"
 _CLOSES: Final = b"C"[0]
 _SAFE: Final = {b"GET", b"HEAD", b"OPTIONS"}
 _H11_LIMIT: Final = 256 * 1024
@@ -30,6 +33,7 @@ class Script:
 
     gated: bool
     early: bool
+    upgrades: bool
     #: bytes of a piece; 0: all at once
     step: int
     said: bytes
@@ -42,6 +46,7 @@ class Script:
         return cls(
             gated=bool(data[0] & _GATED),
             early=bool(data[0] & _EARLY),
+            upgrades=bool(data[0] & _UPGRADES),
             step=data[0] >> 3,
             said=said,
             answers=tuple(answers),
@@ -66,7 +71,7 @@ def check_pair(data: bytes) -> None:
 
     - nothing is raised;
     - servers read complete requests that the client has sent, in order, none twice unless that is safe, and no others;
-    - they get no field that ends at this hop, no trailers, and one request at a time;
+    - they get no field that ends at this hop but an upgrade that the route allows, no trailers, one request at a time;
     - the client gets answers that h11 understands, without trailers, at most one to a request, and never an
       incomplete one that looks complete: it was cut, or goes on, or its connection was said to end with it;
     - when the client is gone every connection to a server is closed, or idle in the pool, or a tunnel's.
@@ -74,7 +79,12 @@ def check_pair(data: bytes) -> None:
     if not data:
         return
     script = Script.read(data)
-    scene = Scene(lambda _, number: script.reply(number), gated=script.gated, answers_early=script.early)
+    scene = Scene(
+        lambda _, number: script.reply(number),
+        gated=script.gated,
+        upgrades=(_PROTOCOL,) if script.upgrades else (),
+        answers_early=script.early,
+    )
     scene.send(*script.cut(script.said))
     _check_servers(scene, script)
     _check_client(scene)
@@ -94,12 +104,12 @@ def _check_servers(scene: Scene, script: Script) -> None:
         assert sent, f"{wanted} was never sent"
         if wanted[0] not in _SAFE:
             sent.pop(0)
-        _check_fields(seen)
+        _check_fields(seen, {b"websocket", _PROTOCOL.encode()} if script.upgrades else {b"websocket"})
 
 
-def _check_fields(seen: Seen) -> None:
+def _check_fields(seen: Seen, protocols: set[bytes]) -> None:
     names = {name for name, _ in seen.fields}
-    is_upgrade = (b"upgrade", b"websocket") in seen.fields
+    is_upgrade = any(name == b"upgrade" and value in protocols for name, value in seen.fields)
     assert not (HOP_BY_HOP - ({b"connection", b"upgrade"} if is_upgrade else set())) & names
     assert b"x-perijove-identity" not in names
     assert seen.trailers == []

@@ -80,6 +80,9 @@ def pairs() -> Iterator[tuple[str, bytes]]:
         yield f"answer in pieces {why}", b"\x19" + rest
         yield f"answer cut off {why}", b"\1" + _ASK + SEPARATOR + b"C" + data[:-1]
     yield "tunnel", b"\0" + _UPGRADE + SEPARATOR + b"K" + _SWITCH
+    own = _UPGRADE.replace(b"websocket", b"X-Own")
+    for settings in (b"\0", b"\4"):
+        yield f"own protocol {settings[0]}", settings + own + SEPARATOR + b"K" + _SWITCH
     yield "stale", b"\0" + _ASK + _ASK + SEPARATOR + b"CHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + SEPARATOR + b"C"
     upload = next(case.data for case in LEGAL_REQUESTS if case.why == "length")
     yield "early", b"\x0a" + upload + _ASK + SEPARATOR + b"KHTTP/1.1 413 X\r\nContent-Length: 0\r\n\r\n"

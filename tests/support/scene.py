@@ -126,6 +126,7 @@ class Scene:
         replies: Callable[[Seen, int], Reply] = lambda _, __: Reply(),
         *,
         gated: bool = False,
+        upgrades: tuple[str, ...] = (),
         connects: bool = True,
         answers_early: bool = False,
     ) -> None:
@@ -133,6 +134,7 @@ class Scene:
         Args:
             replies: what a server says to a complete request, given how many there were before it.
             gated: whether the route is gated.
+            upgrades: protocols besides WebSocket that the route lets take over.
             answers_early: whether servers answer as soon as they have read a head.
             connects: whether servers are there at once; otherwise `connect` says when.
         """
@@ -154,7 +156,9 @@ class Scene:
         self.is_draining = False
         self.time = 1.0
         self.entry = Entry(
-            path="/user/ada", body={"target": "http://192.0.2.1:80", "access": "open"}, last_activity=1.0
+            path="/user/ada",
+            body={"target": "http://192.0.2.1:80", "access": "open", "upgrades": list(upgrades)},
+            last_activity=1.0,
         )
         self.answers_early = answers_early
         self._gated = gated
@@ -224,6 +228,7 @@ class Scene:
 
     def serve(self, client: ClientConnection, request: RequestHead) -> None:
         self.requests.append(request)
+        request.allow_upgrade(self.entry.upgrades)
         exchange = Exchange(
             client=client,
             surroundings=self,
