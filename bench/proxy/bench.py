@@ -1,33 +1,44 @@
 """
-The proxy beside its peers: requests per second, and CPU per request, which a busy machine disturbs least.
+The proxy beside its peers: CPU per request, which a busy machine disturbs least, and requests per second.
 
-    PYTHONPATH=bench python bench/proxy/bench.py [--seconds 5] [--rounds 3] [--write bench/results/proxy.md]
+    PYTHONPATH=bench python bench/proxy/bench.py [--seconds 4] [--rounds 3] [--write bench/results/proxy.md]
 
-Needs `wrk`. haproxy and configurable-http-proxy take part if they are installed. The proxy under test runs
-on core 0, load and server on core 1. Every round asks every peer in turn; the best round of each counts.
+Needs `wrk` and `nginx`, which is the server behind all proxies. haproxy and configurable-http-proxy take part
+if they are installed. Every proxy has one worker on core 0, load and server are on core 1. Every round asks every
+peer in turn; the best round of each counts.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
-import shutil
-import socket
-import subprocess
+import json
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from loads import alive, echoes, idle_websockets, requests
+from peers import (
+    HERE,
+    Peer,
+    Recipe,
+    configurable_http_proxy,
+    free_port,
+    haproxy,
+    nginx_as_proxy,
+    nginx_as_server,
+    perijove,
+    started,
+)
+
+from perijove.kit.jws import SigningKey
+from perijove.wire.identity import IDENTITY_COOKIE, IdentityClaims
 from report import machine, publish, table
 
-HERE: Final = Path(__file__).parent
-SOURCE: Final = HERE.parents[1] / "src"
 BROWSER: Final = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0",
     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -39,155 +50,205 @@ BROWSER: Final = (
     "Referer: http://127.0.0.1/user/ada/lab/tree/notebook.ipynb",
     "Cookie: _xsrf=2|" + "a" * 90 + "; jupyterhub-session-id=" + "b" * 32 + "; other=" + "c" * 300,
 )
-SCENARIOS: Final = {"tiny GET": ("/x", ()), "browser GET": ("/x", BROWSER), "1 MB down": ("/big", ())}
-HANDSHAKE: Final = (
-    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-IDLE_TUNNELS: Final = 500
+OURS: Final = "perijove"
+GUARDED: Final = "perijove, gate, metrics and access log on"
+TINY, BROWSED, DOWN, UP, SHORT, LONG = "tiny GET", "browser GET", "1 MB down", "1 MB up", "64 B echo", "64 KB echo"
+MEGABYTES: Final = {DOWN, UP}
+FEW_TUNNELS: Final = 1000
+MANY_TUNNELS: Final = 10_000
+ROUTES: Final = 10_000
 
 
-@dataclass
-class Peer:
-    """One proxy under test."""
-
-    name: str
-    port: int
-    process: subprocess.Popen[bytes]
-    #: scenario -> (microseconds of CPU per request, requests per second), the best round
-    results: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def cpu(self) -> float:
-        """Seconds that its threads have run."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-
-    def memory(self) -> int:
-        """Proportional set size, in KB."""
-        rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
-        return int(re.findall(r"^Pss: +(\d+)", rollup, re.MULTILINE)[0])
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-@contextmanager
-def started(command: Sequence[str], port: int, core: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A process pinned to *core*, from when it listens on *port*."""
-    environment = os.environ | {"PYTHONPATH": str(SOURCE), "CONFIGPROXY_AUTH_TOKEN": "bench"}
-    process = subprocess.Popen(
-        ["taskset", "-c", str(core), *command],
-        env=environment,
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+def statement(key: SigningKey) -> str:
+    """A cookie that lets ada into her server."""
+    now = int(time.time())
+    claims = IdentityClaims(
+        sub="ada", sid="s", aud="ada/", scope=("read", "write", "execute"), name="Ada", iat=now, exp=now + 7200, jti="j"
     )
-    try:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(10)
+    return f"{IDENTITY_COOKIE}={key.sign(claims.to_claims())}"
 
 
-def commands(target: int, folder: Path) -> Iterator[tuple[str, int, list[str]]]:
-    """Name, port and command line of each peer that is installed."""
-    url, port = f"http://127.0.0.1:{target}", free_port()
-    flags = ["--ip", "127.0.0.1", "--port", str(port), "--default-target", url, "--log-level", "error"]
-    yield "perijove", port, [
-        sys.executable, "-c", "from perijove.cli.proxy import proxy; proxy()", *flags, "--api-port", "0",
-    ]  # fmt: skip
-    if haproxy := shutil.which("haproxy"):
-        port = free_port()
-        config = folder / "haproxy.cfg"
-        config.write_text(
-            "global\n nbthread 1\n maxconn 3000\ndefaults\n mode http\n option http-keep-alive\n"
-            " timeout connect 5s\n timeout client 1h\n timeout server 1h\n timeout tunnel 1h\n"
-            f"frontend f\n bind 127.0.0.1:{port}\n default_backend b\n"
-            f"backend b\n http-reuse always\n server s 127.0.0.1:{target}\n"
-        )
-        yield "haproxy", port, [haproxy, "-db", "-f", str(config)]
-    if chp := shutil.which("configurable-http-proxy"):
-        port = free_port()
-        flags = ["--ip", "127.0.0.1", "--port", str(port), "--default-target", url, "--log-level", "error"]
-        yield "configurable-http-proxy", port, [chp, *flags, "--api-port", str(free_port())]
-
-
-def measure(peer: Peer, scenario: str, seconds: int) -> None:
+def measure(peer: Peer, figure: str, seconds: int, headers: Sequence[str], upload: Path) -> None:
     """Load *peer* once."""
-    path, headers = SCENARIOS[scenario]
+    prefix = "/user/ada" if peer.name == GUARDED else ""
     before = peer.cpu()
-    output = subprocess.run(
-        ["taskset", "-c", "1", "wrk", "-t1", "-c32", f"-d{seconds}", *(f"-H{header}" for header in headers),
-         f"http://127.0.0.1:{peer.port}{path}"],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    used = peer.cpu() - before
-    requests = int(re.findall(r"(\d+) requests in", output)[0])
-    rate = float(re.findall(r"Requests/sec: +([\d.]+)", output)[0])
-    if "Socket errors" in output or "Non-2xx" in output:
-        print(f"{peer.name}, {scenario}: {output}")
-    known = peer.results.get(scenario, (float("inf"), 0.0))
-    peer.results[scenario] = min(known[0], used / requests * 1e6), max(known[1], rate)
+    if figure == SHORT:
+        count, rate = echoes(peer.port, 64, seconds=seconds)
+    elif figure == LONG:
+        count, rate = echoes(peer.port, 65536, seconds=seconds)
+    elif figure == UP:
+        count, rate = requests(peer.port, "/x", (), seconds=seconds, script=upload)
+    else:
+        path = "/big" if figure == DOWN else f"{prefix}/x"
+        count, rate = requests(peer.port, path, headers if figure == BROWSED else (), seconds=seconds)
+    peer.note(figure, (peer.cpu() - before) / max(count, 1) * 1e6, rate)
 
 
 def tunnel_memory(peer: Peer) -> float:
     """KB per idle WebSocket."""
-    before, sockets = 0, []
-    for number in range(2 * IDLE_TUNNELS):
-        if number == IDLE_TUNNELS:
-            # The first ones also pay for what all later ones share.
-            before = peer.memory()
-        sock = socket.create_connection(("127.0.0.1", peer.port))
-        sock.sendall(HANDSHAKE)
-        assert b" 101 " in sock.recv(4096)
-        sockets.append(sock)
-    grown = peer.memory() - before
-    for sock in sockets:
+    # The first ones also pay for what all later ones share.
+    held = idle_websockets(peer.port, FEW_TUNNELS)
+    before = sum(peer.memory())
+    held += idle_websockets(peer.port, FEW_TUNNELS)
+    grown = sum(peer.memory()) - before
+    for sock in held:
         sock.close()
-    return grown / IDLE_TUNNELS
+    return grown / FEW_TUNNELS
+
+
+def add_routes(peer: Peer, http: str, websockets: str) -> None:
+    """The same two routes for the proxies that are told by their control API."""
+    peer.call("POST", "/api/routes/", {"target": http, "access": "open"})
+    peer.call("POST", "/api/routes/ws", {"target": websockets, "access": "open"})
+
+
+def compare(options: argparse.Namespace, stack: ExitStack, folder: Path) -> list[str]:
+    """All proxies, all loads."""
+    http, websockets = free_port(), free_port()
+    stack.enter_context(started(nginx_as_server(http, folder), http, "1"))
+    stack.enter_context(started([sys.executable, str(HERE / "upstream.py"), str(websockets)], websockets, "1"))
+    key = SigningKey.generate()
+    keys, upload = folder / "keys.json", folder / "upload.lua"
+    keys.write_text(json.dumps({"keys": [key.public_jwk]}))
+    upload.write_text('wrk.method = "POST"\nwrk.body = string.rep("x", 1048576)\n')
+    log = folder / "access.log"
+    guarded = perijove(
+        GUARDED, "--keys-file", str(keys), "--access-log", str(log), "--metrics-port", str(free_port()),
+        "--metrics-ip", "127.0.0.1",
+    )  # fmt: skip
+    recipes: list[Recipe | None] = [
+        perijove(OURS), guarded, haproxy(http, websockets, folder), nginx_as_proxy(http, websockets, folder),
+        configurable_http_proxy(f"http://127.0.0.1:{http}"),
+    ]  # fmt: skip
+    peers = []
+    for recipe in filter(None, recipes):
+        process, seconds = stack.enter_context(started(recipe.words, recipe.port, "0"))
+        peers.append(Peer(recipe.name, recipe.port, process, seconds, recipe.control))
+    rows_of_memory = []
+    for peer in peers:
+        at_start = "+".join(f"{kb / 1024:.1f}" for kb in peer.memory())
+        if peer.control:
+            add_routes(peer, f"http://127.0.0.1:{http}", f"http://127.0.0.1:{websockets}")
+        if peer.name == GUARDED:
+            peer.call("POST", "/api/routes/user/ada", {"target": f"http://127.0.0.1:{http}", "audience": "ada/"})
+        rows_of_memory.append([peer.name, f"{peer.start:.2f}", at_start, f"{tunnel_memory(peer):.1f}"])
+    with_statement = [*BROWSER[:-1], f"{BROWSER[-1]}; {statement(key)}"]
+    figures = [TINY, BROWSED, DOWN, UP, SHORT, LONG]
+    for _ in range(options.rounds):
+        for figure in figures:
+            for peer in peers:
+                if peer.name == GUARDED and figure != BROWSED:
+                    continue
+                headers = with_statement if peer.name == GUARDED else BROWSER
+                measure(peer, figure, options.seconds, headers, upload)
+    rows = [[peer.name, *(shown(peer, figure) for figure in figures)] for peer in peers]
+    return [
+        table(["proxy", "seconds to the first answer", "MB at start (PSS, each process)", "KB per idle WebSocket"],
+              rows_of_memory),
+        table(["proxy", *(f"{figure}: µs of CPU (per s)" for figure in figures)], rows),
+        table(["ours against", *figures, "browser GET with gate, metrics and access log"], ratios(peers, figures)),
+    ]  # fmt: skip
+
+
+def shown(peer: Peer, figure: str) -> str:
+    """One cell."""
+    if figure not in peer.results:
+        return "–"
+    cpu, rate = peer.results[figure]
+    return f"{cpu:.1f} ({rate:.0f})"
+
+
+def ratios(peers: Sequence[Peer], figures: Sequence[str]) -> list[list[str]]:
+    """Requests per second, and work per second of CPU, of ours for one of theirs."""
+    ours, guarded = peers[0], peers[1]
+    rows = []
+    for peer in peers[2:]:
+        row = [peer.name]
+        for mine, figure in [*((ours, figure) for figure in figures), (guarded, BROWSED)]:
+            (my_cpu, my_rate), (cpu, rate) = mine.results[figure], peer.results[figure]
+            row.append(f"{my_rate / rate:.2f} × per s, {cpu / my_cpu:.2f} × per CPU")
+        rows.append(row)
+    return rows
+
+
+def many(stack: ExitStack) -> str:
+    """What ten thousand WebSockets and ten thousand routes cost."""
+    websockets = free_port()
+    stack.enter_context(started([sys.executable, str(HERE / "upstream.py"), str(websockets)], websockets, "1"))
+    # Two descriptors a tunnel: one worker's limit may be below that.
+    recipe = perijove("many", "--max-per-target", "9000", workers=2)
+    process, seconds = stack.enter_context(started(recipe.words, recipe.port, "0"))
+    peer = Peer(recipe.name, recipe.port, process, seconds, recipe.control)
+    target = f"http://127.0.0.1:{websockets}"
+    peer.call("POST", "/api/routes/", {"target": target, "access": "open"})
+    held = idle_websockets(peer.port, 500)
+    before = sum(peer.memory())
+    held += idle_websockets(peer.port, MANY_TUNNELS - len(held))
+    grown = (sum(peer.memory()) - before) / (MANY_TUNNELS - 500)
+    living = alive(held)
+    for sock in held:
+        sock.close()
+    return "\n".join(
+        [
+            f"{living} of {MANY_TUNNELS} idle WebSockets alive, {grown:.1f} KB each (two workers).",
+            *routes(stack),
+        ]
+    )
+
+
+def routes(stack: ExitStack) -> list[str]:
+    """Ten thousand routes: time to replace all, memory of a worker, time to add one."""
+    recipe = perijove("routes")
+    process, seconds = stack.enter_context(started(recipe.words, recipe.port, "0"))
+    peer = Peer(recipe.name, recipe.port, process, seconds, recipe.control)
+
+    def bodies(base: int) -> dict[str, dict[str, object]]:
+        return {
+            f"/user/student-{number}": {
+                "user": f"student-{number}", "server_name": "", "jupyterhub": True, "access": "gated",
+                "target": f"http://127.0.0.1:{base + number}", "audience": f"student-{number}/",
+            }
+            for number in range(ROUTES)
+        }  # fmt: skip
+
+    before = peer.memory()
+    times = []
+    for base in (20_000, 30_000, 40_000):
+        content = bodies(base)
+        began = time.monotonic()
+        peer.call("PUT", "/api/routes", content)
+        times.append(time.monotonic() - began)
+    after = peer.memory()
+    one = []
+    for number in range(300):
+        began = time.monotonic()
+        peer.call("POST", f"/api/routes/user/new-{number}", {"target": "http://127.0.0.1:1"})
+        one.append((time.monotonic() - began) * 1000)
+    one.sort()
+    return [
+        (
+            f"{ROUTES} routes: all replaced in {statistics.median(times) * 1000:.0f} ms (the caller's JSON included); "
+            f"memory grew by {(after[1] - before[1]) / 1024:.1f} MB in the worker and "
+            f"{(after[0] - before[0]) / 1024:.1f} MB in the parent."
+        ),
+        f"One more route, a connection each: median {statistics.median(one):.1f} ms, p99 {one[-3]:.1f} ms.",
+    ]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", type=Path, help="file for the table")
+    parser.add_argument("--write", type=Path, help="file for the tables")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        target = free_port()
-        stack.enter_context(started([sys.executable, str(HERE / "upstream.py"), str(target)], target, 1))
-        peers = [
-            Peer(name=name, port=port, process=stack.enter_context(started(command, port, 0)))
-            for name, port, command in commands(target, folder)
-        ]
-        memory = {peer.name: (peer.memory(), tunnel_memory(peer)) for peer in peers}
-        for _ in range(options.rounds):
-            for scenario in SCENARIOS:
-                for peer in peers:
-                    measure(peer, scenario, options.seconds)
-    heads = ["proxy", "MB at start (PSS)", "KB per idle WebSocket"]
-    heads += [f"{scenario}: µs of CPU (per s)" for scenario in SCENARIOS]
-    rows = []
-    for peer in peers:
-        start, idle = memory[peer.name]
-        figures = (f"{cpu:.1f} ({rate:.0f})" for cpu, rate in peer.results.values())
-        rows.append([peer.name, f"{start / 1024:.1f}", f"{idle:.1f}", *figures])
-    text = f"{table(heads, rows)}\n\nThe best of {options.rounds} rounds of {options.seconds} s. {machine()}.\n"
-    publish(text, options.write)
+        tables = compare(options, stack, folder)
+    with ExitStack() as stack:
+        tables.append(many(stack))
+    tables.append(f"The best of {options.rounds} rounds of {options.seconds} s. {machine()}.")
+    publish("\n\n".join(tables) + "\n", options.write)
 
 
 if __name__ == "__main__":

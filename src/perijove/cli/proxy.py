@@ -30,7 +30,7 @@ from perijove.cli.proxy_tls import read_tls, tls_options
 from perijove.kit import logs
 from perijove.kit.process import NotInherited, default_workers, inherited_sockets
 from perijove.proxy.app import serve
-from perijove.proxy.config import ProxyConfig
+from perijove.proxy.config import EngineName, ProxyConfig
 from perijove.proxy.core.errors import BadTarget, ProxyError, UnusableSettings
 from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.targets import Target, parse_target
@@ -117,6 +117,13 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
     callback=_workers,
     help="Processes for the traffic; auto: one a core, at most 4; 0: none of their own.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["builtin", "haproxy"]),
+    default="builtin",
+    help="What carries the traffic: this program, or a haproxy in front of it.",
+)
+@click.option("--haproxy-command", default="haproxy", help="With --engine haproxy: how it is called.")
 @click.option("--pid-file", type=_FILE, help="Written at start, removed at the end.")
 @click.option(
     "--log-level",
@@ -194,6 +201,8 @@ def _config(  # one parameter per flag
     no_include_prefix: bool,
     host_routing: bool,
     workers: int,
+    engine: EngineName,
+    haproxy_command: str,
     pid_file: Path | None,
     **more: Any,
 ) -> ProxyConfig:
@@ -224,6 +233,8 @@ def _config(  # one parameter per flag
         timeouts=read_timeouts(more),
         limits=read_limits(more),
         workers=workers,
+        engine=engine,
+        haproxy_command=haproxy_command,
         pid_file=pid_file,
         **read_observation(more),
         tls=read_tls(more, passphrases, inherited=frozenset(inherited)),

@@ -140,6 +140,7 @@ def _run(configuration: Configuration) -> int:
         hub_port=p.hub_port,
         hub_user=p.hub_user,
         proxy_user=p.proxy_user,
+        proxy_engine=p.proxy_engine,
         proxy_workers=default_workers() if p.proxy_workers < 0 else p.proxy_workers,
         proxy_args=tuple(p.proxy_args),
         tls=_tls(p, public_origin),

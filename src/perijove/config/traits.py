@@ -70,6 +70,11 @@ class Perijove(Configurable):
     proxy_workers = Int(
         -1, min=-1, max=999, help="Processes of the proxy that carry the traffic; -1 is one a core, at most four."
     ).tag(config=True)
+    proxy_engine = Enum(
+        ["builtin", "haproxy"],
+        "builtin",
+        help="What carries the traffic: perijove's own proxy, or a haproxy (2.6 or newer, installed) in front of it.",
+    ).tag(config=True)
     proxy_args = List(
         Unicode(),
         help="Further options of the proxy, such as its metrics, access log and limits: "

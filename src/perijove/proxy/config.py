@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from perijove.proxy.acme.settings import AcmeSettings
 from perijove.proxy.core.access_log import Format
@@ -45,6 +45,10 @@ class TlsConfig:
             other.redirect_to,
             other.acme,
         )
+
+
+#: `builtin` is this package; `haproxy` has a haproxy in front of it
+EngineName: TypeAlias = Literal["builtin", "haproxy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,10 @@ class ProxyConfig:
     pid_file: Path | None = None
     #: processes that carry the traffic; 0: the one that answers the control API does it too
     workers: int = 0
+    #: what carries the traffic
+    engine: EngineName = "builtin"
+    #: how haproxy is called, with `engine="haproxy"`
+    haproxy_command: str = "haproxy"
     tls: TlsConfig = field(default_factory=TlsConfig)
 
     @property

@@ -51,6 +51,8 @@ class SupervisorSettings:
     proxy_user: str
     #: processes that carry the traffic
     proxy_workers: int
+    #: what carries it: `builtin` or `haproxy`
+    proxy_engine: str
     #: further options of the proxy
     proxy_args: tuple[str, ...]
     #: None: browsers come by plain HTTP
@@ -206,6 +208,7 @@ def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
         *("--trusted-forwarders", ",".join(settings.trusted_forwarders)),
         *("--snapshot", str(settings.paths.route_snapshot)),
         *("--workers", str(settings.proxy_workers)),
+        *("--engine", settings.proxy_engine),
         *_tls_words(settings),
         # configurable-http-proxy's word, whose flags these are
         *("--log-level", "warn" if settings.log_level == "warning" else settings.log_level),

@@ -6,30 +6,23 @@ JupyterHub drives a proxy with exactly these calls.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from perijove.kit.jws import SigningKey
-from tests.integration.proxy.support import TOKEN, Running, request, running
+from tests.integration.proxy.support import TOKEN, Site, request, running
 
 TARGET = "http://127.0.0.1:47721"
 ADA: dict[str, Any] = {"user": "ada", "server_name": "", "target": TARGET, "jupyterhub": True}
 
 
-@pytest.fixture
-async def proxy() -> AsyncIterator[Running]:
-    async with running() as started:
-        yield started
-
-
-async def test_a_route_is_added_listed_and_removed(proxy: Running) -> None:
-    added = await proxy.control("POST", "/api/routes/user/ada", ADA)
-    listed = (await proxy.control("GET", "/api/routes")).json()
-    one = (await proxy.control("GET", "/api/routes/user/ada")).json()
-    removed = await proxy.control("DELETE", "/api/routes/user/ada")
-    empty = (await proxy.control("GET", "/api/routes")).json()
+async def test_a_route_is_added_listed_and_removed(site: Site) -> None:
+    added = await site.control("POST", "/api/routes/user/ada", ADA)
+    listed = (await site.control("GET", "/api/routes")).json()
+    one = (await site.control("GET", "/api/routes/user/ada")).json()
+    removed = await site.control("DELETE", "/api/routes/user/ada")
+    empty = (await site.control("GET", "/api/routes")).json()
 
     assert (added.status, added.body) == (201, b"")
     assert listed == {"/user/ada": one}
@@ -67,16 +60,16 @@ async def test_a_route_is_added_listed_and_removed(proxy: Running) -> None:
     ],
 )
 async def test_wrong_calls_say_what_is_wrong(
-    proxy: Running, method: str, path: str, body: object, status: int, text: str
+    site: Site, method: str, path: str, body: object, status: int, text: str
 ) -> None:
-    answer = await proxy.control(method, path, body)
+    answer = await site.control(method, path, body)
 
     assert answer.status == status
     assert text in answer.body.decode()
 
 
-async def test_bad_json_is_a_400(proxy: Running) -> None:
-    client = await proxy.connect_to_control()
+async def test_bad_json_is_a_400(site: Site) -> None:
+    client = await site.connect_to_control()
     client.send(request("/api/routes/x", f"Authorization: token {TOKEN}", method="POST", body=b"{"))
 
     assert (await client.response()).status == 400
@@ -87,8 +80,8 @@ async def test_bad_json_is_a_400(proxy: Running) -> None:
     ["", "Authorization: token wrong", f"Authorization: Bearer {TOKEN}", f"Authorization: Token {TOKEN}",
      f"Authorization: {TOKEN}", f"Authorization: token {TOKEN}x"],
 )  # fmt: skip
-async def test_without_the_token_nothing_is_told_or_changed(proxy: Running, header: str) -> None:
-    client = await proxy.connect_to_control()
+async def test_without_the_token_nothing_is_told_or_changed(site: Site, header: str) -> None:
+    client = await site.connect_to_control()
     client.send(request("/api/routes", *filter(None, [header])))
     answer = await client.response()
 
@@ -96,80 +89,80 @@ async def test_without_the_token_nothing_is_told_or_changed(proxy: Running, head
 
 
 async def test_without_a_token_configured_the_api_is_open() -> None:
-    async with running(auth_token="") as proxy:
-        answer = await proxy.control("GET", "/api/routes", token="whatever")
+    async with running(auth_token="") as site:
+        answer = await site.control("GET", "/api/routes", token="whatever")
 
     assert answer.status == 200
 
 
 @pytest.mark.parametrize("path", ["/api/routes", "/api/routes/"])
-async def test_the_default_route_has_two_paths(proxy: Running, path: str) -> None:
-    added = await proxy.control("POST", path, {"target": TARGET, "hub": True})
-    listed = (await proxy.control("GET", "/api/routes")).json()
-    one = (await proxy.control("GET", "/api/routes/")).json()
-    removed = await proxy.control("DELETE", "/api/routes/")
+async def test_the_default_route_has_two_paths(site: Site, path: str) -> None:
+    added = await site.control("POST", path, {"target": TARGET, "hub": True})
+    listed = (await site.control("GET", "/api/routes")).json()
+    one = (await site.control("GET", "/api/routes/")).json()
+    removed = await site.control("DELETE", "/api/routes/")
 
     assert (added.status, removed.status) == (201, 204)
     assert list(listed) == ["/"]
     assert one["hub"] is True
 
 
-async def test_paths_are_decoded_and_a_trailing_slash_is_tolerated(proxy: Running) -> None:
-    await proxy.control("POST", "/api/routes/user/a%20b/", ADA)
-    listed = (await proxy.control("GET", "/api/routes")).json()
-    one = await proxy.control("GET", "/api/routes/user/a%20b/")
-    removed = await proxy.control("DELETE", "/api/routes/user/a%20b/")
+async def test_paths_are_decoded_and_a_trailing_slash_is_tolerated(site: Site) -> None:
+    await site.control("POST", "/api/routes/user/a%20b/", ADA)
+    listed = (await site.control("GET", "/api/routes")).json()
+    one = await site.control("GET", "/api/routes/user/a%20b/")
+    removed = await site.control("DELETE", "/api/routes/user/a%20b/")
 
     assert list(listed) == ["/user/a b"]
     assert (one.status, removed.status) == (200, 204)
 
 
 @pytest.mark.parametrize("name", ["inactive_since", "inactiveSince"])
-async def test_inactive_routes_can_be_asked_for(proxy: Running, name: str) -> None:
-    await proxy.control("POST", "/api/routes/user/ada", ADA)
-    future = (await proxy.control("GET", f"/api/routes?{name}=2999-01-01T00:00:00.000Z")).json()
-    past = (await proxy.control("GET", f"/api/routes?{name}=2001-01-01T00:00:00Z")).json()
+async def test_inactive_routes_can_be_asked_for(site: Site, name: str) -> None:
+    await site.control("POST", "/api/routes/user/ada", ADA)
+    future = (await site.control("GET", f"/api/routes?{name}=2999-01-01T00:00:00.000Z")).json()
+    past = (await site.control("GET", f"/api/routes?{name}=2001-01-01T00:00:00Z")).json()
 
     assert (list(future), list(past)) == (["/user/ada"], [])
 
 
-async def test_posting_again_replaces(proxy: Running) -> None:
-    await proxy.control("POST", "/api/routes/user/ada", ADA)
-    await proxy.control("POST", "/api/routes/user/ada", {"target": "http://127.0.0.1:2", "extra": [1]})
-    one = (await proxy.control("GET", "/api/routes/user/ada")).json()
+async def test_posting_again_replaces(site: Site) -> None:
+    await site.control("POST", "/api/routes/user/ada", ADA)
+    await site.control("POST", "/api/routes/user/ada", {"target": "http://127.0.0.1:2", "extra": [1]})
+    one = (await site.control("GET", "/api/routes/user/ada")).json()
     one.pop("last_activity")
 
     assert one == {"target": "http://127.0.0.1:2", "extra": [1]}
 
 
-async def test_the_whole_table_can_be_replaced(proxy: Running) -> None:
-    await proxy.control("POST", "/api/routes/user/ada", ADA)
-    answer = await proxy.control("PUT", "/api/routes", {"/": {"target": TARGET}, "/user/bob": ADA})
-    listed = (await proxy.control("GET", "/api/routes")).json()
+async def test_the_whole_table_can_be_replaced(site: Site) -> None:
+    await site.control("POST", "/api/routes/user/ada", ADA)
+    answer = await site.control("PUT", "/api/routes", {"/": {"target": TARGET}, "/user/bob": ADA})
+    listed = (await site.control("GET", "/api/routes")).json()
 
     assert (answer.status, answer.body) == (204, b"")
     assert sorted(listed) == ["/", "/user/bob"]
 
 
-async def test_a_table_of_ten_thousand_routes_is_one_call(proxy: Running) -> None:
+async def test_a_table_of_ten_thousand_routes_is_one_call(site: Site) -> None:
     bodies = {f"/user/u{number}": ADA | {"user": f"u{number}"} for number in range(10_000)}
-    answer = await proxy.control("PUT", "/api/routes", bodies)
-    listed = (await proxy.control("GET", "/api/routes")).json()
+    answer = await site.control("PUT", "/api/routes", bodies)
+    listed = (await site.control("GET", "/api/routes")).json()
 
     assert answer.status == 204
     assert len(listed) == 10_000
 
 
-async def test_keys_and_revocations_are_accepted(proxy: Running) -> None:
-    keys = await proxy.control("PUT", "/api/keys", {"keys": [SigningKey.generate().public_jwk]})
+async def test_keys_and_revocations_are_accepted(site: Site) -> None:
+    keys = await site.control("PUT", "/api/keys", {"keys": [SigningKey.generate().public_jwk]})
     revocation = {"before": 100, "sid": "", "user": "ada", "audience": "ada/"}
-    revoked = await proxy.control("POST", "/api/revocations", revocation)
+    revoked = await site.control("POST", "/api/revocations", revocation)
 
     assert (keys.status, revoked.status) == (204, 204)
 
 
-async def test_a_connection_serves_many_calls(proxy: Running) -> None:
-    client = await proxy.connect_to_control()
+async def test_a_connection_serves_many_calls(site: Site) -> None:
+    client = await site.connect_to_control()
     for _ in range(3):
         client.send(request("/api/routes", f"Authorization: token {TOKEN}"))
         assert (await client.response()).status == 200
@@ -184,15 +177,15 @@ async def test_a_connection_serves_many_calls(proxy: Running) -> None:
         (b"GET /api/routes HTTP/1.1\r\n\r\n", 400),
     ],
 )
-async def test_calls_are_bounded_and_strict(proxy: Running, raw: bytes, status: int) -> None:
-    client = await proxy.connect_to_control()
+async def test_calls_are_bounded_and_strict(site: Site, raw: bytes, status: int) -> None:
+    client = await site.connect_to_control()
     client.send(raw)
 
     assert (await client.response()).status == status
 
 
-async def test_a_call_that_asks_first_is_told_to_go_on(proxy: Running) -> None:
-    client = await proxy.connect_to_control()
+async def test_a_call_that_asks_first_is_told_to_go_on(site: Site) -> None:
+    client = await site.connect_to_control()
     body = b'{"target": "http://127.0.0.1:1"}'
     lines = (f"Authorization: token {TOKEN}", "Expect: 100-continue")
     client.send(request("/api/routes/x", *lines, method="POST", body=body))

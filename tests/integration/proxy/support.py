@@ -31,6 +31,9 @@ from perijove.wire.identity import IdentityClaims
 PATIENCE = 30.0
 TOKEN = "control-secret"
 CRLF2 = b"\r\n\r\n"
+#: A key and what a server must make of it: the example of RFC 6455 section 1.3.
+_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+_ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 Handler = Callable[["Connection"], Awaitable[None]]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -157,7 +160,9 @@ class Upstream:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, *, path: str = "", port: int = 0) -> AsyncIterator[Upstream]:
+async def serving(
+    handler: Handler, *, path: str = "", host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Upstream]:
     """A server that does what *handler* does on each connection; on a unix socket if *path* is given."""
     upstream = Upstream(url="")
 
@@ -175,8 +180,9 @@ async def serving(handler: Handler, *, path: str = "", port: int = 0) -> AsyncIt
         server = await asyncio.start_unix_server(serve, path)
         upstream.url = "http+unix://" + path.replace("/", "%2F")
     else:
-        server = await asyncio.start_server(serve, "127.0.0.1", port)
-        upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(serve, host, port)
+        where = f"[{host}]" if ":" in host else host
+        upstream.url = f"http://{where}:{server.sockets[0].getsockname()[1]}"
     try:
         yield upstream
     finally:
@@ -213,59 +219,24 @@ def echoing(prefix: bytes = b"") -> Handler:
 
 async def websocket(connection: Connection) -> None:
     """A server that accepts every upgrade and then sends everything back."""
-    head = await connection.reader.readuntil(CRLF2)
-    connection.send(
-        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nX-Seen: %d\r\n\r\n"
-        % len(head)
-    )
+    await accept_websocket(connection, await connection.reader.readuntil(CRLF2))
+
+
+async def accept_websocket(connection: Connection, head: bytes) -> None:
+    """Accept the upgrade that *head* asks for, and send everything back."""
+    lines = b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %b\r\n" % _ACCEPT
+    connection.send(b"HTTP/1.1 101 Switching Protocols\r\n%bX-Seen: %d\r\n\r\n" % (lines, len(head)))
     while data := await connection.reader.read(65536):
         connection.send(data)
 
 
 @dataclass
-class Running:
-    """A proxy under test."""
+class Site:
+    """A proxy somewhere, by its ports."""
 
-    proxy: Proxy
-    thread: LoopThread
     port: int
     control_port: int
-    is_stopped: bool = False
     clients: list[Connection] = field(default_factory=list)
-
-    async def stop(self) -> None:
-        """Stop it, once."""
-        if not self.is_stopped:
-            self.is_stopped = True
-            await self.thread.run(self.proxy.stop())
-
-    async def statistics(self) -> Statistics:
-        """What has been counted so far."""
-        found: list[Statistics] = []
-
-        async def look() -> None:
-            found.append(await self.proxy.statistics())
-
-        await self.thread.run(look())
-        return found[0]
-
-    async def until(self, condition: Callable[[Statistics], bool]) -> None:
-        """Wait until the counts are such."""
-        deadline = time.monotonic() + PATIENCE
-        while not condition(await self.statistics()):
-            assert time.monotonic() < deadline, "this never happened"
-            await asyncio.sleep(0.05)
-
-    async def reload(self) -> None:
-        """What SIGHUP does."""
-        await self.thread.run(self.proxy.reload(lambda: self.proxy._config))
-
-    @property
-    def worker(self) -> Worker:
-        """What carries its traffic."""
-        engine = self.proxy._engine
-        assert isinstance(engine, LocalEngine)
-        return engine._worker
 
     async def connect(self) -> Connection:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
@@ -301,6 +272,49 @@ class Running:
         assert response.status == 201
 
 
+@dataclass(kw_only=True)
+class Running(Site):
+    """A proxy under test, in this process."""
+
+    proxy: Proxy
+    thread: LoopThread
+    is_stopped: bool = False
+
+    async def stop(self) -> None:
+        """Stop it, once."""
+        if not self.is_stopped:
+            self.is_stopped = True
+            await self.thread.run(self.proxy.stop())
+
+    async def statistics(self) -> Statistics:
+        """What has been counted so far."""
+        found: list[Statistics] = []
+
+        async def look() -> None:
+            found.append(await self.proxy.statistics())
+
+        await self.thread.run(look())
+        return found[0]
+
+    async def until(self, condition: Callable[[Statistics], bool]) -> None:
+        """Wait until the counts are such."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(await self.statistics()):
+            assert time.monotonic() < deadline, "this never happened"
+            await asyncio.sleep(0.05)
+
+    async def reload(self) -> None:
+        """What SIGHUP does."""
+        await self.thread.run(self.proxy.reload(lambda: self.proxy._config))
+
+    @property
+    def worker(self) -> Worker:
+        """What carries its traffic."""
+        engine = self.proxy._engine
+        assert isinstance(engine, LocalEngine)
+        return engine._worker
+
+
 def request(target: str, *lines: str, method: str = "GET", body: bytes = b"", host: str = "hub.example.org") -> bytes:
     """The bytes of a request."""
     framing = [f"Content-Length: {len(body)}"] if body or method in {"POST", "PUT"} else []
@@ -310,7 +324,7 @@ def request(target: str, *lines: str, method: str = "GET", body: bytes = b"", ho
 UPGRADE = (
     "Connection: Upgrade",
     "Upgrade: websocket",
-    "Sec-WebSocket-Key: dGVzdA==",
+    f"Sec-WebSocket-Key: {_KEY}",
     "Sec-WebSocket-Version: 13",
 )
 

@@ -9,6 +9,8 @@ import errno
 import json
 import os
 import signal
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -348,3 +350,45 @@ def test_what_cannot_be_opened_anew_goes_on_in_the_old_file(tmp_path: Path) -> N
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(CannotLog, match=r"none/log: No such file"):
         opened(tmp_path / "none" / "log")
+
+
+@pytest.mark.parametrize("has_flag", [True, False])
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_standard_output_that_is_not_ours_is_not_switched_and_not_waited_for(
+    kind: str, monkeypatch: pytest.MonkeyPatch, *, has_flag: bool
+) -> None:
+    """
+    The supervisor and the hub write there as well: for them it must go on to block.
+    """
+    if kind == "pipe":
+        reader, writer = os.pipe()
+    else:
+        reader, writer = (end.detach() for end in socket.socketpair())
+    os.set_blocking(reader, False)
+    real = os.open
+
+    def refuse(path: str, *rest: Any) -> int:
+        if path.startswith("/proc/"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, *rest)
+
+    if not has_flag:
+        monkeypatch.delattr(os, "RWF_NOWAIT")
+    with os.fdopen(writer, "w") as stdout:
+        with monkeypatch.context() as at_start:
+            at_start.setattr(os, "open", refuse)
+            at_start.setattr(sys, "stdout", stdout)
+            log = opened("-")
+        for _ in range(3000):
+            log.write(served(b"/" + b"x" * 100))
+        is_blocking = os.get_blocking(writer)
+        content = b""
+        while log.is_waiting:
+            content += _all(reader)
+            log.flush()
+        content += _all(reader)
+        log.close()
+    os.close(reader)
+
+    assert is_blocking
+    assert [json.loads(line)["status"] for line in content.splitlines()] == [200] * 3000

@@ -1,5 +1,6 @@
 """
-An unmodified JupyterHub 6.1 with this proxy for its own: somebody signs in, starts a server and runs a cell.
+An unmodified JupyterHub 6.1 with this proxy for its own: somebody signs in, starts a server and runs a cell; also
+with TLS everywhere, as `internal_ssl` has it.
 
 JupyterHub lives in an environment without anything of ours (`script/environment peer`, named by PERIJOVE_TEST_PEER).
 """
@@ -11,6 +12,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import sys
 import uuid
 from asyncio.subprocess import DEVNULL, STDOUT, Process
@@ -26,6 +28,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.integration.proxy.support import PATIENCE, TOKEN, listening
+from tests.support.certificates import Authority
 
 SOURCE = Path(__file__).parents[3] / "src"
 PEER = os.environ.get("PERIJOVE_TEST_PEER", "")
@@ -36,7 +39,7 @@ pytestmark = [
 ]
 
 CONFIG = """
-c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.bind_url = "{scheme}://127.0.0.1:{port}"
 c.JupyterHub.hub_port = {hub_port}
 c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
 c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
@@ -48,7 +51,7 @@ c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/home-{{username}}"
 c.Spawner.args = ["--allow-root"]
 c.Spawner.environment = {{"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"}}
 c.ConfigurableHTTPProxy.command = ["env", "PYTHONPATH={source}", "{python}", "-m", "perijove", "proxy"]
-c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
+c.ConfigurableHTTPProxy.api_url = "{scheme}://127.0.0.1:{api_port}"
 c.ConfigurableHTTPProxy.auth_token = "{token}"
 c.ConfigurableHTTPProxy.pid_file = "{folder}/proxy.pid"
 c.ConfigurableHTTPProxy.check_running_interval = 1
@@ -63,18 +66,44 @@ class Site:
     port: int
     api_port: int
     process: Process
+    #: whom browsers trust; None: all is plain HTTP
+    tls: ssl.SSLContext | None
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def browser(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self.url, follow_redirects=True, timeout=PATIENCE, verify=self.tls or True, trust_env=False
+        )
+
+    def control(self) -> httpx.AsyncClient:
+        """A client of the proxy's control API, as the hub is one."""
+        trust: ssl.SSLContext | bool = True
+        if self.tls:
+            certificates = self.folder / "internal-ssl"
+            trust = ssl.create_default_context(cafile=str(certificates / "hub-ca_trust.crt"))
+            own = certificates / "hub-internal" / "hub-internal"
+            trust.load_cert_chain(own.with_suffix(".crt"), own.with_suffix(".key"))
+        return httpx.AsyncClient(
+            base_url=f"{self.scheme}://127.0.0.1:{self.api_port}",
+            headers={"Authorization": f"token {TOKEN}"},
+            verify=trust,
+            trust_env=False,
+        )
 
     def proxy(self) -> psutil.Process:
         """The proxy that the hub has started."""
         return psutil.Process(int((self.folder / "proxy.pid").read_text().split()[0]))
 
     async def routes(self) -> dict[str, Any]:
-        async with httpx.AsyncClient(headers={"Authorization": f"token {TOKEN}"}) as client:
-            answer = await client.get(f"http://127.0.0.1:{self.api_port}/api/routes")
+        async with self.control() as client:
+            answer = await client.get("/api/routes")
         found: dict[str, Any] = answer.json()
         return found
 
@@ -115,13 +144,16 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def jupyterhub(folder: Path) -> AsyncIterator[Site]:
-    """JupyterHub as somebody would start it, ended with all that it has started."""
+async def jupyterhub(folder: Path, more: str = "", *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
+    """JupyterHub as somebody would start it, ended with all that it has started; *more* is the end of its settings."""
     ports = {"port": free_port(), "hub_port": free_port(), "api_port": free_port()}
     (folder / "home-ada").mkdir()
     (folder / "home-ada" / "hello.txt").write_text("hello")
     (folder / "jupyterhub_config.py").write_text(
-        CONFIG.format(folder=folder, source=SOURCE, python=sys.executable, token=TOKEN, **ports)
+        CONFIG.format(
+            folder=folder, source=SOURCE, python=sys.executable, token=TOKEN, scheme="https" if tls else "http", **ports
+        )
+        + more
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment["PATH"] = f"{PEER}/bin:{environment['PATH']}"
@@ -130,7 +162,7 @@ async def jupyterhub(folder: Path) -> AsyncIterator[Site]:
             f"{PEER}/bin/python", "-m", "jupyterhub", "-f", "jupyterhub_config.py",
             cwd=folder, env=environment, stdin=DEVNULL, stdout=log, stderr=STDOUT,
         )  # fmt: skip
-    site = Site(folder=folder, port=ports["port"], api_port=ports["api_port"], process=child)
+    site = Site(folder=folder, port=ports["port"], api_port=ports["api_port"], process=child, tls=tls)
     try:
         yield site
     finally:
@@ -184,8 +216,9 @@ async def run_cell(site: Site, client: httpx.AsyncClient, code: str) -> str:
     cookies = "; ".join(
         f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar if "/user/ada/x".startswith(cookie.path)
     )
-    url = f"ws://127.0.0.1:{site.port}/user/ada/api/kernels/{made.json()['id']}/channels"
-    async with connect(url, additional_headers={"Cookie": cookies}, origin=site.url) as socket:  # type: ignore[arg-type]
+    url = f"{site.url.replace('http', 'ws', 1)}/user/ada/api/kernels/{made.json()['id']}/channels"
+    headers = {"Cookie": cookies}
+    async with connect(url, additional_headers=headers, origin=site.url, ssl=site.tls) as socket:  # type: ignore[arg-type]
         await socket.send(json.dumps(message))
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -203,7 +236,7 @@ async def test_jupyterhub_runs_on_this_proxy(tmp_path: Path) -> None:
     """
     async with (
         jupyterhub(tmp_path) as site,
-        httpx.AsyncClient(base_url=site.url, follow_redirects=True, timeout=PATIENCE) as client,
+        site.browser() as client,
     ):
         await site.until(client, "/hub/login", 200)
         # the program that serves is ours
@@ -213,10 +246,8 @@ async def test_jupyterhub_runs_on_this_proxy(tmp_path: Path) -> None:
         printed = await run_cell(site, client, "print(6 * 7)")
         routes = await site.routes()
 
-        async with httpx.AsyncClient(headers={"Authorization": f"token {TOKEN}"}) as control:
-            await control.post(
-                f"http://127.0.0.1:{site.api_port}/api/routes/down", json={"target": "http://127.0.0.1:1"}
-            )
+        async with site.control() as control:
+            await control.post("/api/routes/down", json={"target": "http://127.0.0.1:1"})
         down = await client.get("/down/x", headers={"Accept": "text/html"})
 
         before = site.proxy()
@@ -238,3 +269,35 @@ async def test_jupyterhub_runs_on_this_proxy(tmp_path: Path) -> None:
     assert "JupyterHub" in down.text
     assert sorted(restored) == ["/", "/user/ada"]
     assert again == "again\n"
+
+
+async def test_jupyterhub_with_internal_ssl_runs_on_this_proxy(tmp_path: Path) -> None:
+    """
+    Browser, hub, servers and control API all speak TLS, and show each other certificates.
+    """
+    authority = Authority(tmp_path)
+    files = authority.issue("127.0.0.1")
+    more = (
+        "c.JupyterHub.internal_ssl = True\n"
+        # Absolute: servers look for theirs from their homes.
+        f"c.JupyterHub.internal_certs_location = {str(tmp_path / 'internal-ssl')!r}\n"
+        f"c.JupyterHub.ssl_cert = {str(files.cert)!r}\nc.JupyterHub.ssl_key = {str(files.key)!r}\n"
+    )
+    async with jupyterhub(tmp_path, more, tls=authority.client()) as site, site.browser() as client:
+        await site.until(client, "/hub/login", 200)
+        command = " ".join(site.proxy().cmdline())
+        await sign_in(client)
+        await start_server(site, client)
+        printed = await run_cell(site, client, "print(6 * 7)")
+        routes = await site.routes()
+        with pytest.raises(httpx.TransportError):
+            async with httpx.AsyncClient(verify=False, trust_env=False) as stranger:
+                await stranger.get(f"https://127.0.0.1:{site.api_port}/api/routes")
+        missing = await client.get("/nowhere/x", headers={"Accept": "text/html"})
+
+    assert "perijove proxy" in command
+    assert "--client-ssl-reject-unauthorized" in command
+    assert printed == "42\n"
+    assert all(route["target"].startswith("https://") for route in routes.values())
+    assert sorted(routes) == ["/", "/user/ada"]
+    assert "JupyterHub" in missing.text

@@ -113,11 +113,22 @@ class Gate:
         revocations: RevocationList,
         enter_path: str,
         limit: int = MAX_REMEMBERED,
+        is_behind: bool = False,
     ) -> None:
+        """
+        Args:
+            verify: checks signatures.
+            revocations: whom to refuse although the signature is good.
+            enter_path: where navigations without a statement are sent.
+            limit: good statements remembered.
+            is_behind: whether all requests come through somebody who removes the identity header of clients and
+                moves statements that were good a moment ago into it. They are checked like those in cookies.
+        """
         self._verify = verify
         self._revocations = revocations
         self._enter_path = enter_path
         self._limit = limit
+        self._is_behind = is_behind
         self._verdicts: dict[tuple[str, str], _Verdict] = {}
         self._refused: dict[tuple[str, str], None] = {}
         self._exchanged: dict[tuple[str, str], Exchanged] = {}
@@ -179,7 +190,7 @@ class Gate:
     def _decide_by_cookie(
         self, audience: str, request: RequestHead, target: bytes, now: float, *, refused_token: bool
     ) -> Decision:
-        identities = request.fields.identities
+        identities = self._identities(request)
         if len(identities) == 1 and request.method in _SAFE_METHODS and not request.is_upgrade:
             # By far the commonest request: one statement, and nothing that it could change.
             claims = self._admit(identities[0], audience, now)
@@ -203,6 +214,12 @@ class Gate:
         if is_navigation(request) and not refused_token:
             return Enter(location=self._entrance(audience, request))
         return Refuse(reason="Sign in, or send a token that may access this server.")
+
+    def _identities(self, request: RequestHead) -> tuple[str, ...]:
+        fields = request.fields
+        if self._is_behind and fields.sent_identity:
+            return (*fields.identities, fields.sent_identity)
+        return fields.identities
 
     def _admit(self, identity: str, audience: str, now: float) -> IdentityClaims | None:
         key = (identity, audience)

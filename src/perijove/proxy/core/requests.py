@@ -78,6 +78,8 @@ class RequestFields:
     hub_token: str
     #: values of the identity cookies, in the order sent
     identities: tuple[str, ...]
+    #: what was sent in the identity header, which counts only from whoever stands in front of this proxy
+    sent_identity: str
     #: for the access log
     referer: bytes
     agent: bytes
@@ -273,6 +275,7 @@ def read_fields(block: bytes, max_fields: int = MAX_FIELDS, replaced: frozenset[
         accepts_html=b"text/html" in _joined(values, b"accept").lower(),
         hub_token=token[1].decode("ascii") if token else "",
         identities=_read_identities(values.get(b"cookie", [])),
+        sent_identity=_read_sent_identity(values.get(_IDENTITY, [])),
         referer=_joined(values, b"referer"),
         agent=_joined(values, b"user-agent"),
         lines=lines,
@@ -357,6 +360,10 @@ def _read_identities(cookies: list[bytes]) -> tuple[str, ...]:
             if name.strip() == _IDENTITY_COOKIE and len(value) <= MAX_IDENTITY:
                 found.append(value.strip().decode("latin-1"))
     return tuple(found[:MAX_IDENTITIES])
+
+
+def _read_sent_identity(values: list[bytes]) -> str:
+    return values[0].decode("latin-1") if len(values) == 1 and len(values[0]) <= MAX_IDENTITY else ""
 
 
 def _joined(values: dict[bytes, list[bytes]], name: bytes) -> bytes:

@@ -21,7 +21,8 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 ABANDONED: Final = 499
 #: The status of requests that became a WebSocket.
 SWITCHED: Final = 101
-_STATUSES: Final = 1000
+#: What separates two kinds in `Statistics.requests`.
+STATUSES: Final = 1000
 
 
 class Kind(IntEnum):
@@ -95,7 +96,7 @@ class Statistics:
 
     def ended(self, kind: int, status: int, seconds: float) -> None:
         """A request has been answered, after so many seconds."""
-        key = kind * _STATUSES + status
+        key = kind * STATUSES + status
         requests = self.requests
         requests[key] = requests.get(key, 0) + 1
         self.latency[bisect_left(BUCKETS, seconds)] += 1
@@ -103,7 +104,7 @@ class Statistics:
 
     def upgraded(self, kind: int) -> None:
         """A WebSocket was opened: a request that was answered 101, and how long it lasts is no latency."""
-        key = kind * _STATUSES + SWITCHED
+        key = kind * STATUSES + SWITCHED
         self.requests[key] = self.requests.get(key, 0) + 1
 
     def refused(self, limit: Limit) -> None:
@@ -112,7 +113,7 @@ class Statistics:
 
     def by_kind(self) -> Iterable[tuple[Kind, int, int]]:
         """Kind, status and how many requests."""
-        return ((Kind(key // _STATUSES), key % _STATUSES, count) for key, count in sorted(self.requests.items()))
+        return ((Kind(key // STATUSES), key % STATUSES, count) for key, count in sorted(self.requests.items()))
 
     def by_status(self) -> dict[int, int]:
         """Status -> requests of all kinds."""

@@ -6,8 +6,10 @@ A disk that is full or a reader that is stuck costs lines, which are counted, an
 
 from __future__ import annotations
 
+import errno
 import os
 import select
+import socket
 import stat
 import sys
 from typing import Final
@@ -57,7 +59,7 @@ class AccessLog:
         self._is_stuck = False
         #: whether the first line of what waits has been written in part
         self._is_torn = False
-        self._file = _open(path)
+        self._file, self._is_shared = _open(path)
         self._is_atomic = _is_pipe(self._file)
 
     @property
@@ -89,12 +91,12 @@ class AccessLog:
         """Go on in a new file where the old one was, as programs that rotate logs expect."""
         self.flush()
         try:
-            file = _open(self._path)
+            file, is_shared = _open(self._path)
         except CannotLog as exc:
             log.error("access_log.not_reopened", reason=str(exc))  # noqa: TRY400  # the reason says it all
             return
         os.close(self._file)
-        self._file, self._is_atomic = file, _is_pipe(file)
+        self._file, self._is_shared, self._is_atomic = file, is_shared, _is_pipe(file)
         if self._is_torn:
             # Half of this line is in the old file: the other half would make no sense in the new one.
             del self._waiting[: self._waiting.find(b"\n") + 1]
@@ -112,7 +114,8 @@ class AccessLog:
         try:
             while waiting:
                 piece = waiting[: self._whole_lines()] if self._is_atomic else waiting
-                written, wanted = os.write(self._file, piece), len(piece)
+                write = _write_now if self._is_shared else os.write
+                written, wanted = write(self._file, piece), len(piece)
                 if written:
                     self._is_torn = waiting[written - 1] != _END
                 del waiting[:written]
@@ -140,26 +143,48 @@ class AccessLog:
         return waiting.rfind(b"\n", 0, select.PIPE_BUF) + 1 or waiting.find(b"\n") + 1
 
 
-def _open(path: str) -> int:
+def _open(path: str) -> tuple[int, bool]:
+    """A descriptor for *path*, and whether others have the very same opening."""
     try:
         if path != STDOUT:
-            return os.open(path, _FLAGS | os.O_CREAT, _MODE)
+            return os.open(path, _FLAGS | os.O_CREAT, _MODE), False
         return _reopened(sys.stdout.fileno())
     except OSError as exc:
         raise CannotLog(f"Cannot write the access log to {path}: {exc.strerror}") from exc
 
 
-def _reopened(file: int) -> int:
-    """
-    *file* once more, without blocking: a flag on the very same opening would be everybody's who has it.
-    """
+def _reopened(file: int) -> tuple[int, bool]:
+    """*file* once more, without blocking: a flag on the very same opening would be everybody's who has it."""
     try:
-        return os.open(f"/proc/self/fd/{file}", _FLAGS)
+        return os.open(f"/proc/self/fd/{file}", _FLAGS), False
     except OSError:
-        # A socket, somebody else's pipe, or no /proc: then the flag is shared.
-        copy = os.dup(file)
-        os.set_blocking(copy, False)
-        return copy
+        # A socket, a pipe of another user, or no /proc.
+        return os.dup(file), True
+
+
+def _write_now(file: int, piece: bytes | bytearray) -> int:
+    """
+    Write to an opening that blocks, without ever waiting; answers how many bytes were taken.
+
+    Raises:
+        OSError: nothing can be written now; `BlockingIOError` is one.
+    """
+    mode = os.fstat(file).st_mode
+    if stat.S_ISSOCK(mode):
+        with socket.socket(fileno=os.dup(file)) as sock:
+            return sock.send(piece, socket.MSG_DONTWAIT)
+    if stat.S_ISFIFO(mode) and hasattr(os, "RWF_NOWAIT"):
+        try:
+            return os.pwritev(file, [piece], -1, os.RWF_NOWAIT)
+        except OSError as exc:
+            if exc.errno != errno.EOPNOTSUPP:
+                raise
+    # An older system: what is ready for a line takes it, unless somebody else is quicker.
+    poll = select.poll()
+    poll.register(file, select.POLLOUT)
+    if not poll.poll(0):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return os.write(file, piece)
 
 
 def _is_pipe(file: int) -> bool:

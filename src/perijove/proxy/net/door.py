@@ -16,7 +16,7 @@ from perijove.kit.clock import Clock
 from perijove.kit.jws import SignatureError, Verifier
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.core.errors import BadControlCall
-from perijove.proxy.core.gate import EXPIRY_MARGIN, REFUSAL_SECONDS, Decision, Exchanged, Gate, Visit
+from perijove.proxy.core.gate import EXPIRY_MARGIN, REFUSAL_SECONDS, Allow, Decision, Exchanged, Gate, Visit
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.revocation import RevocationList
 from perijove.proxy.net.hub import HubUnreachable
@@ -52,6 +52,16 @@ class AsksHub(Protocol):
     async def recheck(self, visits: list[dict[str, str]], *, now: int) -> list[Revocation]: ...  # noqa: D102
 
 
+class Front(Protocol):
+    """Who stands in front of this proxy and lets in by its verdicts. Called at once, in order; must not wait."""
+
+    def allowed(self, identity: str, claims: IdentityClaims) -> None:
+        """*identity*, from a cookie, was let in."""
+
+    def revoked(self, revocation: Revocation) -> None:
+        """Verdicts that *revocation* names are no longer good."""
+
+
 class Door:
     """Who may pass. Once it is on it stays on: losing the keys must not open anything."""
 
@@ -67,6 +77,7 @@ class Door:
         revocations: RevocationList,
         on_revoked: Callable[[Revocation], None],
         open_visits: Callable[[], Iterable[Visit]],
+        front: Front | None = None,
     ) -> None:
         """
         Args:
@@ -79,6 +90,7 @@ class Door:
             revocations: whom to refuse although the signature is good; kept up to date by `revoke`.
             on_revoked: closes what is open in the name of a revoked session.
             open_visits: sessions that hold a WebSocket open.
+            front: who is in front of this proxy; None: clients.
         """
         self._hub = hub
         self._clock = clock
@@ -87,11 +99,17 @@ class Door:
         self._recheck_interval = recheck_interval
         self._on_revoked = on_revoked
         self._open_visits = open_visits
+        self._front = front
         self._verifier = Verifier([])
         self._asking: dict[tuple[str, str], asyncio.Task[bool]] = {}
         self.revocations = revocations
         self.is_on = hub is not None
-        self.gate = Gate(verify=self._verify, revocations=self.revocations, enter_path=enter_path)
+        self.gate = Gate(
+            verify=self._verify,
+            revocations=self.revocations,
+            enter_path=enter_path,
+            is_behind=front is not None,
+        )
 
     def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
         """
@@ -106,12 +124,18 @@ class Door:
 
     def decide(self, audience: str, request: RequestHead) -> Decision:
         """Whether *request* may enter *audience*."""
-        return self.gate.decide(audience=audience, request=request, now=self._seconds())
+        decision = self.gate.decide(audience=audience, request=request, now=self._seconds())
+        # What came of a hub token is not in a cookie, so nobody in front would see it again.
+        if self._front is not None and isinstance(decision, Allow) and decision.identity in request.fields.identities:
+            self._front.allowed(decision.identity, decision.claims)
+        return decision
 
     def revoke(self, revocation: Revocation) -> None:
         """Refuse from now on, and close what is open."""
         self.revocations.add(revocation)
         self._on_revoked(revocation)
+        if self._front is not None:
+            self._front.revoked(revocation)
 
     async def exchange(self, token: str, audience: str) -> bool:
         """Ask the hub about a token, once for all who wait for it; False if it cannot be reached."""

@@ -25,7 +25,7 @@ from perijove.proxy.core.statistics import Statistics
 from perijove.proxy.net.access_log import AccessLog
 from perijove.proxy.net.accounts import Accounts
 from perijove.proxy.net.connections import Connections, Handshakes
-from perijove.proxy.net.door import Door
+from perijove.proxy.net.door import Door, Front
 from perijove.proxy.net.frontend import Frontend
 from perijove.proxy.net.handshakes import TlsListener
 from perijove.proxy.net.hub import HubDoor
@@ -42,12 +42,13 @@ _DRAIN_POLL_SECONDS: Final = 0.05
 class Worker:
     """Serves by a state of its own, which changes only through `apply`."""
 
-    def __init__(self, config: ProxyConfig, state: State, tls: TrafficTls) -> None:
+    def __init__(self, config: ProxyConfig, state: State, tls: TrafficTls, *, front: Front | None = None) -> None:
         """
         Args:
             config: the settings.
             state: what to serve by; nobody else may change it from now on.
             tls: what browsers are shown and servers are spoken with; whoever made it reloads it.
+            front: who passes on requests of clients and lets in by verdicts made here; None: clients come themselves.
         """
         self._config = config
         self._state = state
@@ -78,6 +79,7 @@ class Worker:
             revocations=state.revocations,
             on_revoked=self._connections.revoke,
             open_visits=self._connections.visits,
+            front=front,
         )
         self._door.set_keys(state.jwks)
         self._door.is_on = self._door.is_on or state.door

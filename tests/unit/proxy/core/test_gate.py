@@ -92,6 +92,32 @@ def test_valid_cookies_of_two_people_let_nobody_in() -> None:
     assert isinstance(gate.decide(audience="ada/", request=request, now=NOW), Refuse)
 
 
+@pytest.mark.parametrize(("is_behind", "kind"), [(True, Allow), (False, Refuse)])
+def test_a_statement_in_the_header_counts_only_behind_somebody_who_puts_it_there(
+    *, is_behind: bool, kind: type[Decision]
+) -> None:
+    world = World()
+    gate = Gate(verify=world._verify, revocations=world.revocations, enter_path="/hub/enter", is_behind=is_behind)
+    good, bad = (ask(b"X-Perijove-Identity: " + value) for value in (b"good", b"bad"))
+    twice = ask(b"X-Perijove-Identity: good", b"X-Perijove-Identity: good")
+
+    assert isinstance(gate.decide(audience="ada/", request=good, now=NOW), kind)
+    assert isinstance(gate.decide(audience="ada/", request=bad, now=NOW), Refuse)
+    assert isinstance(gate.decide(audience="ada/", request=twice, now=NOW), Refuse)
+    assert isinstance(gate.decide(audience="eve/", request=good, now=NOW), Refuse)
+
+
+def test_a_statement_in_the_header_is_checked_like_a_cookie() -> None:
+    """
+    What changes something must come from this host.
+    """
+    world = World()
+    gate = Gate(verify=world._verify, revocations=world.revocations, enter_path="/hub/enter", is_behind=True)
+    request = ask(b"X-Perijove-Identity: good", b"Origin: http://evil", start=b"POST /user/ada/ HTTP/1.1")
+
+    assert isinstance(gate.decide(audience="ada/", request=request, now=NOW), Refuse)
+
+
 def test_a_signature_is_checked_once() -> None:
     world = World()
     for _ in range(3):

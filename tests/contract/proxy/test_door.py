@@ -1,5 +1,7 @@
 """
 Who gets in: the door, over real sockets, with real signatures and a hub that is a few lines long.
+
+Each claim holds for every engine. Field names are compared in lower case: an engine may write them as it likes.
 """
 
 from __future__ import annotations
@@ -15,23 +17,23 @@ from typing import Any
 import pytest
 
 from perijove.kit.jws import SigningKey
-from perijove.proxy.core.targets import parse_target
 from perijove.wire.identity import IDENTITY_HEADER
+from tests.contract.proxy.conftest import PROCESSES, Engine, MakeSite
 from tests.integration.proxy.support import (
+    PATIENCE,
     TOKEN,
     UPGRADE,
     Connection,
     Response,
-    Running,
+    Site,
+    accept_websocket,
     answering,
     echoing,
     identity,
     ok,
     request,
-    running,
     serving,
     until,
-    websocket,
 )
 
 KEY = SigningKey.generate()
@@ -65,7 +67,7 @@ class Hub:
 class World:
     """A proxy with a door, its hub, and ada's server on a gated route."""
 
-    proxy: Running
+    proxy: Site
     hub: Hub
     seen: list[bytes]
     connections: list[Connection]
@@ -81,25 +83,41 @@ class World:
         return client
 
 
+def lowered(answer: Response) -> bytes:
+    """What the server saw, in lower case."""
+    return answer.body.lower()
+
+
+def passed_on(answer: Response) -> list[str]:
+    """The statements that the server saw."""
+    seen = Response(status=0, head=answer.body.partition(b"\r\n\r\n")[0], body=b"")
+    return seen.fields(IDENTITY_HEADER)
+
+
 def cookie(token: str) -> str:
     return f"Cookie: a=1; perijove-identity={token}"
 
 
 @asynccontextmanager
-async def world(**settings: Any) -> AsyncIterator[World]:
+async def world(make_site: MakeSite, **settings: Any) -> AsyncIterator[World]:
     hub = Hub()
     seen: list[bytes] = []
-    answer = answering(lambda head, _: ok(head, b"Set-Cookie: s=1; Path=/", b"Clear-Site-Data: *"), seen)
 
     async def server(connection: Connection) -> None:
-        head = await connection.reader.readuntil(b"\r\n\r\n")
-        connection.reader._buffer[:0] = head  # type: ignore[attr-defined]  # put it back
-        await (websocket if b"Upgrade: websocket" in head else answer)(connection)
+        while True:
+            head = await connection.reader.readuntil(b"\r\n\r\n")
+            if b"upgrade: websocket" in head.lower():
+                await accept_websocket(connection, head)
+                return
+            length = Response(status=0, head=head[:-4], body=b"").field("content-length")
+            await connection.reader.readexactly(int(length or 0))
+            seen.append(head)
+            connection.send(ok(head, b"Set-Cookie: s=1; Path=/", b"Clear-Site-Data: *"))
 
     async with (
         serving(answering(hub.answer)) as hub_server,
         serving(server) as ada,
-        running(hub=parse_target(hub_server.url + "/hub/"), **settings) as proxy,
+        make_site(hub_url=hub_server.url + "/hub/", **settings) as proxy,
     ):
         await proxy.control("PUT", "/api/keys", {"keys": [KEY.public_jwk]})
         route = {"target": ada.url, "access": "gated", "audience": "ada/"}
@@ -108,8 +126,8 @@ async def world(**settings: Any) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[World]:
-    async with world() as built:
+async def door(make_site: MakeSite) -> AsyncIterator[World]:
+    async with world(make_site) as built:
         yield built
 
 
@@ -134,7 +152,7 @@ async def test_a_statement_lets_in_and_is_passed_on(door: World) -> None:
     answer = await door.ask(cookie(token))
 
     assert answer.status == 200
-    assert f"{IDENTITY_HEADER}: {token}\r\n".encode() in answer.body
+    assert passed_on(answer) == [token]
 
 
 async def test_the_server_sees_no_credentials_of_the_hub(door: World) -> None:
@@ -142,7 +160,7 @@ async def test_the_server_sees_no_credentials_of_the_hub(door: World) -> None:
 
     answer = await door.ask(cookie(token) + "; jupyterhub-session-id=s; jupyterhub-hub-login=h")
 
-    assert b"Cookie: a=1\r\n" in answer.body
+    assert b"cookie: a=1\r\n" in lowered(answer)
     assert b"jupyterhub" not in answer.body
     assert answer.body.count(token.encode()) == 1
 
@@ -202,7 +220,7 @@ async def test_an_open_route_is_open(door: World) -> None:
             target="/services/x",
         )  # fmt: skip
 
-    assert b"Authorization: token abc\r\n" in answer.body
+    assert b"authorization: token abc\r\n" in lowered(answer)
     assert b"jupyterhub-session-id=s" in answer.body
     assert b"forged" not in answer.body
     assert b"secret" not in answer.body
@@ -225,31 +243,32 @@ async def test_other_sites_cannot_act_with_a_visitors_cookie(door: World) -> Non
 
 
 @pytest.mark.parametrize("scheme", ["token", "Bearer"])
-async def test_a_hub_token_is_exchanged_and_stays_here(door: World, scheme: str) -> None:
+async def test_a_hub_token_is_exchanged_once_and_stays_here(door: World, engine: Engine, scheme: str) -> None:
     statement = identity(KEY, sid="token:1")
     door.hub.tokens["secret"] = statement
     answers = [await door.ask(f"Authorization: {scheme} secret") for _ in range(3)]
 
     assert [answer.status for answer in answers] == [200] * 3
     assert b"secret" not in answers[0].body
-    assert f"{IDENTITY_HEADER}: {statement}".encode() in answers[0].body
-    assert door.hub.asked == [("/hub/_door/exchange", {"token": "secret", "audience": "ada/"})]
+    assert passed_on(answers[0]) == [statement]
+    assert door.hub.asked[0] == ("/hub/_door/exchange", {"token": "secret", "audience": "ada/"})
+    assert len(door.hub.asked) <= PROCESSES[engine]
 
 
-async def test_many_who_wait_for_one_token_ask_once(door: World) -> None:
+async def test_many_who_wait_for_one_token_ask_once(door: World, engine: Engine) -> None:
     door.hub.tokens["secret"] = identity(KEY)
 
     answers = await asyncio.gather(*(door.ask("Authorization: token secret") for _ in range(20)))
 
     assert {answer.status for answer in answers} == {200}
-    assert len(door.hub.asked) == 1
+    assert 1 <= len(door.hub.asked) <= PROCESSES[engine]
 
 
-async def test_a_refused_hub_token_is_a_403_and_remembered_for_a_moment(door: World) -> None:
+async def test_a_refused_hub_token_is_a_403_and_remembered_for_a_moment(door: World, engine: Engine) -> None:
     answers = [await door.ask("Authorization: token wrong", HTML) for _ in range(3)]
 
     assert [answer.status for answer in answers] == [403] * 3
-    assert len(door.hub.asked) == 1
+    assert 1 <= len(door.hub.asked) <= PROCESSES[engine]
     assert door.connections == []
 
 
@@ -309,39 +328,43 @@ async def test_a_revoked_user_loses_streams_too(door: World) -> None:
         assert await client.is_closed()
 
 
-async def test_a_lost_revocation_heals_by_itself() -> None:
-    async with world(recheck_interval=0.2) as door:
+async def test_a_lost_revocation_heals_by_itself(make_site: MakeSite) -> None:
+    async with world(make_site, recheck_interval=1) as door:
         tunnel = await door.open_websocket(cookie(identity(KEY)))
         await until(lambda: any(path == "/hub/_door/recheck" for path, _ in door.hub.asked))
         door.hub.refused.append({"sid": "s1", "user": "ada", "audience": "ada/"})
 
         assert await tunnel.is_closed()
-        assert (await door.ask(cookie(identity(KEY, iat=1)))).status == 403
+        late = identity(KEY, iat=1)
+        # Each process asks for itself.
+        async with asyncio.timeout(PATIENCE):
+            while (await door.ask(cookie(late))).status != 403:  # noqa: ASYNC110  # asking is all we can
+                await asyncio.sleep(0.1)
 
     assert door.hub.asked[0][1] == {"visits": [{"sid": "s1", "user": "ada", "audience": "ada/"}]}
 
 
-async def test_a_hub_that_is_down_changes_nothing() -> None:
+async def test_a_hub_that_is_down_changes_nothing(make_site: MakeSite) -> None:
     async with (
         serving(echoing()) as server,
-        running(hub=parse_target("http://127.0.0.1:1/hub/"), recheck_interval=0.05) as proxy,
+        make_site(hub_url="http://127.0.0.1:1/hub/", recheck_interval=1) as proxy,
     ):
         await proxy.control("PUT", "/api/keys", {"keys": [KEY.public_jwk]})
         route = {"target": server.url, "access": "gated", "audience": "ada/"}
         await proxy.control("POST", "/api/routes/user/ada", route)
         first = await proxy.ask("/user/ada/", cookie(identity(KEY)))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1.2)
         second = await proxy.ask("/user/ada/", cookie(identity(KEY)))
         by_token = await proxy.ask("/user/ada/", "Authorization: token t")
 
     assert (first.status, second.status, by_token.status) == (200, 200, 503)
 
 
-async def test_a_door_stays_on_when_its_keys_are_taken_away() -> None:
+async def test_a_door_stays_on_when_its_keys_are_taken_away(make_site: MakeSite) -> None:
     """
     No sequence of control calls turns gated routes into open ones.
     """
-    async with serving(echoing()) as server, running() as proxy:
+    async with serving(echoing()) as server, make_site() as proxy:
         route = {"target": server.url, "access": "gated", "audience": "ada/"}
         await proxy.control("POST", "/api/routes/user/ada", route)
         without_door = await proxy.ask("/user/ada/")
