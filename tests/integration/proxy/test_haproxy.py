@@ -263,6 +263,7 @@ ODD = {
     "another site": head("POST /user/ada/x HTTP/1.1", "Content-Length: 0", "Sec-Fetch-Site: same-site"),
     "chunked body": head("POST /user/ada/x HTTP/1.1", "Transfer-Encoding: chunked") + b"0\r\nX-Trailer: y\r\n\r\n",
     "two cookie fields": head("GET /user/ada/x HTTP/1.1", "Cookie: a=1"),
+    "control in a cookie": head("GET /user/ada/x HTTP/1.1").replace(b"\r\nCookie: ", b"\r\nCookie: a=1;\x0bb=2; "),
     "two statements": head("GET /user/ada/x HTTP/1.1").replace(b"\r\nCookie: ", b"\r\nCookie: perijove-identity=x; "),
     "another statement": head("GET /user/ada/x HTTP/1.1").replace(b"e30.", b"e31."),
     "longer statement": head("GET /user/ada/x HTTP/1.1").replace(b"c2ln", b"c2lnx"),

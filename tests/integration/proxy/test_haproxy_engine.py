@@ -47,6 +47,7 @@ from tests.integration.proxy.support import (
     until,
     websocket,
 )
+from tests.integration.proxy.test_process import ask, process, started
 
 pytestmark = pytest.mark.skipif(
     shutil.which("haproxy") is None, reason="haproxy is not installed (apt install haproxy)"
@@ -190,6 +191,8 @@ async def test_a_killed_haproxy_is_back_with_all_it_knew() -> None:
         # Connections wait in the backlog meanwhile.
         statuses = [(await proxy.ask("/user/ada/", cookie)).status, (await proxy.ask("/")).status]
         refused = await proxy.ask("/user/ada/", f"Cookie: perijove-identity={identity(KEY, sid='s2')}")
+        # It may serve before it has said that it does.
+        await settled(proxy)
         restarts = engine_of(proxy).restarts
         new = pid_of(proxy)
 
@@ -261,6 +264,29 @@ async def test_a_reload_that_fails_changes_nothing() -> None:
         answer = await proxy.ask("/")
 
         assert (answer.status, pid_of(proxy)) == (200, old)
+
+
+async def test_replaced_haproxys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each keeps the WebSockets that were open; who reloads every minute must not fill the machine.
+    """
+    monkeypatch.setattr("perijove.proxy.haproxy.engine.MAX_DRAINING", 1)
+    async with serving(websocket) as server, site() as proxy:
+        await proxy.route("/", server.url)
+        clients = []
+        for _ in range(3):
+            client = await proxy.connect()
+            client.send(request("/ws", *UPGRADE))
+            assert (await client.response()).status == 101
+            clients.append(client)
+            await proxy.thread.run(engine_of(proxy).reload(proxy.proxy._config))
+        clients[2].send(b"hello")
+        last = await clients[2].read(5)
+        first = await clients[0].is_closed()
+        folders = engine_of(proxy)._folder
+        await until(lambda: sum(path.is_dir() for path in folders.iterdir()) == 2)
+
+    assert (first, last) == (True, b"hello")
 
 
 async def test_no_server_of_a_removed_route_stays() -> None:
@@ -364,6 +390,35 @@ async def test_what_haproxy_served_is_counted() -> None:
 
     assert counted.bytes_out > 0
     assert counted.gauges.clients >= 0
+
+
+async def test_the_command_line_starts_reloads_and_stops_it(tmp_path: Path) -> None:
+    control, public = tmp_path / "c", tmp_path / "p"
+    flags = ("--engine", "haproxy", "--socket", str(public), "--api-socket", str(control))
+    async with serving(echoing()) as server, process(*flags, "--default-target", server.url) as child:
+        await started(child)
+        first = {known.pid for known in psutil.Process(child.pid).children()}
+        before = await ask(public, "/x")
+        child.send_signal(signal.SIGHUP)
+        await until(lambda: {known.pid for known in psutil.Process(child.pid).children()}.isdisjoint(first))
+        after = await ask(public, "/x")
+        second = psutil.Process(child.pid).children()
+        child.terminate()
+        code = await child.wait()
+
+    assert (before.status, after.status, code) == (200, 200, 0)
+    assert not any(known.is_running() for known in second)
+
+
+async def test_haproxy_does_not_outlive_the_proxy(tmp_path: Path) -> None:
+    flags = ("--engine", "haproxy", "--socket", str(tmp_path / "p"), "--api-socket", str(tmp_path / "c"))
+    async with process(*flags) as child:
+        await started(child)
+        left = psutil.Process(child.pid).children()
+        child.kill()
+        await until(lambda: not any(known.is_running() for known in left))
+
+    assert len(left) == 1
 
 
 @pytest.fixture(scope="module")

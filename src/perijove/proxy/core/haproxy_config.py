@@ -314,6 +314,8 @@ def _find_route(paths: Paths) -> list[str]:
         "!{ req.fhdr_cnt(host) eq 1 }",
         f"!{{ req.fhdr(host) -m reg '{_HOST}' }}",
         "{ method CONNECT }",
+        # Between cookies only spaces are understood here.
+        "{ req.fhdr(cookie) -m reg '[[:cntrl:]]' }",
         "{ req.fhdr(expect) -m found } !{ req.fhdr(expect) -i 100-continue }",
     ]
     return [

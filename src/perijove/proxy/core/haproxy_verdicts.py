@@ -59,7 +59,8 @@ class Verdicts:
             lifetime: seconds for which a verdict is believed.
             limit: how many there are at once.
         """
-        self._lifetime = lifetime
+        #: may be changed at any time
+        self.lifetime = lifetime
         self._limit = limit
         self._known: dict[str, _Verdict] = {}
         self._untold: set[str] = set()
@@ -77,7 +78,7 @@ class Verdicts:
 
     def learn(self, *, identity: str, claims: IdentityClaims, now: float) -> None:
         """The gate has let *identity* in."""
-        until = int(min(now + self._lifetime, claims.exp))
+        until = int(min(now + self.lifetime, claims.exp))
         if until <= now or _STATEMENT.fullmatch(identity) is None:
             return
         key = f"{identity}|{audience_tag(claims.aud)}"

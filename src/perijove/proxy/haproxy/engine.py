@@ -51,6 +51,8 @@ LASTING_SECONDS: Final = 10.0
 APPLY_SECONDS: Final = 30.0
 #: Seconds between two looks at a haproxy that was replaced.
 DRAIN_POLL_SECONDS: Final = 1.0
+#: Replaced haproxys that may still serve what was open; the oldest is ended for one more.
+MAX_DRAINING: Final = 8
 _WORKER_SOCKET_MODE: Final = 0o600
 
 
@@ -80,11 +82,11 @@ class HaproxyEngine:
         self._tls = TrafficTls(None, config.tls.client)
         known = state.copy(host_routing=config.passing.host_routing)
         self._worker = Worker(worker_config(config), known, self._tls, front=self)
-        self._verdicts = Verdicts(lifetime=min(VERDICT_SECONDS, config.recheck_interval))
+        self._verdicts = Verdicts(lifetime=_lifetime(config))
         self._folder = Path(tempfile.mkdtemp(prefix="perijove-haproxy-"))
         self._current: Generation | None = None
-        #: those that were replaced and still serve what was open
-        self._draining: set[Generation] = set()
+        #: those that were replaced and still serve what was open, the oldest first
+        self._draining: list[Generation] = []
         #: haproxys started, servers ever named in them
         self._starts = 0
         self._servers = 0
@@ -163,6 +165,7 @@ class HaproxyEngine:
         self._config = config
         self._tls.reload(None, config.tls.client)
         self._worker.reload(worker_config(config))
+        self._verdicts.lifetime = _lifetime(config)
         self._is_outdated = True
         await self._next_round()
 
@@ -172,7 +175,7 @@ class HaproxyEngine:
             sock.close()
         # Whoever watches over haproxy must not start it again.
         await self._tasks.close()
-        generations = {*self._draining, *([self._current] if self._current else [])}
+        generations = [*self._draining, *([self._current] if self._current else [])]
         deadline = time.monotonic() + self._config.drain
         for generation in generations:
             generation.process.drain()
@@ -290,6 +293,7 @@ class HaproxyEngine:
             )
         except BaseException:
             self._stale = None
+            shutil.rmtree(settings.paths.folder, ignore_errors=True)
             raise
         self._servers = generation.routes.number
         self._verdicts.restart()
@@ -303,6 +307,7 @@ class HaproxyEngine:
             if old.age > LASTING_SECONDS:
                 self._pause = FIRST_PAUSE
             await old.process.kill()
+            shutil.rmtree(old.folder, ignore_errors=True)
         self.restarts += 1
         while self._current is None:
             await asyncio.sleep(self._pause)
@@ -322,13 +327,16 @@ class HaproxyEngine:
             log.error("haproxy.not_reloaded", reason=str(exc))  # noqa: TRY400  # the reason says all
             return
         if old is not None:
-            self._draining.add(old)
+            self._draining.append(old)
             try:
                 await old.retire()
             except ProxyError as exc:
                 log.warning("haproxy.not_retired", reason=str(exc))
                 await old.process.kill()
             self._tasks.start("drain", self._drain(old))
+            if len(self._draining) > MAX_DRAINING:
+                log.warning("haproxy.too_many", message="What was open longest is cut.")
+                await self._draining[0].process.kill()
 
     async def _drain(self, old: Generation) -> None:
         try:
@@ -342,9 +350,15 @@ class HaproxyEngine:
             log.warning("haproxy.drain_failed", reason=str(exc))
             await old.process.kill()
         # Cancelled before this, it is still one of those that `stop` ends.
-        self._draining.discard(old)
+        self._draining.remove(old)
+        shutil.rmtree(old.folder, ignore_errors=True)
 
     async def _look_at(self, generation: Generation) -> None:
         with suppress(ProxyError):
             for path, moment in (await generation.activity(now=time.time())).items():
                 self._activity[path] = max(moment, self._activity.get(path, 0.0))
+
+
+def _lifetime(config: ProxyConfig) -> float:
+    """Seconds for which a verdict is believed: somebody who is still there is seen before each recheck."""
+    return min(VERDICT_SECONDS, config.recheck_interval)

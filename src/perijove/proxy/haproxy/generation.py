@@ -36,6 +36,7 @@ class Generation:
     def __init__(self, *, process: HaproxyProcess, settings: HaproxySettings, routes: RouteSync) -> None:
         self.process = process
         self.routes = routes
+        self.folder = Path(settings.paths.folder)
         self._paths = settings.paths
         self._started = time.monotonic()
         #: full names of closed servers -> attempts to forget them
