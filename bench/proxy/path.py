@@ -1,7 +1,7 @@
 """
 What one request costs in Python alone: the whole way through the proxy between transports that do nothing.
 
-    PYTHONPATH=bench python bench/proxy/path.py [--requests 100000] [--profile]
+    PYTHONPATH=bench python bench/proxy/path.py [--requests 100000] [--profile] [--access-log /dev/null]
 
 The kernel's share (two reads, two writes) is not in it, so it hardly depends on what else the machine does: the
 figure to look at while changing the hot path.
@@ -22,6 +22,7 @@ from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.changes import PutRoute, SetKeys
 from perijove.proxy.core.state import State
 from perijove.proxy.core.targets import parse_target
+from perijove.proxy.net.tls import TrafficTls
 from perijove.proxy.net.upstream import UpstreamConnection
 from perijove.proxy.net.worker import Worker
 from perijove.wire.identity import IdentityClaims
@@ -57,9 +58,11 @@ class Nowhere(asyncio.Transport):
         return ("127.0.0.1", 5) if name == "peername" else default
 
 
-async def measure(requests: int, head: bytes, state: State, profile: cProfile.Profile | None) -> float:
+async def measure(
+    config: ProxyConfig, requests: int, head: bytes, state: State, profile: cProfile.Profile | None
+) -> float:
     """Microseconds a request."""
-    worker = Worker(ProxyConfig(), state)
+    worker = Worker(config, state, TrafficTls(config.tls.public, config.tls.client))
     frontend: Any = worker._frontend  # noqa: SLF001
     upstream = UpstreamConnection(parse_target("http://127.0.0.1:9"), frontend._pool)  # noqa: SLF001
     upstream.connection_made(Nowhere())
@@ -84,7 +87,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--access-log", default="")
     options = parser.parse_args()
+    config = ProxyConfig(access_log=options.access_log)
     key = SigningKey.generate()
     now = int(time.time())
     claims = IdentityClaims(
@@ -101,7 +106,7 @@ def main() -> None:
         head = "\r\n".join(["GET /user/ada/api/contents HTTP/1.1", "Host: hub.example.org", *lines, "", ""]).encode()
         profile = cProfile.Profile() if options.profile else None
         rounds = 1 if profile else 15
-        cost = min(asyncio.run(measure(options.requests, head, state.copy(), profile)) for _ in range(rounds))
+        cost = min(asyncio.run(measure(config, options.requests, head, state.copy(), profile)) for _ in range(rounds))
         print(f"{name}: {cost:.1f} µs")
         if profile:
             pstats.Stats(profile).sort_stats("tottime").print_stats(18)

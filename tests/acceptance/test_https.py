@@ -21,7 +21,16 @@ from perijove.proxy.net.tls import CertificateFiles
 from tests.support.certificates import Authority
 from tests.support.pebble import running_pebble
 from tests.support.rest import OPEN_HOUSE
-from tests.support.site import PATIENCE, USER_PREFIX, Site, eventually, free_port, site_folder, unstarted_site
+from tests.support.site import (
+    PATIENCE,
+    USER_PREFIX,
+    Site,
+    eventually,
+    free_port,
+    make_system_user,
+    site_folder,
+    unstarted_site,
+)
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(180)
@@ -156,6 +165,24 @@ def test_an_encrypted_key_is_opened_with_the_passphrase_and_nobody_else_has_it(t
 
     assert answer.status_code == 200
     assert all("CONFIGPROXY_SSL_KEY_PASSPHRASE" not in environ for environ in others)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whoever runs the tests is an ordinary user already")
+def test_an_ordinary_user_can_have_https_as_well() -> None:
+    runner = make_system_user("runner")
+    with site_folder(runner) as folder:
+        authority = Authority(folder)
+        files = authority.issue("127.0.0.1")
+        for path in (files.cert, files.key):
+            os.chown(path, runner.pw_uid, runner.pw_gid)
+        config = f"c.Perijove.ssl_cert = {str(files.cert)!r}\nc.Perijove.ssl_key = {str(files.key)!r}\n"
+        with unstarted_site(config, scheme="https", runner=runner) as site:
+            site.start()
+            before = _serial(site.port, authority.client(), "127.0.0.1")
+            authority.issue_into(files, "127.0.0.1")
+            os.kill(site.pid, signal.SIGHUP)
+
+            eventually(lambda: _serial(site.port, authority.client(), "127.0.0.1") != before)
 
 
 def test_a_certificate_that_cannot_be_read_stops_the_start_in_words(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_metrics_access_log_and_limits_of_the_deployments_proxy() -> None:
     with running_site(f"c.Perijove.proxy_args = {words!r}\n") as site:
         page = httpx.get(f"{site.origin}/hub/login?token=hidden", trust_env=False)
         long = httpx.get(f"{site.origin}/hub/{'x' * 2000}", trust_env=False)
-        line = eventually(lambda: next(line for line in site.output.splitlines() if "/hub/login" in line))
+        line = eventually(lambda: next((line for line in site.output.splitlines() if "/hub/login" in line), ""))
         metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
 
     assert (page.status_code, long.status_code) == (200, 414)

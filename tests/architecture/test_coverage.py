@@ -18,9 +18,30 @@ ROOT: Final = Path(__file__).parents[2]
 PROXY: Final = Path("src", "perijove", "proxy")
 TESTS: Final = Path("tests", "unit", "proxy")
 CORE: Final = (
-    "answers", "confine", "errors", "forwarding", "framing", "gate", "heads", "limits", "pace", "paths",
-    "requests", "responses", "revocation", "routes", "statistics", "targets",
-)  # fmt: skip
+    "access_log",
+    "answers",
+    "confine",
+    "errors",
+    "forwarding",
+    "framing",
+    "gate",
+    "heads",
+    "limits",
+    "own_fields",
+    "pace",
+    "passing",
+    "paths",
+    "redirects",
+    "relocation",
+    "renewal",
+    "requests",
+    "responses",
+    "revocation",
+    "routes",
+    "servernames",
+    "statistics",
+    "targets",
+)
 FILES: Final = [*(PROXY / "core" / f"{name}.py" for name in CORE), PROXY / "net" / "exchange.py"]
 PATIENCE: Final = 120
 

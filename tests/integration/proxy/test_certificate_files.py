@@ -127,3 +127,32 @@ def test_certificates_may_be_added_and_taken_away(authority: Authority) -> None:
 
     assert store.reload(ServerTls(certificates=[second]))
     assert set(store._loaded) == {second}
+
+
+def test_files_of_which_nothing_good_is_known_change_nothing(authority: Authority, tmp_path: Path) -> None:
+    """
+    A wrong path in new settings must not leave the port without a certificate.
+    """
+    good, nowhere = authority.issue("a.org"), CertificateFiles(cert=tmp_path / "no", key=tmp_path / "no")
+    store = CertificateStore(ServerTls(certificates=[good]))
+    before = store.context
+
+    assert not store.reload(ServerTls(certificates=[nowhere]))
+    assert not store.reload(ServerTls(certificates=[good, nowhere]))
+    assert store.context is before
+    assert set(store._loaded) == {good}
+
+
+def test_one_broken_pair_does_not_keep_the_others_old(authority: Authority) -> None:
+    """
+    Renewals of one name must not wait for the mistake at another.
+    """
+    first, second = authority.issue("a.org"), authority.issue("b.org")
+    settings = ServerTls(certificates=[first, second])
+    store = CertificateStore(settings)
+    before = dict(store._loaded)
+    first.cert.write_text("spilt coffee")
+
+    assert not store.reload(settings)
+    assert store._loaded[first] is before[first]
+    assert store._loaded[second] is not before[second]

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import pytest
 
+from perijove.wire.identity import IDENTITY_HEADER
 from tests.integration.proxy.support import PATIENCE, Connection, Running, request, running
 from tests.support.messages import HOST, LEGAL_REQUESTS, REFUSED_CHUNKS, REFUSED_HEADS, REFUSED_PATHS, head
 from tests.support.reading import View, as_the_proxy_reads
@@ -64,6 +65,34 @@ def variants() -> list[bytes]:
     ]
 
 
+def forgeries() -> list[bytes]:
+    """Ways to say who one is; whoever comes through a door that is off may not, either."""
+    name = IDENTITY_HEADER.encode()
+    lines = [
+        name + b": forged",
+        name.lower() + b":forged",
+        name.upper() + b": forged",
+        name.replace(b"-", b"_") + b": forged",
+        name.replace(b"-", b"_", 1) + b": forged",
+        name + b" : forged",
+        b" " + name + b": forged",
+        b"A: b\r\n " + name + b": forged",
+        b"A: b\r" + name + b": forged",
+        b"A: b\n" + name + b": forged",
+        b"A: b\0\r\n" + name + b": forged",
+        b"Connection: a\r\n" + name + b": forged",
+        b"Connection: " + name + b"\r\n" + name + b": forged",
+        name + b":\r\n forged",
+        name + b": forged\r\n" + name + b": forged, too",
+    ]
+    chunked, last = b"Transfer-Encoding: chunked", b"2\r\nok\r\n0"
+    return [
+        *(head(line, start=b"GET /user/ada/x HTTP/1.1") for line in lines),
+        *(head(chunked) + last + b"\r\n" + line + b"\r\n\r\n" for line in lines),
+        *(head(chunked, b"Trailer: " + name) + last + b";" + line + b"\r\n\r\n" for line in lines),
+    ]
+
+
 def cases() -> list[bytes]:
     """All streams, each with a last request behind it."""
     streams = [
@@ -72,6 +101,7 @@ def cases() -> list[bytes]:
         *(b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n" for path in REFUSED_PATHS),
         *(case.data for case in LEGAL_REQUESTS),
         *variants(),
+        *forgeries(),
     ]
     return [(stream + LAST).replace(PLACE, b"%03d" % number) for number, stream in enumerate(streams)]
 
@@ -245,3 +275,5 @@ async def test_no_server_reads_what_the_proxy_did_not(name: str, tmp_path: Path)
         for line in problems(name, data, answer, views)
     ]
     assert found == [], "\n".join(found)
+    names = {name.replace(b"_", b"-") for view in seen for name, _ in view.fields}
+    assert IDENTITY_HEADER.lower().encode() not in names

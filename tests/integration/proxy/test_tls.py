@@ -20,6 +20,7 @@ import uvloop
 from cryptography import x509
 
 from perijove.proxy.config import TlsConfig
+from perijove.proxy.core.limits import Limit
 from perijove.proxy.net.timeouts import Timeouts
 from perijove.proxy.net.tls import CertificateFiles, ServerTls
 from tests.integration.proxy.support import (
@@ -405,6 +406,29 @@ async def test_a_connection_beyond_the_limit_is_closed_before_its_handshake(
             assert time.monotonic() - begin < 5
         # The proxy hears of the end of the first later than the client that ended it.
         await until(lambda: not proxy.worker._connections._clients)
+        async with visit(proxy, authority.client()):
+            pass
+
+
+async def test_connections_that_never_shake_hands_count_for_their_address(
+    authority: Authority, loop_factory: LoopFactory
+) -> None:
+    """
+    Else a stranger could hold as many descriptors as the handshake's deadline allows.
+    """
+    async with secure(loop_factory, authority.issue(NAME)) as proxy:
+        connections = proxy.worker._connections
+        connections.limits = replace(connections.limits, per_address=2)
+        # This very machine is many people, behind a web server: here it is to be one.
+        proxy.worker._handshakes._address_of = str
+        silent = [await proxy.connect() for _ in range(2)]
+        await until(lambda: proxy.worker._handshakes.count == 2)
+        one_more = await proxy.connect()
+
+        assert await one_more.is_closed()
+        assert (await proxy.statistics()).limits == {Limit.ADDRESS.value: 1}
+        silent[0].close()
+        await until(lambda: proxy.worker._handshakes.count == 1)
         async with visit(proxy, authority.client()):
             pass
 

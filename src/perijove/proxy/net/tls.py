@@ -104,7 +104,6 @@ class CertificateStore:
         """
         self._settings = settings
         self._loaded: dict[CertificateFiles, _Loaded] = {}
-        self._names: ServerNames[ssl.SSLContext] = ServerNames()
         for files in settings.certificates:
             if not _is_still_missing(files):
                 self._loaded[files] = _load(files, settings)
@@ -121,23 +120,26 @@ class CertificateStore:
         return bool(self._loaded)
 
     def reload(self, settings: ServerTls) -> bool:
-        """Read all files again, now by *settings*; whether all are good. If not, the log says so; what was stays."""
+        """
+        Read all files again, now by *settings*; whether all are good.
+
+        If not, the log says so. Files that were good once stay as they were; of others nothing good is known, and all
+        stays as it was.
+        """
+        is_good, fresh = True, {}
         try:
             _server_context(settings)
+            for files in settings.certificates:
+                known = self._loaded.get(files)
+                if not _is_still_missing(files):
+                    fresh[files], was_good = _load_or_keep(files, settings, known)
+                    is_good = is_good and was_good
+                elif known is not None:
+                    fresh[files] = known
         except UnusableTls as exc:
             log.warning("tls.not_reloaded", reason=str(exc))
             return False
-        self._settings = settings
-        self._loaded = {files: known for files, known in self._loaded.items() if files in settings.certificates}
-        is_good = True
-        for files in settings.certificates:
-            if _is_still_missing(files):
-                continue
-            try:
-                self._loaded[files] = _load(files, self._settings)
-            except UnusableTls as exc:
-                is_good = False
-                log.warning("tls.not_reloaded", certificate=str(files.cert), reason=str(exc))
+        self._settings, self._loaded = settings, fresh
         self._context = self._compose()
         return is_good
 
@@ -146,12 +148,10 @@ class CertificateStore:
         loaded = [self._loaded[files] for files in self._settings.certificates if files in self._loaded]
         for known in loaded:
             names.add(known.names, known.context)
-        self._names = names
         if not loaded:
             return _server_context(self._settings)
         default = loaded[0].context
-        if len(loaded) > 1:
-            default.sni_callback = _choosing(names)
+        default.sni_callback = _choosing(names)
         return default
 
 
@@ -166,6 +166,17 @@ def _choosing(names: ServerNames[ssl.SSLContext]) -> Callable[[ssl.SSLObject, st
             connection.context = context
 
     return choose
+
+
+def _load_or_keep(files: CertificateFiles, settings: ServerTls, known: _Loaded | None) -> tuple[_Loaded, bool]:
+    """What is in *files* now, and whether it is good; else what was *known*, if anything was."""
+    try:
+        return _load(files, settings), True
+    except UnusableTls as exc:
+        if known is None:
+            raise
+        log.warning("tls.not_reloaded", certificate=str(files.cert), reason=str(exc))
+        return known, False
 
 
 def _load(files: CertificateFiles, settings: ServerTls) -> _Loaded:
