@@ -144,7 +144,7 @@ class Connection:
     def reset(self) -> None:
         """Go away as a crashed program does."""
         sock = self.writer.get_extra_info("socket")
-        # None: the other side was quicker.
+        # TLS forgets its socket when the other side was first.
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.abort()

@@ -43,6 +43,7 @@ MAX_MEMO_BYTES: Final = 4 * 1024 * 1024
 
 #: RFC 6455 section 4.1: by GET. Other protocols are passed on where a route says so.
 _WEBSOCKET: Final = (b"websocket",)
+_REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _PROTOCOL: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]{1,32}(?:/[!#$%&'*+\-.^_`|~0-9a-z]{1,32})?")
 _HOST: Final = re.compile(rb"[0-9A-Za-z.\-_~%!$&'()*+,;=:\[\]]+")
 _HUB_TOKEN: Final = re.compile(rb"(?:token|bearer) +([!-~]+)", re.IGNORECASE)
@@ -67,6 +68,8 @@ class RequestFields:
     #: bytes of body; 0 without one
     length: int
     chunked: bool
+    #: whether bytes of a body follow
+    has_body: bool
     expects_continue: bool
     #: the protocol to go on with, in lower case, of a request without a body that asks for another one
     upgrade: bytes
@@ -119,12 +122,12 @@ class RequestHead:
     @property
     def has_body(self) -> bool:
         """Whether bytes of a body follow."""
-        return self.fields.chunked or self.fields.length > 0
+        return self.fields.has_body
 
     @property
     def is_idempotent(self) -> bool:
         """Whether sending it twice does no harm: safe methods without a body."""
-        return self.method in {b"GET", b"HEAD", b"OPTIONS"} and not self.has_body
+        return self.method in _REPEATABLE and not self.fields.has_body
 
     @property
     def upgrade_lines(self) -> bytes:
@@ -267,6 +270,7 @@ def read_fields(block: bytes, max_fields: int = MAX_FIELDS, replaced: frozenset[
         close=b"close" in connection,
         length=length,
         chunked=chunked,
+        has_body=chunked or length > 0,
         expects_continue=_read_expect(values),
         upgrade=b"" if length or chunked else _read_upgrade(values, connection),
         origin=_joined(values, b"origin"),

@@ -125,10 +125,6 @@ class Frontend:
         """Part of `Server`."""
         self._connections.leave(client)
 
-    def serve(self, client: ClientConnection, request: RequestHead) -> None:
-        """Part of `Server`."""
-        self._route(client, request, may_ask=True)
-
     def show_error(self, client: ClientConnection, status: int, exchange: Exchange) -> None:
         """Part of `Server`."""
         if client.request is not None:
@@ -178,7 +174,8 @@ class Frontend:
 
     # the way of one request
 
-    def _route(self, client: ClientConnection, request: RequestHead, *, may_ask: bool) -> None:
+    def serve(self, client: ClientConnection, request: RequestHead, *, may_ask: bool = True) -> None:
+        """Part of `Server`; *may_ask*: whether the hub may still be asked about a token."""
         raw = request.path
         if raw == HEALTH_PATH:
             client.answer(_HEALTHY)
@@ -238,7 +235,7 @@ class Frontend:
         client.hold_for_connect(hold=False)
         if was_heard:
             # From the start: the route may have changed meanwhile.
-            self._route(client, request, may_ask=False)
+            self.serve(client, request, may_ask=False)
         else:
             client.answer(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The hub cannot be asked about this token."))
 
@@ -248,7 +245,9 @@ class Frontend:
             client.answer(_BUSY)
             return
         target = allowed.target if allowed else request.target
-        line = request.render_line(rewritten(self.passing, target, entry))
+        if not (self.passing.include_prefix and entry.target.base == ""):
+            target = rewritten(self.passing, target, entry)
+        line = request.render_line(target)
         exchange = Exchange(
             client=client,
             surroundings=self,
