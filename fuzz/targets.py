@@ -26,7 +26,7 @@ from perijove.proxy.core.heads import END_OF_HEAD, HOP_BY_HOP, REQUEST_LINE, che
 from perijove.proxy.core.paths import ROUTING_SEGMENTS, decode_path, drop_segments, encode_path
 from perijove.proxy.core.relocation import Relocation
 from perijove.proxy.core.requests import FieldsMemo, RequestHead, read_request
-from perijove.proxy.core.responses import SWITCHING, plain_length, read_response
+from perijove.proxy.core.responses import SWITCHING, plain_answer, read_response
 from perijove.proxy.core.revocation import RevocationList
 from perijove.proxy.core.routes import RouteTable
 from perijove.proxy.core.targets import parse_target
@@ -159,11 +159,11 @@ def check_response(data: bytes) -> None:
     try:
         head = read_response(data[1:end] if end >= len(END_OF_HEAD) else data[1:], fence)
     except BadResponse:
-        assert plain_length(data[1:end]) == -1
+        assert plain_answer(data[1:end]) is None
         return
     passed = head.render()
-    if (length := plain_length(data[1:end])) >= 0:
-        assert (passed, head.length, head.chunked, head.close) == (data[1:end], length, False, False)
+    if (answer := plain_answer(data[1:end])) is not None:
+        assert (head.length, passed, head.chunked, head.close) == (*answer, False, False)
     _check_lines(passed)
     again = read_response(passed, fence)
     assert again.render() == passed

@@ -35,7 +35,6 @@ from perijove.proxy.core.redirects import HTTPS_PORT
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Scrape, Statistics
 from perijove.proxy.engine import Engine
-from perijove.proxy.haproxy.engine import HaproxyEngine
 from perijove.proxy.local import LocalEngine
 from perijove.proxy.net.door import read_keys
 from perijove.proxy.net.handshakes import TlsListener
@@ -192,6 +191,9 @@ class Proxy:
     def _make_engine(self) -> Engine:
         config = self._config
         if config.engine == "haproxy":
+            # Few use it, and all would wait for it to be loaded.
+            from perijove.proxy.haproxy.engine import HaproxyEngine  # noqa: PLC0415
+
             return HaproxyEngine(config, self._state, self._public)
         if config.workers == 0:
             return LocalEngine(config, self._state, self._public, tls=self._tls)

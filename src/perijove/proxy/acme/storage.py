@@ -11,8 +11,6 @@ import os
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
 from perijove.proxy.core.redirects import is_token
 from perijove.proxy.core.renewal import Validity
 
@@ -80,6 +78,9 @@ def write_challenge(folder: Path, token: str, answer: str) -> Path:
 
 def read_validity(folder: Path) -> Validity | None:
     """When the certificate at hand is good, and for whom; None if there is none that can be read."""
+    # A tenth of the proxy's start, and most obtain no certificates.
+    from cryptography import x509  # noqa: PLC0415
+
     try:
         certificate = x509.load_pem_x509_certificate(certificate_in(folder).read_bytes())
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

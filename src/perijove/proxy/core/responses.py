@@ -42,13 +42,23 @@ _PLAIN_LINE: Final = (
     + b"|".join(sorted(_FRAMING | HOP_BY_HOP | CONFINED))
     + rb"|proxy-[^:]*+):)[!#$%&'*+\-.^_`|~0-9a-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n"
 )
+#: What says that the connection stays open, which is so anyway: written by nginx and Node, and for this hop only.
+_STAYS: Final = rb"(connection:[ \t]*+keep-alive[ \t]*+\r\n(?:keep-alive:[\t\x20-\x7e\x80-\xff]*+\r\n)?)?"
 #: A lower-case head of which only the length is of note: strictness and meaning in one look.
 _PLAIN: Final = re.compile(
     rb"http/1\.1 (?:"
     + b"|".join(str(status).encode() for status in sorted(_COMMON))
     + rb")(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n(?:"
     + _PLAIN_LINE
+    + rb")*"
+    + _STAYS
+    + rb"(?:"
+    + _PLAIN_LINE
     + rb")*content-length:[ \t]*+([0-9]{1,15})[ \t]*+\r\n(?:"
+    + _PLAIN_LINE
+    + rb")*"
+    + _STAYS
+    + rb"(?:"
     + _PLAIN_LINE
     + rb")*\r\n"
 )
@@ -90,9 +100,10 @@ class ResponseHead:
         return b"HTTP/1.1 %d%b\r\n%b%b\r\n" % (self.status, self.reason, self.lines, added)
 
 
-def plain_length(head: bytes) -> int:
+def plain_answer(head: bytes) -> tuple[int, bytes] | None:
     """
-    How many bytes of body follow *head* if it can be passed on as it is; -1 if it needs `read_response`.
+    How many bytes of body follow *head* and the head for the client, if nothing else of it is of note; None if it
+    needs `read_response`.
 
     Most answers are like this, and most of what an answer costs is saved.
     """
@@ -103,8 +114,12 @@ def plain_length(head: bytes) -> int:
         or not head.startswith(_VERSION)
         or (len(head) > _FEW_BYTES and head.count(b"\n") > MAX_FIELDS + 2)
     ):
-        return -1
-    return int(match[1])
+        return None
+    before, length, behind = match.groups()
+    for group, stays in ((3, behind), (1, before)):
+        if stays:
+            head = head[: match.start(group)] + head[match.end(group) :]
+    return int(length), head
 
 
 def read_response(head: bytes, fence: Fence | None) -> ResponseHead:

@@ -22,7 +22,7 @@ from perijove.proxy.core.framing import BadFraming, Frame, without_trailers
 from perijove.proxy.core.heads import END_OF_HEAD, MAX_HEAD
 from perijove.proxy.core.relocation import STATUSES, Relocation
 from perijove.proxy.core.requests import RequestHead
-from perijove.proxy.core.responses import SWITCHING, ResponseHead, plain_length, read_response
+from perijove.proxy.core.responses import SWITCHING, ResponseHead, plain_answer, read_response
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.net.upstream import UpstreamConnection
 from perijove.wire.identity import IdentityClaims
@@ -245,13 +245,14 @@ class Exchange:
             return False
         if end < len(END_OF_HEAD) or len(data) > MAX_PASSED_ON or self._surroundings.is_draining:
             return False
-        if plain_length(data[:end]) != len(data) - end:
+        answer = plain_answer(data[:end])
+        if answer is None or answer[0] != len(data) - end:
             return False
         client, entry = self.client, self.entry
         self.is_over = True
         self._upstream = upstream.borrower = None
         client.status = int(data[9:12])
-        client.write(data)
+        client.write(data if len(answer[1]) == end else answer[1] + data[end:])
         if client.status < _FIRST_REDIRECT:
             entry.last_activity = time.time()
         if entry.live:

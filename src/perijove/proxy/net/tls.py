@@ -13,13 +13,15 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from cryptography import x509
 
 from perijove.proxy.core.errors import ProxyError
 from perijove.proxy.core.servernames import ServerNames
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 log = structlog.get_logger(__name__)
 
@@ -277,6 +279,8 @@ def names_in(path: Path) -> tuple[str, ...]:
     Raises:
         UnusableTls: there is no certificate.
     """
+    from cryptography import x509  # noqa: PLC0415  # as below
+
     certificate = read_certificate(path)
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
@@ -294,6 +298,9 @@ def read_certificate(path: Path) -> x509.Certificate:
     Raises:
         UnusableTls: there is none.
     """
+    # A tenth of the proxy's start, and most have no certificates.
+    from cryptography import x509  # noqa: PLC0415
+
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except OSError as exc:

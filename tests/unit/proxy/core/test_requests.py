@@ -408,3 +408,18 @@ def test_what_is_sent_on_reads_the_same_again(lines: list[bytes]) -> None:
 
 def test_the_path_ends_at_the_first_question_mark() -> None:
     assert get(start=b"GET /a?b?c HTTP/1.1").path == b"/a"
+
+
+@pytest.mark.parametrize(
+    ("lines", "has_body"),
+    [
+        ((), False),
+        ((b"Content-Length: 0",), False),
+        ((b"Content-Length: 1",), True),
+        ((b"Transfer-Encoding: chunked",), True),
+    ],
+)
+def test_a_body_is_what_has_a_length_or_chunks(lines: tuple[bytes, ...], has_body: bool) -> None:  # noqa: FBT001
+    request = get(*lines)
+
+    assert (request.has_body, request.is_idempotent) == (has_body, not has_body)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from perijove.proxy.core.confine import Fence
 from perijove.proxy.core.errors import BadResponse
-from perijove.proxy.core.responses import ResponseHead, plain_length, read_response
+from perijove.proxy.core.responses import ResponseHead, plain_answer, read_response
 
 
 def read(*lines: bytes, start: bytes = b"HTTP/1.1 200 OK", fence: Fence | None = None) -> ResponseHead:
@@ -160,7 +160,9 @@ FENCE = Fence("/user/ada")
                 "Content-Length: 5", "content-length:\t007 ", "Content-Length: 1", "Content-Length: x", "Server: S",
                 "TE: trailers", "Transfer-Encoding: chunked", "Connection: close", "Set-Cookie: a=b", "X: \u00e9",
                 "Te-x: 1", "Proxy-Status: x", "Proxied: x", "Contents-Length: 3", "Empty:", "bad line", "A : b",
-                "Clear-Site-Data: *", "Keep-Alive: 5", "\x00: x",
+                "Clear-Site-Data: *", "Keep-Alive: 5", "Connection: keep-alive",
+                "Connection: Keep-Alive\r\nKeep-Alive: 5",
+                "\x00: x",
             ]
         ),
         max_size=5,
@@ -169,12 +171,12 @@ FENCE = Fence("/user/ada")
 def test_what_is_passed_on_as_it_is_would_not_have_been_changed(status: int, lines: list[str]) -> None:
     head = "\r\n".join([f"HTTP/1.1 {status} Some Reason", *lines, "", ""]).encode("latin-1")
 
-    length = plain_length(head)
+    answer = plain_answer(head)
 
-    if length >= 0:
+    if answer is not None:
         known = read_response(head, FENCE)
-        assert known.render() == head
-        assert (known.length, known.chunked, known.close, known.minor) == (length, False, False, 1)
+        assert (known.length, known.render()) == answer
+        assert (known.length, known.chunked, known.close, known.minor) == (answer[0], False, False, 1)
         assert known.status == status
 
 
@@ -182,7 +184,7 @@ def test_what_is_passed_on_as_it_is_would_not_have_been_changed(status: int, lin
 def test_a_stated_length_and_nothing_else_of_note_needs_no_second_look(status: str) -> None:
     head = f'HTTP/1.1 {status}\r\nServer: x\r\nContent-LENGTH:  12 \r\nETag: "e"\r\n\r\n'.encode()
 
-    assert plain_length(head) == 12
+    assert plain_answer(head) == (12, head)
 
 
 @pytest.mark.parametrize(
@@ -192,14 +194,27 @@ def test_whatever_is_of_note_needs_a_second_look(line: str) -> None:
     for lines in ((line, "Content-Length: 12"), ("Content-Length: 12", line)):
         head = "\r\n".join(["HTTP/1.1 200 OK", *lines, "", ""]).encode()
 
-        assert plain_length(head) == -1
+        assert plain_answer(head) is None
 
 
 def test_too_many_fields_need_a_second_look() -> None:
-    assert plain_length(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + b"A: b\r\n" * 100 + b"\r\n") == -1
-    assert plain_length(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + b"A: b\r\n" * 99 + b"\r\n") == 1
+    assert plain_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + b"A: b\r\n" * 100 + b"\r\n") is None
+    assert plain_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + b"A: b\r\n" * 99 + b"\r\n")
 
 
 def test_looking_at_an_endless_row_of_fields_takes_no_longer_than_reading_it() -> None:
     """A pattern that tried every way to split them would never end."""
-    assert plain_length(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 8000 + b"Content-Length: x\r\n\r\n") == -1
+    assert plain_answer(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 8000 + b"Content-Length: x\r\n\r\n") is None
+
+
+@pytest.mark.parametrize(
+    "stays", [b"Connection: keep-alive\r\n", b"Connection: Keep-Alive\r\nKeep-Alive: timeout=5\r\n"]
+)
+def test_that_a_connection_stays_open_is_left_out_and_needs_no_second_look(stays: bytes) -> None:
+    start, length, other = b"HTTP/1.1 200 OK\r\n", b"Content-Length: 2\r\n", b"Server: x\r\n"
+
+    for lines in (stays + length + other, other + stays + other + length, other + length + other + stays + other):
+        assert plain_answer(start + lines + b"\r\n") == (2, (start + lines + b"\r\n").replace(stays, b""))
+    assert plain_answer(start + stays + length + stays + b"\r\n") is not None
+    assert plain_answer(start + stays + stays + length + b"\r\n") is None
+    assert plain_answer(start + b"Keep-Alive: timeout=5\r\n" + length + b"\r\n") is None
