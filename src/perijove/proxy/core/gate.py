@@ -145,7 +145,7 @@ class Gate:
         """
         if not audience:
             return Refuse(reason="This address is closed: its route names no server.")
-        token, target = hub_token_of(request) if request.is_upgrade else (request.fields.hub_token, request.target)
+        token, target = hub_token_of(request) if request.upgrade else (request.fields.hub_token, request.target)
         if len(token) > MAX_TOKEN:
             return Refuse(reason="This is no token of the hub.")
         if token:
@@ -191,7 +191,7 @@ class Gate:
         self, audience: str, request: RequestHead, target: bytes, now: float, *, refused_token: bool
     ) -> Decision:
         identities = self._identities(request)
-        if len(identities) == 1 and request.method in _SAFE_METHODS and not request.is_upgrade:
+        if len(identities) == 1 and request.method in _SAFE_METHODS and not request.upgrade:
             # By far the commonest request: one statement, and nothing that it could change.
             claims = self._admit(identities[0], audience, now)
             if claims is not None:

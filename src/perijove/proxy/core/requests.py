@@ -106,6 +106,8 @@ class RequestHead:
     #: minor version, 0 or 1
     minor: int
     fields: RequestFields
+    #: the request line as sent, with its CRLF
+    line: bytes
     #: the protocol that is gone on with if the server agrees, in lower case; empty: HTTP
     upgrade: bytes = b""
 
@@ -157,6 +159,8 @@ class RequestHead:
 
     def render_line(self, target: bytes) -> bytes:
         """The request line for the server, which is asked for *target*."""
+        if target is self.target:
+            return self.line
         return b"%b %b HTTP/1.%d\r\n" % (self.method, target, self.minor)
 
     def render_fields(self, *, gated: bool, added: bytes, to_hub: bool = True) -> bytes:
@@ -228,7 +232,7 @@ def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
     method, target, minor = match.groups()
     if method == b"CONNECT":
         raise BadRequest("This is no forward proxy.", status=405)
-    request = RequestHead(method, target, 1 if minor == b"1" else 0, memo.read(head[end + 2 : -2]))
+    request = RequestHead(method, target, 1 if minor == b"1" else 0, memo.read(head[end + 2 : -2]), head[: end + 2])
     if request.minor == 0 and request.fields.chunked:
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding.")
     if method == b"GET":

@@ -85,12 +85,19 @@ class Surroundings(Protocol):
 class Exchange:
     """A request under way."""
 
-    __slots__ = (
-        "_body", "_close", "_fence", "_frame", "_head", "_interims", "_is_reusable", "_is_special", "_is_started",
-        "_is_success",
-        "_partial", "_relocation", "_request_sent", "_surroundings", "_upstream", "claims", "client", "entry",
-        "is_over", "is_retried", "progress", "request",
-    )  # fmt: skip
+    # What most requests never change is said once, here: setting it all for each would cost a microsecond.
+    is_over = False
+    is_retried = False
+    _upstream: UpstreamConnection | None = None
+    _body: Frame | None = None
+    _request_sent = False
+    _frame: Frame | None = None
+    _partial = b""
+    _interims = 0
+    _is_reusable = False
+    _is_started = False
+    #: errors and redirects are no sign of life (contract section h)
+    _is_success = False
 
     def __init__(
         self,
@@ -119,26 +126,16 @@ class Exchange:
         self.request = request
         self.entry = entry
         self.claims = claims
-        self.is_over = False
-        self.is_retried = False
         #: coarse monotonic time of the last byte in either direction
         self.progress = surroundings.now()
         self._surroundings = surroundings
         self._head = head
         self._fence = fence
         self._relocation = relocation
-        self._upstream: UpstreamConnection | None = None
-        self._body: Frame | None = request.body_frame() if request.has_body else None
-        self._request_sent = False
-        self._frame: Frame | None = None
-        self._partial = b""
-        self._interims = 0
-        self._is_reusable = False
-        self._is_started = False
-        #: errors and redirects are no sign of life (contract section h)
-        self._is_success = False
+        if request.fields.has_body:
+            self._body = request.body_frame()
         #: whether what follows the answer's head does not depend on it alone
-        self._is_special = request.method == b"HEAD" or request.is_upgrade or relocation is not None
+        self._is_special = request.method == b"HEAD" or request.upgrade != b"" or relocation is not None
         #: whether the client's connection ends with this answer
         self._close = request.fields.close or request.minor == 0
 

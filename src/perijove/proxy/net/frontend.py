@@ -203,7 +203,7 @@ class Frontend:
         match self._door.decide(entry.audience, request):
             case Allow() as allowed:
                 self._statistics.verdicts[Verdict.ALLOWED] += 1
-                if request.is_upgrade and not self._reserve(client, allowed):
+                if request.upgrade and not self._reserve(client, allowed):
                     client.answer(_TOO_MANY_WEBSOCKETS, close=True)
                 else:
                     self._forward(client, request, entry, allowed)
