@@ -31,7 +31,8 @@ from tests.support.launcher import (
 )
 
 PAGE_CONFIG = re.compile(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', re.DOTALL)
-PROGRAM = identity(sid="token:1")
+#: Made when the suite is collected, used when its turn comes.
+PROGRAM = identity(sid="token:1", lifetime=24 * 3600)
 
 
 def page_config(html: str) -> dict[str, Any]:
