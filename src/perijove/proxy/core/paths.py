@@ -27,6 +27,7 @@ ROUTING_SEGMENTS: Final = 2
 _DOUBTFUL: Final = re.compile(rb"%|//|/\.{1,2}(?:/|\Z)")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_DOTS: Final = frozenset({".", ".."})
 #: Characters left alone in a path, as JupyterHub's `url_escape_path` does.
 _SAFE: Final = "@~/"
 
@@ -45,7 +46,8 @@ def decode_path(raw: bytes) -> str:
     segments = [_decode_segment(segment) for segment in raw.split(b"/")[1:]]
     for depth, segment in enumerate(segments):
         is_last = depth == len(segments) - 1
-        if segment in {".", ".."}:
+        # Also behind an encoded slash, which some servers decode before they look for these.
+        if not _DOTS.isdisjoint(segment.split("/")):
             raise BadRequest("The path has a dot segment.")
         if depth < ROUTING_SEGMENTS and ("/" in segment or (not segment and not is_last)):
             raise BadRequest("The path has an empty segment or an encoded slash where it decides the route.")
