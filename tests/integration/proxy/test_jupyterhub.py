@@ -101,6 +101,11 @@ class Site:
         """The proxy that the hub has started."""
         return psutil.Process(int((self.folder / "proxy.pid").read_text().split()[0]))
 
+    def proxies(self) -> list[psutil.Process]:
+        """Every proxy of this site, whoever has started it."""
+        mine = f"--api-port {self.api_port} "
+        return [one for one in psutil.process_iter(["cmdline"]) if mine in " ".join(one.info["cmdline"] or [])]
+
     async def routes(self) -> dict[str, Any]:
         async with self.control() as client:
             answer = await client.get("/api/routes")
@@ -174,7 +179,8 @@ async def jupyterhub(folder: Path, more: str = "", *, tls: ssl.SSLContext | None
                     await child.wait()
             except TimeoutError:
                 child.kill()
-        for left in family:
+        # A hub that ends can have started one more proxy while it ended the last.
+        for left in [*family, *site.proxies()]:
             if left.is_running():
                 left.kill()
 
