@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import json
 import os
 import random
@@ -111,10 +110,11 @@ class Proxy:
             self._tasks.start("acme", self._keeper.run())
         if self._metrics_sockets:
             # Costs a few megabytes, which only those pay who scrape; and after the workers have been made.
-            metrics = importlib.import_module("perijove.proxy.metrics")
-            handle = metrics.MetricsServer(self.scrape).handle
+            from perijove.proxy.metrics import MAX_REQUEST, MetricsServer  # noqa: PLC0415
+
+            handle = MetricsServer(self.scrape).handle
             for sock in self._metrics_sockets:
-                self._servers.append(await asyncio.start_server(handle, sock=sock, limit=metrics.MAX_REQUEST))
+                self._servers.append(await asyncio.start_server(handle, sock=sock, limit=MAX_REQUEST))
 
     def announce(self) -> None:
         """Say in the log where it listens, and what an administrator should know."""

@@ -28,7 +28,7 @@ class LocalEngine:
             tls: of the traffic; kept up to date by whoever calls `reload`.
         """
         # Of its own: a worker learns what has changed by comparing.
-        self._worker = Worker(config, state.copy(host_routing=config.passing.host_routing), tls)
+        self._worker = Worker(config, state.copy(), tls)
         self._sockets = sockets
         self._asked = 0.0
         self.restarts = 0

@@ -32,6 +32,7 @@ from perijove.proxy.core.routes import packed, unpacked
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Gauges, Statistics, merge
 from perijove.proxy.net import child
+from perijove.proxy.net.child import Ask
 from perijove.proxy.net.tls import TrafficTls
 
 log = structlog.get_logger(__name__)
@@ -44,8 +45,6 @@ SILENT_SECONDS: Final = 30.0
 PULL_SECONDS: Final = 5.0
 #: Seconds for a worker to begin to serve.
 START_SECONDS: Final = 20.0
-#: Bytes that may wait for a worker that does not listen.
-MAX_UNREAD: Final = 128 * 1024 * 1024
 #: Longest answer of a worker.
 MAX_ANSWER: Final = 64 * 1024 * 1024
 #: Seconds to wait before a worker that died at once is replaced: first and longest.
@@ -93,10 +92,7 @@ class _Process:
         self._unsent.clear()
         try:
             while True:
-                size = int.from_bytes(await reader.readexactly(child.LENGTH_BYTES), "big")
-                if size > MAX_ANSWER:
-                    break
-                number, value = json.loads(await reader.readexactly(size))
+                number, value = json.loads(await child.read_framed(reader, limit=MAX_ANSWER))
                 future = self._waiting.pop(number, None)
                 if future is not None and not future.done():
                     future.set_result(value)
@@ -106,7 +102,7 @@ class _Process:
             self.kill()
             self._writer.close()
 
-    def tell(self, what: str, argument: Any = None) -> asyncio.Future[Any]:
+    def tell(self, what: Ask, argument: Any = None) -> asyncio.Future[Any]:
         """Send a message, now; the answer comes with the future."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.ended.done():
@@ -114,13 +110,12 @@ class _Process:
             return future
         self._number += 1
         self._waiting[self._number] = future
-        body = pickle.dumps((self._number, what, argument))
-        message = len(body).to_bytes(child.LENGTH_BYTES, "big") + body
+        message = child.framed(pickle.dumps((self._number, what, argument)))
         if self._writer is None:
             self._unsent.append(message)
             return future
         self._writer.write(message)
-        if self._writer.transport.get_write_buffer_size() > MAX_UNREAD:
+        if self._writer.transport.get_write_buffer_size() > child.MAX_MESSAGE:
             self.kill()
         return future
 
@@ -187,25 +182,30 @@ class WorkersEngine:
     async def apply(self, change: Change) -> None:
         """Part of `Engine`."""
         brief = in_brief(change)
-        told = [process.tell(child.APPLY, brief) for process in self._processes.values()]
+        told = [process.tell(Ask.APPLY, brief) for process in self._processes.values()]
         if await self._answers(told, ACKNOWLEDGE_SECONDS) is None:
             raise Unacknowledged
 
     async def activity(self) -> Mapping[str, float]:
         """Part of `Engine`."""
-        asked, told = time.time(), []
-        for process in self._processes.values():
-            told.append(process.tell(child.ACTIVITY, process.pulled))
-            process.pulled = asked
         merged: dict[str, float] = {}
-        for seen in await self._answers(told, ACKNOWLEDGE_SECONDS) or []:
+        for seen in await self._seen(list(self._processes.values()), ACKNOWLEDGE_SECONDS) or []:
             for path, moment in seen.items():
                 merged[path] = max(moment, merged.get(path, 0.0))
         return merged
 
+    async def _seen(self, processes: Sequence[_Process], patience: float) -> list[dict[str, float]] | None:
+        """What *processes* have seen since they were asked last, as `_answers` has it."""
+        asked = time.time()
+        answers = await self._answers([known.tell(Ask.ACTIVITY, known.pulled) for known in processes], patience)
+        if answers is not None:
+            for process in processes:
+                process.pulled = asked
+        return answers
+
     async def sessions(self) -> int:
         """Part of `Engine`."""
-        told = [process.tell(child.SESSIONS) for process in self._processes.values()]
+        told = [process.tell(Ask.SESSIONS) for process in self._processes.values()]
         return sum(await self._answers(told, ACKNOWLEDGE_SECONDS) or [])
 
     async def statistics(self) -> Statistics:
@@ -216,14 +216,14 @@ class WorkersEngine:
 
     async def _count(self, process: _Process, patience: float) -> None:
         """Learn what one worker has counted, or stay with what is known."""
-        for content in await self._answers([process.tell(child.STATISTICS)], patience) or []:
+        for content in await self._answers([process.tell(Ask.STATISTICS)], patience) or []:
             process.counted = Statistics.from_json(content)
 
     async def reload(self, config: ProxyConfig) -> None:
         """Part of `Engine`."""
         self._config = config
         # Sockets cannot be told, and a worker has its own.
-        told = [process.tell(child.RELOAD, replace(config, inherited={})) for process in self._processes.values()]
+        told = [process.tell(Ask.RELOAD, replace(config, inherited={})) for process in self._processes.values()]
         await self._answers(told, ACKNOWLEDGE_SECONDS)
 
     async def stop(self) -> None:
@@ -233,7 +233,7 @@ class WorkersEngine:
             sock.close()
         processes = list(self._processes.values())
         for process in processes:
-            process.tell(child.STOP).cancel()
+            process.tell(Ask.STOP).cancel()
         ends = [process.ended for process in processes]
         if ends:
             await asyncio.wait(ends, timeout=self._config.drain + _END_SECONDS)
@@ -281,13 +281,11 @@ class WorkersEngine:
         while True:
             await asyncio.sleep(PULL_SECONDS)
             for slot, process in list(self._processes.items()):
-                asked = time.time()
-                seen = await self._answers([process.tell(child.ACTIVITY, process.pulled)], SILENT_SECONDS)
+                seen = await self._seen([process], SILENT_SECONDS)
                 if seen is None:
                     log.error("worker.silent", worker=slot, pid=process.pid)
                     process.kill()
                     continue
-                process.pulled = asked
                 for activity in seen:
                     self._state.note_activity(activity)
                 await self._count(process, SILENT_SECONDS)

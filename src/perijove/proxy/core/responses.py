@@ -139,26 +139,8 @@ def read_response(head: bytes, fence: Fence | None) -> ResponseHead:
     minor, status, block = int(match[1]), int(match[2]), match[4]
     if block.count(b"\n") > MAX_FIELDS:
         raise BadResponse("The response has too many fields.")
-    found = _TELLING.findall(b"\r\n" + block.lower())
-    if len(found) == 1 and found[0][0] == b"content-length" and minor and status in _COMMON:
-        # By far the commonest head: a stated length and nothing else of note.
-        length = _read_length(found[0][1])
-        return ResponseHead(
-            status=status, minor=1, reason=match[3], close=False, length=length, chunked=False, lines=block
-        )
-    return _read_uncommon(minor, status, match[3], block, found, fence)
-
-
-def _read_uncommon(
-    minor: int,
-    status: int,
-    reason: bytes,
-    block: bytes,
-    found: list[tuple[bytes, bytes]],
-    fence: Fence | None,
-) -> ResponseHead:
     values: dict[bytes, list[bytes]] = {}
-    for name, value in found:
+    for name, value in _TELLING.findall(b"\r\n" + block.lower()):
         values.setdefault(name, []).append(value.rstrip(b" \t"))
     connection = list_items(values.get(b"connection", []))
     length, chunked = _read_framing(values, minor)
@@ -170,7 +152,7 @@ def _read_uncommon(
     return ResponseHead(
         status=status,
         minor=minor,
-        reason=reason,
+        reason=match[3],
         close=b"close" in connection or (minor == 0 and b"keep-alive" not in connection),
         length=length,
         chunked=chunked,

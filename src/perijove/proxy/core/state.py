@@ -20,6 +20,7 @@ class State:
         Args:
             host_routing: whether the first segment of a route is a host name.
         """
+        self._host_routing = host_routing
         self.table = RouteTable(host_routing=host_routing)
         self.jwks: list[dict[str, Any]] = []
         self.revocations = RevocationList()
@@ -51,9 +52,9 @@ class State:
                 self.revocations.add(revocation)
         return []
 
-    def copy(self, *, host_routing: bool = False) -> State:
+    def copy(self) -> State:
         """Another one that says the same and shares nothing."""
-        other = State(host_routing=host_routing)
+        other = State(host_routing=self._host_routing)
         other.table.limit = self.table.limit
         other.table.replace(self.table.bodies(), now=None)
         for path in self.table.bodies():

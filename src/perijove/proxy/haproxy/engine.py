@@ -80,7 +80,7 @@ class HaproxyEngine:
         self._tasks = TaskGroup("haproxy")
         # haproxy speaks TLS with browsers, the worker only with servers.
         self._tls = TrafficTls(None, config.tls.client)
-        known = state.copy(host_routing=config.passing.host_routing)
+        known = state.copy()
         self._worker = Worker(worker_config(config), known, self._tls, front=self)
         self._verdicts = Verdicts(lifetime=_lifetime(config))
         self._private = PrivateFolder()

@@ -9,6 +9,7 @@ import time
 from typing import Final
 
 from perijove.proxy.core.access_log import Served
+from perijove.proxy.core.passing import UNIX_PEER
 from perijove.proxy.core.statistics import ABANDONED, SWITCHED, Kind, Statistics
 from perijove.proxy.net.access_log import AccessLog
 from perijove.proxy.net.client import ClientConnection
@@ -90,7 +91,7 @@ class Accounts:
         fields = request.fields
         served.method, served.target, served.minor = request.method, request.target, request.minor
         served.referer, served.agent = fields.referer, fields.agent
-        if self.trusted and (client.peer or "unix") in self.trusted:
+        if self.trusted and (client.peer or UNIX_PEER) in self.trusted:
             # What the forwarder itself has put at the end.
             said = fields.forwarded.get(b"for", b"").rpartition(b",")[2].strip(b" \t")
             if _ADDRESS.fullmatch(said):

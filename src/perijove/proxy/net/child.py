@@ -14,6 +14,7 @@ import json
 import pickle
 import socket
 from collections.abc import Callable, Sequence
+from enum import StrEnum, auto
 from typing import Any, Final
 
 import structlog
@@ -32,15 +33,40 @@ except ImportError:  # a fifth slower, otherwise the same
 
 log = structlog.get_logger(__name__)
 
-LENGTH_BYTES: Final = 4
-APPLY: Final = "apply"
-RELOAD: Final = "reload"
-ACTIVITY: Final = "activity"
-SESSIONS: Final = "sessions"
-STATISTICS: Final = "statistics"
-STOP: Final = "stop"
+_LENGTH_BYTES: Final = 4
+#: Longest message of a parent: a table of a hundred thousand routes, and what else may wait with it.
+MAX_MESSAGE: Final = 128 * 1024 * 1024
 #: The first message of a worker, when it serves.
 READY: Final = 0
+
+
+class Ask(StrEnum):
+    """What a parent says."""
+
+    APPLY = auto()
+    RELOAD = auto()
+    ACTIVITY = auto()
+    SESSIONS = auto()
+    STATISTICS = auto()
+    STOP = auto()
+
+
+def framed(body: bytes) -> bytes:
+    """*body* as it goes over the line, in either direction."""
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+async def read_framed(reader: asyncio.StreamReader, *, limit: int) -> bytes:
+    """
+    The next body.
+
+    Raises:
+        asyncio.IncompleteReadError: the other side is gone, or says more than *limit* bytes.
+    """
+    size = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
+    if size > limit:
+        raise asyncio.IncompleteReadError(b"", size)
+    return await reader.readexactly(size)
 
 
 def run(
@@ -71,10 +97,9 @@ async def _serve(
     _answer(writer, READY, None)
     try:
         while True:
-            size = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
             # Our own parent's, see above.
-            number, what, argument = pickle.loads(await reader.readexactly(size))  # noqa: S301
-            if what == STOP:
+            number, what, argument = pickle.loads(await read_framed(reader, limit=MAX_MESSAGE))  # noqa: S301
+            if what is Ask.STOP:
                 break
             _answer(writer, number, _do(worker, what, argument))
     except (asyncio.IncompleteReadError, OSError):
@@ -82,23 +107,22 @@ async def _serve(
     await worker.stop()
 
 
-def _do(worker: Worker, what: str, argument: Any) -> Any:
+def _do(worker: Worker, what: Ask, argument: Any) -> Any:
     match what:
-        case "apply":
+        case Ask.APPLY:
             worker.apply(argument)
-        case "reload":
+        case Ask.RELOAD:
             # Its files are the copy's own: the parent's have been read again for those that come next.
             worker.tls.reload(argument.tls.public, argument.tls.client)
             worker.reload(argument)
-        case "activity":
+        case Ask.ACTIVITY:
             return worker.activity_since(argument)
-        case "sessions":
+        case Ask.SESSIONS:
             return worker.sessions()
-        case "statistics":
+        case Ask.STATISTICS:
             return worker.statistics().to_json()
     return None
 
 
 def _answer(writer: asyncio.StreamWriter, number: int, value: Any) -> None:
-    body = json.dumps([number, value]).encode()
-    writer.write(len(body).to_bytes(LENGTH_BYTES, "big") + body)
+    writer.write(framed(json.dumps([number, value]).encode()))

@@ -237,25 +237,19 @@ class Exchange:
     def _pass_on(self, data: bytes) -> bool:
         """Send *data* on as it is, if it is a whole answer of which nothing is of note; whether it was."""
         end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-        upstream, body = self._upstream, self._body
-        if self._close or self._is_special or upstream is None or (body is not None and not body.done):
+        if self._close or self._is_special or self.has_body_left:
             return False
         if end < len(END_OF_HEAD) or len(data) > MAX_PASSED_ON or self._surroundings.is_draining:
             return False
         answer = plain_answer(data[:end])
         if answer is None or answer[0] != len(data) - end:
             return False
-        client, entry = self.client, self.entry
-        self.is_over = True
-        self._upstream = upstream.borrower = None
+        client = self.client
         client.status = int(data[9:12])
         client.write(data if len(answer[1]) == end else answer[1] + data[end:])
         if client.status < _FIRST_REDIRECT:
-            entry.last_activity = time.time()
-        if entry.live:
-            self._surroundings.put_back(upstream)
-        else:
-            cut(upstream.transport)
+            self.entry.last_activity = time.time()
+        self._detach(reuse=True)
         client.request_over(close=False)
         return True
 

@@ -52,7 +52,6 @@ class Worker:
         """
         self._config = config
         self._state = state
-        self._clock = SystemClock()
         self._time = CoarseTime()
         self._tasks = TaskGroup("worker")
         self.tls = tls
@@ -71,7 +70,7 @@ class Worker:
         self._connections = Connections(limits=limits, statistics=self._statistics)
         self._door = Door(
             hub=_hub_door(config, tls.outgoing),
-            clock=self._clock,
+            clock=SystemClock(),
             seconds=time.time,
             tasks=self._tasks,
             enter_path=config.enter_path,
@@ -194,9 +193,6 @@ class Worker:
             # The next server at that address may be another user's.
             self._pool.drop(entry.target.key)
         self._connections.retire(entries)
-
-    def _now(self) -> float:
-        return self._clock.now().timestamp()
 
 
 def _settled(config: ProxyConfig) -> Limits:
