@@ -6,12 +6,16 @@ All calls carry `Authorization: token <CONFIGPROXY_AUTH_TOKEN>`.
 | call | body | answer |
 |---|---|---|
 | GET/POST/DELETE `/api/routes[/<path>]` | contract h | contract h |
-| PUT `/api/routes` | `{"<path>": {body of a POST}, …}` | 204; the table is exactly this, in one step |
+| PUT `/api/routes` | `{"<path>": {body of a POST}, …}` | 204; the table is exactly this, in one step; 412 (see below) |
 | PUT `/api/keys` | `{"keys": [JWK, …]}` | 204; replaces the public keys of the door |
 | POST `/api/revocations` | `Revocation.to_body()` | 204; open WebSockets it names are closed within 1 s |
 | GET `/api/door` | | 200 `{"keys": ["kid", …], "sessions": n, "revoked": n, "instance": "…"}` |
 
 `instance` is new with every start of the proxy, so that a hub learns that what it told last may be lost.
+
+GET `/api/routes` answers an `ETag`, which changes with every change of the table (not with activity). A PUT with
+`If-Match` of an older one is refused with 412 and changes nothing (RFC 9110, section 13.1.1): of several hubs none
+undoes by a whole table what another has just added or removed.
 """
 
 from __future__ import annotations

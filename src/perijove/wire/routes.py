@@ -19,6 +19,9 @@ ACCESS: Final = "access"
 AUDIENCE: Final = "audience"
 #: list of protocols besides WebSocket that a request below the route may go on with (`Upgrade`)
 UPGRADES: Final = "upgrades"
+#: list of further origins, for a target that several processes can stand for: the next is asked when one cannot be
+#: connected to
+FALLBACKS: Final = "fallbacks"
 LAST_ACTIVITY: Final = "last_activity"
 #: Set by a hub on the routes that are its own to remove (contract h).
 MINE: Final = "jupyterhub"
@@ -44,9 +47,12 @@ class Route:
     access: Access = "gated"
     #: `owner/server_name`; empty for open routes
     audience: str = ""
+    #: origins that stand in for `target` while it cannot be connected to
+    fallbacks: tuple[str, ...] = ()
     #: whatever else the client stored: `user`, `server_name`, `service`, `hub`, `jupyterhub`, …
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def to_body(self) -> dict[str, Any]:
         """The JSON body of `POST /api/routes/<path>`."""
-        return {**self.data, TARGET: self.target, ACCESS: self.access, AUDIENCE: self.audience}
+        body = {**self.data, TARGET: self.target, ACCESS: self.access, AUDIENCE: self.audience}
+        return {**body, FALLBACKS: list(self.fallbacks)} if self.fallbacks else body
