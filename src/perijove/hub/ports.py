@@ -15,7 +15,10 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from perijove.hub.domain.accounts import Account, AccountState, Invitation
+from perijove.hub.domain.groups import Group
+from perijove.hub.domain.hubs import HubProcess
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.notices import Notice
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
@@ -74,6 +77,10 @@ class Servers(Protocol):
     async def in_states(self, states: Iterable[State]) -> Sequence[Server]: ...
     async def count_active(self) -> int:
         """How many are in any state but STOPPED."""
+        ...
+
+    async def count_in(self, states: Iterable[State]) -> int:
+        """How many are in any of these states."""
         ...
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
@@ -172,6 +179,75 @@ class Accounts(Protocol):
     async def delete_expired_invitations(self, now: datetime) -> int: ...
 
 
+class Groups(Protocol):
+    """Rows of groups and of their members."""
+
+    async def by_name(self, name: str) -> Group | None: ...
+    async def put(self, name: str, *, properties: Mapping[str, Any]) -> Group:
+        """Add it or change its properties."""
+        ...
+
+    async def delete(self, group_id: int) -> None:
+        """With its memberships."""
+        ...
+
+    async def add_members(self, group_id: int, user_ids: Iterable[int]) -> None:
+        """Being a member already is fine."""
+        ...
+
+    async def remove_members(self, group_id: int, user_ids: Iterable[int]) -> None: ...
+    async def members(self, group_id: int) -> Sequence[str]:
+        """Names of its users, in order."""
+        ...
+
+    async def of_users(self, user_ids: Iterable[int]) -> Mapping[int, Sequence[str]]:
+        """Names of the groups of each user, in order; who is in none is left out."""
+        ...
+
+
+class Hubs(Protocol):
+    """Rows of hub processes."""
+
+    async def register(self, name: str, *, version: str, now: datetime, until: datetime) -> HubProcess:
+        """A new incarnation of that name."""
+        ...
+
+    async def renew(self, hub: HubProcess, until: datetime) -> bool:
+        """Stay alive until then; False if a newer incarnation has taken the name, or the row is gone."""
+        ...
+
+    async def all(self) -> Sequence[HubProcess]:
+        """Every one that has not left, alive or not."""
+        ...
+
+    async def leave(self, hub: HubProcess) -> None:
+        """Forget it, unless a newer incarnation has taken the name."""
+        ...
+
+
+class Attempts(Protocol):
+    """Rows of what is counted by key over a sliding window, such as failed sign-ins."""
+
+    async def times(self, keys: Iterable[str]) -> Mapping[str, Sequence[datetime]]:
+        """When each of these keys was counted, oldest first; a key without any is left out."""
+        ...
+
+    async def put(self, times: Mapping[str, Sequence[datetime]]) -> None:
+        """Replace what is known of these keys; an empty sequence forgets the key."""
+        ...
+
+    async def delete_older(self, than: datetime) -> int:
+        """Forget the keys that were counted last before that."""
+        ...
+
+
+class Facts(Protocol):
+    """Small things that all hubs over one database must agree on, by name."""
+
+    async def get(self, name: str) -> str | None: ...
+    async def put(self, name: str, value: str) -> None: ...
+
+
 class Unit(Protocol):
     """One transaction."""
 
@@ -185,6 +261,22 @@ class Unit(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def groups(self) -> Groups: ...
+    @property
+    def hubs(self) -> Hubs: ...
+    @property
+    def attempts(self) -> Attempts: ...
+    @property
+    def facts(self) -> Facts: ...
+    async def alone(self, what: str) -> None:
+        """Go on when no other unit of any hub is alone with *what*, and be that until this unit ends."""
+        ...
+
+    def notify(self, notice: Notice) -> None:
+        """Tell all hubs over this database, this one too, once this unit is committed."""
+        ...
+
     async def newest(self) -> datetime | None:
         """The latest time at which anything is recorded to have happened; None in an empty store."""
         ...
@@ -195,6 +287,18 @@ class Store(Protocol):
 
     def unit(self) -> AbstractAsyncContextManager[Unit]:
         """A transaction; one writer at a time. Raises StoreAway."""
+        ...
+
+    def reading(self) -> AbstractAsyncContextManager[Unit]:
+        """A unit that changes nothing: it sees what was committed and waits for no writer. Raises StoreAway."""
+        ...
+
+    def notices(self) -> AsyncIterator[Notice]:
+        """
+        What hubs tell from now on; `LOST` comes first, and again whenever some may have been missed.
+
+        Reconnects by itself. A reader who is too slow gets `LOST` instead of what it missed.
+        """
         ...
 
     async def ping(self) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from perijove.hub.domain.accounts import Account, AccountState, Invitation, InvitationKind
 from perijove.hub.domain.errors import AlreadyExists, StaleGeneration
+from perijove.hub.domain.groups import Group
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
@@ -532,3 +534,90 @@ async def test_the_newest_time_is_that_of_whatever_happened_last(store: Store) -
         await unit.sessions.touch({"s1": LATER})
 
         assert (empty, after_user, await unit.newest()) == (None, NOW, LATER)
+
+
+# -- groups ------------------------------------------------------------------------------------------------------
+
+
+async def test_groups_are_put_found_and_deleted_with_their_members(store: Store) -> None:
+    async with store.unit() as unit:
+        ada, bob = await add_user(unit), await add_user(unit, "bob")
+        first = await unit.groups.put("class", properties={"room": 1})
+        again = await unit.groups.put("class", properties={"room": 2})
+        other = await unit.groups.put("art", properties={})
+        await unit.groups.add_members(first.id, [bob.id, ada.id])
+        await unit.groups.add_members(first.id, [ada.id])
+        await unit.groups.add_members(other.id, [ada.id])
+
+        assert again == await unit.groups.by_name("class") == Group(id=first.id, name="class", properties={"room": 2})
+        assert await unit.groups.members(first.id) == ["ada", "bob"]
+        assert await unit.groups.of_users([ada.id, bob.id, 999]) == {ada.id: ["art", "class"], bob.id: ["class"]}
+        await unit.groups.remove_members(first.id, [ada.id])
+        await unit.groups.delete(other.id)
+        assert await unit.groups.of_users([ada.id]) == {}
+        await unit.users.delete(bob.id)
+        assert await unit.groups.members(first.id) == []
+        assert await unit.groups.by_name("art") is None
+
+
+# -- what hubs share ---------------------------------------------------------------------------------------------
+
+
+async def test_a_newer_incarnation_of_a_hub_takes_its_name_for_good(store: Store) -> None:
+    async with store.unit() as unit:
+        old = await unit.hubs.register("one", version="1", now=NOW, until=NOW)
+        new = await unit.hubs.register("one", version="2", now=LATER, until=LATER)
+
+        assert (old.incarnation, new.incarnation) == (1, 2)
+        assert not await unit.hubs.renew(old, LATER)
+        assert await unit.hubs.renew(new, LATER)
+        await unit.hubs.leave(old)
+        assert await unit.hubs.all() == [new]
+        await unit.hubs.leave(new)
+        assert await unit.hubs.all() == []
+
+
+async def test_what_was_counted_by_key_is_replaced_and_forgotten(store: Store) -> None:
+    async with store.unit() as unit:
+        await unit.attempts.put({"a": [NOW, LATER], "b": [NOW]})
+        await unit.attempts.put({"c": [NOW], "b": []})
+
+        assert await unit.attempts.times(["a", "b", "c", "d"]) == {"a": (NOW, LATER), "c": (NOW,)}
+        assert await unit.attempts.delete_older(LATER) == 1
+        assert await unit.attempts.times(["a", "c"]) == {"a": (NOW, LATER)}
+
+
+async def test_a_fact_is_the_one_that_was_put_last(store: Store) -> None:
+    async with store.unit() as unit:
+        assert await unit.facts.get("key") is None
+        await unit.facts.put("key", "one")
+        await unit.facts.put("key", "two")
+
+        assert await unit.facts.get("key") == "two"
+
+
+async def test_a_notice_is_told_once_its_unit_is_committed_and_never_otherwise(store: Store) -> None:
+    heard = store.notices()
+    assert await anext(heard) == Notice(Kind.LOST)
+
+    async def fail() -> None:
+        async with store.unit() as unit:
+            unit.notify(Notice(Kind.SERVER, 1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with store.unit() as unit:
+        unit.notify(Notice(Kind.SERVER, 2))
+        unit.notify(Notice(Kind.PROGRESS, 2, "half"))
+
+    async with asyncio.timeout(10):
+        assert [await anext(heard), await anext(heard)] == [Notice(Kind.SERVER, 2), Notice(Kind.PROGRESS, 2, "half")]
+
+
+async def test_a_reading_unit_sees_what_was_committed(store: Store) -> None:
+    async with store.unit() as unit:
+        ada = await add_user(unit)
+
+    async with store.reading() as unit:
+        assert await unit.users.by_name("ada") == ada

@@ -19,6 +19,7 @@ class State(Enum):
     """Where a server is. The values are stored in the database."""
 
     STOPPED = "stopped"  #: no process, no route
+    QUEUED = "queued"  #: a start was asked for and waits for its turn
     LAUNCHING = "launching"  #: the spawner has been, or is about to be, asked for a process
     PROBING = "probing"  #: the process exists; waiting until it answers HTTP
     ROUTING = "routing"  #: it answers; the proxy has not confirmed the route yet
@@ -30,6 +31,7 @@ class Event(Enum):
     """What can happen to a server."""
 
     START_ASKED = "start asked"
+    ADMITTED = "admitted"  #: it is its turn to start
     LAUNCHED = "launched"
     ANSWERED = "answered"
     ROUTED = "routed"
@@ -64,7 +66,12 @@ _MAYBE_ROUTED: Final[Row] = {
 }
 
 TRANSITIONS: Final[Mapping[State, Row]] = {
-    State.STOPPED: {Event.START_ASKED: (State.LAUNCHING, (Effect.LAUNCH,))},
+    State.STOPPED: {Event.START_ASKED: (State.QUEUED, ())},
+    State.QUEUED: {
+        Event.ADMITTED: (State.LAUNCHING, (Effect.LAUNCH,)),
+        Event.STOP_ASKED: (State.STOPPED, ()),
+        Event.GAVE_UP: (State.STOPPED, ()),
+    },
     State.LAUNCHING: {**_BEFORE_ROUTE, Event.LAUNCHED: (State.PROBING, (Effect.PROBE,))},
     State.PROBING: {**_BEFORE_ROUTE, Event.ANSWERED: (State.ROUTING, (Effect.ADD_ROUTE,))},
     State.ROUTING: {**_MAYBE_ROUTED, Event.ROUTED: (State.READY, ())},
@@ -84,6 +91,7 @@ TRANSITIONS: Final[Mapping[State, Row]] = {
 #: All effects are idempotent within a generation, so doing one again is safe; leaving one out is not.
 RESUME: Final[Mapping[State, tuple[Effect, ...]]] = {
     State.STOPPED: (),
+    State.QUEUED: (),
     State.LAUNCHING: (Effect.LAUNCH,),
     State.PROBING: (Effect.PROBE,),
     State.ROUTING: (Effect.ADD_ROUTE,),
@@ -93,6 +101,10 @@ RESUME: Final[Mapping[State, tuple[Effect, ...]]] = {
 
 #: states that nobody needs to drive any further
 SETTLED: Final = frozenset({State.STOPPED, State.READY})
+#: states of a server that no hub holds a lease of: in the queue it is everybody's
+UNDRIVEN: Final = SETTLED | {State.QUEUED}
+#: states of a start that counts against `concurrent_spawn_limit`
+STARTING: Final = frozenset({State.LAUNCHING, State.PROBING, State.ROUTING})
 
 
 def step(state: State, event: Event) -> tuple[State, tuple[Effect, ...]]:

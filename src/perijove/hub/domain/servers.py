@@ -39,6 +39,12 @@ class Server:
     target: str = ""
     started_at: datetime | None = None
     last_activity: datetime | None = None
+    #: when the start was asked for that is waited for or under way: its place in the queue
+    queued_at: datetime | None = None
+    #: until when what it last said counts: that something runs in it, or somebody is at it
+    busy_until: datetime | None = None
+    #: until when its user asked for it to be kept
+    keep_until: datetime | None = None
     user_options: Mapping[str, Any] = field(default_factory=dict)
     #: why the last start failed or the last run ended, for the user; empty if it went well
     failure: str = ""

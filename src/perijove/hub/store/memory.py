@@ -9,52 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from perijove.hub.domain.accounts import Account, AccountState, Invitation
 from perijove.hub.domain.errors import AlreadyExists, StaleGeneration
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.notices import Notice
 from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Unit, UserActivity, UserSort
-
-Key = TypeVar("Key")
-Row = TypeVar("Row")
-
-
-@dataclass(slots=True)
-class Tables:
-    """All rows. The rows are frozen, so that a copy of the dictionaries is a copy of everything."""
-
-    users: dict[int, User] = field(default_factory=dict)
-    servers: dict[int, Server] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    tokens: dict[int, ApiToken] = field(default_factory=dict)
-    accounts: dict[str, Account] = field(default_factory=dict)
-    invitations: dict[int, Invitation] = field(default_factory=dict)
-    #: last id given out, for all tables together: an id is never given twice
-    last_id: int = 0
-
-    def copy(self) -> Tables:
-        """The same rows in new dictionaries."""
-        return Tables(
-            users=dict(self.users),
-            servers=dict(self.servers),
-            sessions=dict(self.sessions),
-            tokens=dict(self.tokens),
-            accounts=dict(self.accounts),
-            invitations=dict(self.invitations),
-            last_id=self.last_id,
-        )
-
-    def next_id(self) -> int:
-        """A new id."""
-        self.last_id += 1
-        return self.last_id
+from perijove.hub.store.memory_shared import MemoryAttempts, MemoryFacts, MemoryGroups, MemoryHubs
+from perijove.hub.store.memory_tables import Tables, drop, later
+from perijove.hub.store.notices import Board
 
 
 class MemoryStore:
@@ -63,14 +33,26 @@ class MemoryStore:
     def __init__(self) -> None:
         self._tables = Tables()
         self._lock = asyncio.Lock()
+        self._board = Board()
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Unit]:
         """A transaction; one at a time."""
         async with self._lock:
             tables = self._tables.copy()
-            yield MemoryUnit(tables)
+            unit = MemoryUnit(tables)
+            yield unit
             self._tables = tables
+        self._board.post(unit.told)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Unit]:
+        """What was committed last; whatever is changed here is forgotten."""
+        yield MemoryUnit(self._tables.copy())
+
+    def notices(self) -> AsyncIterator[Notice]:
+        """What units tell from now on."""
+        return self._board.read()
 
     async def ping(self) -> None:
         """Memory is always there."""
@@ -85,7 +67,20 @@ class MemoryUnit:
         self.sessions = MemorySessions(tables)
         self.tokens = MemoryTokens(tables)
         self.accounts = MemoryAccounts(tables)
+        self.groups = MemoryGroups(tables)
+        self.hubs = MemoryHubs(tables)
+        self.attempts = MemoryAttempts(tables)
+        self.facts = MemoryFacts(tables)
+        #: to be told after the commit
+        self.told: list[Notice] = []
         self._tables = tables
+
+    async def alone(self, what: str) -> None:
+        """Every unit is alone here."""
+
+    def notify(self, notice: Notice) -> None:
+        """Tell it after the commit."""
+        self.told.append(notice)
 
     async def newest(self) -> datetime | None:
         """The latest time at which anything is recorded to have happened."""
@@ -95,17 +90,6 @@ class MemoryUnit:
         times += [row.last_activity for row in tables.users.values() if row.last_activity is not None]
         times += [row.last_seen for row in tables.sessions.values()]
         return max(times, default=None)
-
-
-def _drop(rows: dict[Key, Row], goes: Callable[[Row], bool]) -> int:
-    gone = [key for key, row in rows.items() if goes(row)]
-    for key in gone:
-        del rows[key]
-    return len(gone)
-
-
-def _later(old: datetime | None, new: datetime) -> datetime:
-    return new if old is None else max(old, new)
 
 
 class MemoryUsers:
@@ -179,9 +163,11 @@ class MemoryUsers:
         if user is None:
             return
         self._tables.accounts.pop(user.name, None)
-        _drop(self._tables.sessions, lambda row: row.user_id == user_id)
-        _drop(self._tables.tokens, lambda row: row.user_id == user_id)
-        _drop(self._tables.servers, lambda row: row.user_id == user_id)
+        drop(self._tables.sessions, lambda row: row.user_id == user_id)
+        drop(self._tables.tokens, lambda row: row.user_id == user_id)
+        drop(self._tables.servers, lambda row: row.user_id == user_id)
+        for group_id, members in self._tables.members.items():
+            self._tables.members[group_id] = members - {user_id}
 
     async def has_admin(self) -> bool:
         """Whether there is any administrator."""
@@ -190,7 +176,7 @@ class MemoryUsers:
     async def touch(self, seen: Mapping[str, datetime]) -> None:
         """Raise `last_activity` of the named users."""
         for user in [user for user in self._tables.users.values() if user.name in seen]:
-            self._tables.users[user.id] = replace(user, last_activity=_later(user.last_activity, seen[user.name]))
+            self._tables.users[user.id] = replace(user, last_activity=later(user.last_activity, seen[user.name]))
 
 
 #: Users that were never active come first, as NULL does in SQLite.
@@ -235,6 +221,11 @@ class MemoryServers:
         """How many are in any state but STOPPED."""
         return sum(row.is_active for row in self._tables.servers.values())
 
+    async def count_in(self, states: Iterable[State]) -> int:
+        """How many are in any of these states."""
+        wanted = frozenset(states)
+        return sum(row.state in wanted for row in self._tables.servers.values())
+
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
         """A STOPPED server of the first generation. Raises AlreadyExists."""
         if await self.get(user_id, name) is not None:
@@ -273,7 +264,7 @@ class MemoryServers:
     async def touch(self, seen: Mapping[int, datetime]) -> None:
         """Raise `last_activity` by server id."""
         for row in [row for row in self._tables.servers.values() if row.id in seen]:
-            self._tables.servers[row.id] = replace(row, last_activity=_later(row.last_activity, seen[row.id]))
+            self._tables.servers[row.id] = replace(row, last_activity=later(row.last_activity, seen[row.id]))
 
 
 #: columns that a swap may change
@@ -291,6 +282,9 @@ SWAPPED = (
     "failure_log",
     "lease_holder",
     "lease_until",
+    "queued_at",
+    "busy_until",
+    "keep_until",
 )
 
 
@@ -331,18 +325,18 @@ class MemorySessions:
     async def touch(self, seen: Mapping[str, datetime]) -> None:
         """Raise `last_seen` by session id."""
         for row in [row for row in self._tables.sessions.values() if row.id in seen]:
-            self._tables.sessions[row.id] = replace(row, last_seen=_later(row.last_seen, seen[row.id]))
+            self._tables.sessions[row.id] = replace(row, last_seen=later(row.last_seen, seen[row.id]))
 
     async def delete(self, session_id: str) -> None:
         """And the tokens bound to it."""
         self._tables.sessions.pop(session_id, None)
-        _drop(self._tables.tokens, lambda row: row.session_id == session_id)
+        drop(self._tables.tokens, lambda row: row.session_id == session_id)
 
     async def delete_expired(self, now: datetime) -> int:
         """Forget sessions that have ended, and the tokens bound to them."""
         for row in [row for row in self._tables.sessions.values() if row.expires_at <= now]:
-            _drop(self._tables.tokens, lambda token, ended=row.id: token.session_id == ended)  # type: ignore[misc]
-        return _drop(self._tables.sessions, lambda row: row.expires_at <= now)
+            drop(self._tables.tokens, lambda token, ended=row.id: token.session_id == ended)  # type: ignore[misc]
+        return drop(self._tables.sessions, lambda row: row.expires_at <= now)
 
 
 class MemoryTokens:
@@ -399,16 +393,16 @@ class MemoryTokens:
 
     async def delete_of_server(self, server_key: str) -> None:
         """Forget the tokens that a server was given."""
-        _drop(self._tables.tokens, lambda row: row.server == server_key)
+        drop(self._tables.tokens, lambda row: row.server == server_key)
 
     async def touch(self, seen: Mapping[int, datetime]) -> None:
         """Raise `last_activity` by token id."""
         for row in [row for row in self._tables.tokens.values() if row.id in seen]:
-            self._tables.tokens[row.id] = replace(row, last_activity=_later(row.last_activity, seen[row.id]))
+            self._tables.tokens[row.id] = replace(row, last_activity=later(row.last_activity, seen[row.id]))
 
     async def delete_expired(self, now: datetime) -> int:
         """Forget tokens that have ended."""
-        return _drop(self._tables.tokens, lambda row: row.expires_at is not None and row.expires_at <= now)
+        return drop(self._tables.tokens, lambda row: row.expires_at is not None and row.expires_at <= now)
 
 
 class MemoryAccounts:
@@ -465,4 +459,4 @@ class MemoryAccounts:
 
     async def delete_expired_invitations(self, now: datetime) -> int:
         """Forget invitations that have ended."""
-        return _drop(self._tables.invitations, lambda row: row.expires_at <= now)
+        return drop(self._tables.invitations, lambda row: row.expires_at <= now)

@@ -22,9 +22,9 @@ from perijove.hub.store.errors import DatabaseCorrupt, DatabaseNotWritable, Sche
 log = structlog.get_logger(__name__)
 
 #: newest revision in `migrations/versions`; a test compares
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 #: all revisions there
-KNOWN: Final = frozenset({HEAD})
+KNOWN: Final = frozenset({"0001", HEAD})
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _VERSION_TABLE: Final = "alembic_version"
 

@@ -19,11 +19,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from perijove.hub.domain.errors import Conflict, StoreAway
+from perijove.hub.domain.notices import Notice
 from perijove.hub.ports import Unit
+from perijove.hub.store.notices import Board
 from perijove.hub.store.schema import translate
 from perijove.hub.store.sql_accounts import SqlAccounts
+from perijove.hub.store.sql_groups import SqlGroups
 from perijove.hub.store.sql_servers import SqlServers
 from perijove.hub.store.sql_sessions import SqlSessions
+from perijove.hub.store.sql_shared import SqlAttempts, SqlFacts, SqlHubs
 from perijove.hub.store.sql_tokens import SqlTokens
 from perijove.hub.store.sql_users import SqlUsers
 from perijove.hub.store.sqlite_thread import Executes, SqliteThread
@@ -57,6 +61,7 @@ class SqlStore:
     def __init__(self, db_url: str) -> None:
         self._db_url = db_url
         is_sqlite = make_url(db_url).get_backend_name() == "sqlite"
+        self._board = Board()
         self._database: Database = SqliteDatabase(db_url) if is_sqlite else ServerDatabase(db_url)
 
     async def __aenter__(self) -> Self:
@@ -74,13 +79,23 @@ class SqlStore:
         """A transaction: committed when it ends well, rolled back when it does not. Raises StoreAway."""
         try:
             async with self._database.transaction() as connection:
-                yield SqlUnit(connection)
+                unit = SqlUnit(connection)
+                yield unit
         except IntegrityError as exc:
             raise Conflict from exc
         except DBAPIError as exc:
             raise translate(exc, self._db_url) from exc
         except PoolTimeout as exc:
             raise StoreAway from exc
+        self._board.post(unit.told)
+
+    def reading(self) -> AbstractAsyncContextManager[Unit]:
+        """A unit for looking only. Raises StoreAway."""
+        return self.unit()
+
+    def notices(self) -> AsyncIterator[Notice]:
+        """What units tell from now on."""
+        return self._board.read()
 
     async def ping(self) -> None:
         """Raises StoreAway if the database does not answer."""
@@ -100,7 +115,20 @@ class SqlUnit:
         self.sessions = SqlSessions(connection)
         self.tokens = SqlTokens(connection)
         self.accounts = SqlAccounts(connection)
+        self.groups = SqlGroups(connection)
+        self.hubs = SqlHubs(connection)
+        self.attempts = SqlAttempts(connection)
+        self.facts = SqlFacts(connection)
+        #: to be told after the commit
+        self.told: list[Notice] = []
         self._connection = connection
+
+    async def alone(self, what: str) -> None:
+        """SQLite has one writer, so that every unit is alone."""
+
+    def notify(self, notice: Notice) -> None:
+        """Tell it after the commit."""
+        self.told.append(notice)
 
     async def newest(self) -> datetime | None:
         """The latest time at which anything is recorded to have happened."""

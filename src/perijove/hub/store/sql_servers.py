@@ -33,6 +33,9 @@ SWAPPED: Final = (
     "failure_log",
     "lease_holder",
     "lease_until",
+    "queued_at",
+    "busy_until",
+    "keep_until",
 )
 _ROWS: Final = select(servers, users.c.name.label("user_name")).join_from(servers, users)
 # Built once: they are asked all the time, and building a statement costs more than running it.
@@ -85,7 +88,12 @@ class SqlServers:
 
     async def count_active(self) -> int:
         """How many are in any state but STOPPED."""
-        count = select(func.count()).select_from(servers).where(servers.c.state != State.STOPPED.value)
+        return await self.count_in(state for state in State if state is not State.STOPPED)
+
+    async def count_in(self, states: Iterable[State]) -> int:
+        """How many are in any of these states."""
+        wanted = servers.c.state.in_([state.value for state in states])
+        count = select(func.count()).select_from(servers).where(wanted)
         return int((await self._connection.execute(count)).scalar_one())
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:

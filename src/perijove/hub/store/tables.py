@@ -92,8 +92,12 @@ servers: Final = Table(
     Column("failure_log", JSON, nullable=False),
     Column("lease_holder", String(255), nullable=False),
     Column("lease_until", UtcDateTime),
+    Column("queued_at", UtcDateTime),
+    Column("busy_until", UtcDateTime),
+    Column("keep_until", UtcDateTime),
     UniqueConstraint("user_id", "name"),
     Index(None, "state"),
+    Index(None, "lease_holder"),
     sqlite_autoincrement=True,
 )
 
@@ -154,4 +158,48 @@ invitations: Final = Table(
     Column("created_by", Text, nullable=False),
     UniqueConstraint("code_hash"),
     sqlite_autoincrement=True,
+)
+
+groups: Final = Table(
+    "groups",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("properties", JSON, nullable=False),
+    UniqueConstraint("name"),
+    sqlite_autoincrement=True,
+)
+
+group_members: Final = Table(
+    "group_members",
+    metadata,
+    Column("group_id", Integer, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "user_id"),
+)
+
+hubs: Final = Table(
+    "hubs",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("incarnation", BigInteger, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("started", UtcDateTime, nullable=False),
+    Column("alive_until", UtcDateTime, nullable=False),
+)
+
+attempts: Final = Table(
+    "attempts",
+    metadata,
+    Column("key", String(511), primary_key=True),
+    Column("times", JSON, nullable=False),
+    Column("latest", UtcDateTime, nullable=False),
+    Index(None, "latest"),
+)
+
+facts: Final = Table(
+    "facts",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("value", Text, nullable=False),
 )

@@ -20,7 +20,7 @@ import structlog
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import InvalidRequest, LauncherAway, NoSuchServer, StaleGeneration
-from perijove.hub.domain.lifecycle import RESUME, SETTLED, Effect, Event, State, step
+from perijove.hub.domain.lifecycle import RESUME, SETTLED, UNDRIVEN, Effect, Event, State, step
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import split_audience
@@ -44,7 +44,7 @@ MAX_SKEW: Final = timedelta(minutes=1)
 SWAP_TRIES: Final = 10
 #: effects that lead towards READY: these are dropped as soon as something else is recorded
 FORWARD: Final = frozenset({Effect.LAUNCH, Effect.PROBE, Effect.ADD_ROUTE})
-_TRANSIENT: Final = tuple(state for state in State if state not in SETTLED)
+_TRANSIENT: Final = tuple(state for state in State if state not in UNDRIVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +102,16 @@ class Driver:
             StaleGeneration: the row has moved on.
         """
         state, effects = step(server.state, event)
-        settled = state in SETTLED
+        undriven = state in UNDRIVEN
+        is_new = event is Event.START_ASKED
         new = replace(
             server,
             state=state,
             **_AFRESH[state],
-            **changes,
-            generation=server.generation + (event is Event.START_ASKED),
-            lease_holder="" if settled else self._holder,
-            lease_until=None if settled else self._lease_end(),
+            **({"queued_at": self._clock.now(), **changes} if is_new else changes),
+            generation=server.generation + is_new,
+            lease_holder="" if undriven else self._holder,
+            lease_until=None if undriven else self._lease_end(),
         )
         stored = await unit.servers.swap(server, new)
         if state is State.STOPPED:
@@ -326,8 +327,9 @@ class Driver:
 #: what a server that enters a state forgets of its last run
 _AFRESH: Final[Mapping[State, Mapping[str, Any]]] = {
     **{state: {} for state in State},
-    State.LAUNCHING: {"handle": {}, "target": "", "started_at": None, "failure": "", "failure_log": ()},
-    State.STOPPED: {"handle": {}, "target": "", "started_at": None},
+    State.QUEUED: {"handle": {}, "target": "", "started_at": None, "failure": "", "failure_log": ()},
+    State.READY: {"queued_at": None},
+    State.STOPPED: {"handle": {}, "target": "", "started_at": None, "queued_at": None},
 }
 
 

@@ -102,6 +102,7 @@ class StartServer:
             if server is None:
                 server = await _add(unit, user, name, self._clock, self._policy)
             move = await self._driver.record_in(unit, server, Event.START_ASKED, changes)
+            move = await self._driver.record_in(unit, move.server, Event.ADMITTED, {})
         log.debug("server.start_asked", server=move.server.key, generation=move.server.generation)
         return self._driver.carry_out(move)
 

@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from perijove.hub.domain.errors import StoreAway
-from perijove.hub.store import migrations, schema
+from perijove.hub.store import migrations
 from perijove.hub.store.errors import DatabaseCorrupt, DatabaseNotWritable, SchemaTooNew, StoreUnusable
 from perijove.hub.store.schema import HEAD, KNOWN, upgrade
 from perijove.hub.store.sql import SqlStore
@@ -99,15 +101,30 @@ def test_a_database_from_a_newer_version_is_refused_and_left_alone(made: Path) -
     assert made.read_bytes() == before
 
 
-def test_an_older_database_is_copied_aside_before_it_is_migrated(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "HEAD", "0002")
-    monkeypatch.setattr(schema, "_run_alembic", lambda _connection: None)
+def make_old(file: Path, revision: str) -> None:
+    """A database as an older release left it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    engine = create_engine(url(file))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
 
-    upgrade(url(made))
 
-    copy = made.with_name(f"{made.name}.before-0002-was-0001")
-    assert version(copy) == "0001"
+def test_an_older_database_is_copied_aside_and_then_migrated_with_what_is_in_it(file: Path) -> None:
+    make_old(file, "0001")
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("INSERT INTO users VALUES (1, 'ada', 0, '2026-01-02 03:04:05', NULL, 'Ada')")
+
+    upgrade(url(file))
+
+    copy = file.with_name(f"{file.name}.before-{HEAD}-was-0001")
+    assert (version(copy), version(file)) == ("0001", HEAD)
     assert copy.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT name, display_name FROM users").fetchall() == [("ada", "Ada")]
 
 
 def test_a_file_that_is_no_database_is_refused(file: Path) -> None:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from perijove.hub.domain.errors import IllegalTransition
-from perijove.hub.domain.lifecycle import RESUME, SETTLED, TRANSITIONS, Effect, Event, State, step
+from perijove.hub.domain.lifecycle import RESUME, TRANSITIONS, UNDRIVEN, Effect, Event, State, step
 
 
 def play(*events: Event) -> tuple[State, list[Effect]]:
@@ -17,8 +17,13 @@ def play(*events: Event) -> tuple[State, list[Effect]]:
     return state, effects
 
 
-def test_a_start_launches_then_probes_then_routes() -> None:
-    state, effects = play(Event.START_ASKED, Event.LAUNCHED, Event.ANSWERED, Event.ROUTED)
+#: states in which a process may exist
+BEGUN = [state for state in State if state not in (State.STOPPED, State.QUEUED)]
+
+
+def test_a_start_waits_its_turn_then_launches_then_probes_then_routes() -> None:
+    assert play(Event.START_ASKED) == (State.QUEUED, [])
+    state, effects = play(Event.START_ASKED, Event.ADMITTED, Event.LAUNCHED, Event.ANSWERED, Event.ROUTED)
 
     assert state is State.READY
     assert effects == [Effect.LAUNCH, Effect.PROBE, Effect.ADD_ROUTE]
@@ -54,14 +59,19 @@ def test_from_every_state_there_is_a_way_to_stop(state: State) -> None:
     assert State.STOPPED in seen
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.STOPPED])
+@pytest.mark.parametrize("state", BEGUN)
 def test_a_process_that_ends_stops_its_server_whatever_it_was_doing(state: State) -> None:
     assert step(state, Event.EXITED)[0] is State.STOPPED
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.STOPPED])
+@pytest.mark.parametrize("state", BEGUN)
 def test_a_stop_can_always_be_asked_for(state: State) -> None:
     assert step(state, Event.STOP_ASKED)[0] is State.STOPPING
+
+
+@pytest.mark.parametrize("event", [Event.STOP_ASKED, Event.GAVE_UP])
+def test_whoever_waits_in_the_queue_leaves_it_without_a_trace(event: Event) -> None:
+    assert step(State.QUEUED, event) == (State.STOPPED, ())
 
 
 def test_only_a_stopped_server_can_be_started() -> None:
@@ -93,10 +103,10 @@ def test_resuming_covers_whatever_may_be_half_done() -> None:
     A hub that died anywhere finds a state; what may exist then must be finished or undone from there.
     """
     for state in State:
-        if state in SETTLED:
+        if state in UNDRIVEN:
             assert RESUME[state] == ()
     for event, (after, effects) in ((e, t) for row in TRANSITIONS.values() for e, t in row.items()):
-        if after not in SETTLED:
+        if after not in UNDRIVEN:
             assert set(effects) <= set(RESUME[after]), event
 
 

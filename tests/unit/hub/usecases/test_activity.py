@@ -85,6 +85,8 @@ async def test_nothing_noted_is_nothing_written() -> None:
             """Fails."""
             raise AssertionError
 
+        reading = notices = unit
+
         async def ping(self) -> None:
             """Unused."""
 

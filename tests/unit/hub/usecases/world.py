@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.notices import Notice
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
@@ -95,6 +96,12 @@ class FusedStore:
             self._fuse.burn()
         self._fuse.burn()
 
+    reading = unit
+
+    def notices(self) -> AsyncIterator[Notice]:
+        """As they are: hearing one changes nothing."""
+        return self._inner.notices()
+
     async def ping(self) -> None:
         """As it is."""
         await self._inner.ping()
@@ -109,6 +116,12 @@ class FusedUnit:
         self.sessions = Fused(unit.sessions, fuse)
         self.tokens = Fused(unit.tokens, fuse)
         self.accounts = Fused(unit.accounts, fuse)
+        self.groups = Fused(unit.groups, fuse)
+        self.hubs = Fused(unit.hubs, fuse)
+        self.attempts = Fused(unit.attempts, fuse)
+        self.facts = Fused(unit.facts, fuse)
+        self.alone = unit.alone
+        self.notify = unit.notify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,63 @@
+"""
+A board within one process: whatever is posted reaches everybody who reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+from perijove.hub.domain.notices import Kind, Notice
+
+#: notices kept for a reader; one that is slower is told that it has lost some
+MAX_WAITING: Final = 1000
+_LOST: Final = Notice(Kind.LOST)
+
+
+class _Reader:
+    """What one reader has not taken yet."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Notice] = deque([_LOST])
+        self._more = asyncio.Event()
+        self._more.set()
+
+    def put(self, notice: Notice) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._waiting.clear()
+            notice = _LOST
+        self._waiting.append(notice)
+        self._more.set()
+
+    async def take(self) -> Notice:
+        # No timeout: whoever reads does so until it is cancelled.
+        await self._more.wait()
+        notice = self._waiting.popleft()
+        if not self._waiting:
+            self._more.clear()
+        return notice
+
+
+class Board:
+    """Posts notices to the readers of this process."""
+
+    def __init__(self) -> None:
+        self._readers: set[_Reader] = set()
+
+    def post(self, notices: Iterable[Notice]) -> None:
+        """Tell every reader."""
+        for notice in notices:
+            for reader in self._readers:
+                reader.put(notice)
+
+    async def read(self) -> AsyncIterator[Notice]:
+        """Everything from now on, `LOST` first."""
+        reader = _Reader()
+        self._readers.add(reader)
+        try:
+            while True:
+                yield await reader.take()
+        finally:
+            self._readers.discard(reader)

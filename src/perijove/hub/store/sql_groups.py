@@ -1,0 +1,73 @@
+"""
+Rows of groups and of their members, in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from perijove.hub.domain.groups import Group
+from perijove.hub.store.sqlite_thread import Executes
+from perijove.hub.store.tables import group_members, groups, users
+
+
+def _group_of(row: Row[Any]) -> Group:
+    return Group(**row._mapping)  # noqa: SLF001  # public, despite its name
+
+
+class SqlGroups:
+    """Rows of groups and of their members."""
+
+    def __init__(self, connection: Executes) -> None:
+        self._connection = connection
+
+    async def by_name(self, name: str) -> Group | None:
+        """The group of that name."""
+        row = (await self._connection.execute(select(groups).where(groups.c.name == name))).one_or_none()
+        return None if row is None else _group_of(row)
+
+    async def put(self, name: str, *, properties: Mapping[str, Any]) -> Group:
+        """Add it or change its properties."""
+        values = {"name": name, "properties": dict(properties)}
+        change = update(groups).where(groups.c.name == name).values(values).returning(groups)
+        row = (await self._connection.execute(change)).one_or_none()
+        if row is None:
+            row = (await self._connection.execute(insert(groups).values(values).returning(groups))).one_or_none()
+        assert row is not None  # RETURNING answers the row that was written
+        return _group_of(row)
+
+    async def delete(self, group_id: int) -> None:
+        """With its memberships."""
+        await self._connection.execute(delete(groups).where(groups.c.id == group_id))
+
+    async def add_members(self, group_id: int, user_ids: Iterable[int]) -> None:
+        """Being a member already is fine."""
+        have = select(group_members.c.user_id).where(group_members.c.group_id == group_id)
+        present = {row.user_id for row in await self._connection.execute(have)}
+        new = [{"group_id": group_id, "user_id": user_id} for user_id in set(user_ids) - present]
+        if new:
+            await self._connection.execute(insert(group_members), new)
+
+    async def remove_members(self, group_id: int, user_ids: Iterable[int]) -> None:
+        """Not being a member is fine."""
+        goes = group_members.c.user_id.in_(list(user_ids))
+        await self._connection.execute(delete(group_members).where(group_members.c.group_id == group_id, goes))
+
+    async def members(self, group_id: int) -> Sequence[str]:
+        """Names of its users, in order."""
+        found = select(users.c.name).join_from(users, group_members).where(group_members.c.group_id == group_id)
+        return sorted(row.name for row in await self._connection.execute(found))
+
+    async def of_users(self, user_ids: Iterable[int]) -> Mapping[int, Sequence[str]]:
+        """Names of the groups of each user, in order."""
+        mine = group_members.c.user_id.in_(list(user_ids))
+        rows = await self._connection.execute(
+            select(group_members.c.user_id, groups.c.name).join_from(group_members, groups).where(mine)
+        )
+        found: dict[int, list[str]] = {}
+        for row in rows:
+            found.setdefault(row.user_id, []).append(row.name)
+        return {user_id: sorted(names) for user_id, names in found.items()}
