@@ -29,6 +29,8 @@ from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptLimiter
 from perijove.hub.domain.errors import HubError
+from perijove.hub.domain.groups import read_groups
+from perijove.hub.domain.idle import read_policies
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
@@ -40,9 +42,12 @@ from perijove.hub.store.schema import upgrade
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.cull import Culler
+from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.environment import ServerEnvironment
+from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
@@ -107,6 +112,8 @@ class Hub:
 
     parts: Parts
     housekeeping: Housekeeping
+    groups: GroupBook
+    culler: Culler
     stop_all: StopAllServers
     revocations: Revocations
     ending: Ending
@@ -140,6 +147,8 @@ class _Ground:
     hasher: Argon2Hasher
     roles: RoleBook
     activity: Activity
+    groups: GroupBook
+    deadlines: Deadlines
     identify: Identify
     revocations: Revocations
     lab_assets: LabAssets | None
@@ -186,8 +195,19 @@ def compose(
     ground = _ground(inputs, store=store, proxy=proxy, hasher=hasher, tasks=tasks)
     machinery = _machinery(ground, backend)
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
+    parts = _parts(ground, machinery, ending)
     return Hub(
-        parts=_parts(ground, machinery, ending),
+        parts=parts,
+        groups=ground.groups,
+        culler=Culler(
+            store=store,
+            clock=ground.clock,
+            activity=ground.activity,
+            deadlines=ground.deadlines,
+            stop_server=parts.stop_server,
+            delete_user=parts.delete_user,
+            report_seconds=inputs.settings.servers.activity_seconds,
+        ),
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
         revocations=ground.revocations,
@@ -200,7 +220,10 @@ def _ground(
 ) -> _Ground:
     settings, clock = inputs.settings, SystemClock()
     roles = load_roles(roles=settings.load_roles, services=settings.services)
-    activity = Activity(store=store, clock=clock)
+    groups = read_groups(settings.load_groups)
+    policies = read_policies(settings.cull_policies, groups=[group.name for group in groups], roles=roles.names)
+    report_seconds = settings.servers.activity_seconds
+    activity = Activity(store=store, clock=clock, report_seconds=report_seconds)
     return _Ground(
         inputs=inputs,
         store=store,
@@ -212,6 +235,14 @@ def _ground(
         hasher=hasher,
         roles=roles,
         activity=activity,
+        groups=GroupBook(groups),
+        deadlines=Deadlines(
+            store=store,
+            clock=clock,
+            activity=activity,
+            policies=Policies(policies=policies, roles=roles, clock=clock),
+            report_seconds=report_seconds,
+        ),
         identify=Identify(
             store=store, clock=clock, roles=roles, activity=activity, blocked_users=settings.blocked_users
         ),
@@ -283,7 +314,7 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
         identify=ground.identify,
         sign_out=SignOut(store=store, revocations=ground.revocations),
         **_accounts(ground),
-        create_users=CreateUsers(store=store, clock=clock),
+        create_users=CreateUsers(store=store, clock=clock, groups=ground.groups),
         get_user=GetUser(store=store, activity=ground.activity),
         list_users=ListUsers(store=store, activity=ground.activity),
         delete_user=DeleteUser(
@@ -304,6 +335,7 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
         start_server=StartServer(store=store, clock=clock, driver=machinery.driver, policy=policy),
         stop_server=machinery.stop_server,
         get_server=GetServer(store=store, activity=ground.activity),
+        keep_server=KeepServer(store=store, clock=clock, activity=ground.activity, deadlines=ground.deadlines),
         create_server=CreateServer(store=store, clock=clock, policy=policy),
         remove_server=RemoveServer(store=store),
         driver=machinery.driver,
@@ -319,6 +351,7 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
             base_url=settings.base_url,
         ),
         activity=ground.activity,
+        deadlines=ground.deadlines,
         about=_about(ground.inputs),
         metrics=Metrics(),
         lab_assets=ground.lab_assets,
@@ -330,7 +363,7 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
     """The ways in: they share one limiter, one hasher and one maker of sessions."""
     store, clock, randomness, policy = ground.store, ground.clock, ground.randomness, ground.settings.sign_in
     hasher = ground.hasher
-    sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy)
+    sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy, groups=ground.groups)
     limiter = AttemptLimiter(
         per_account=policy.attempts_per_account,
         per_address=policy.attempts_per_address,
@@ -412,6 +445,8 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("driver", parts.driver.run())
     tasks.start("reconciler", parts.reconciler.run())
     tasks.start("housekeeping", hub.housekeeping.run())
+    tasks.start("groups", hub.groups.run(parts.store))
+    tasks.start("culler", hub.culler.run())
     if parts.lab_assets is not None:
         tasks.start("lab assets", parts.lab_assets.prepare())
     for name in sorted(parts.settings.blocked_users):

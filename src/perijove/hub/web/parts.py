@@ -14,6 +14,7 @@ from perijove.config.settings import HubSettings
 from perijove.hub.ports import ProxyGateway, Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.deadlines import Deadlines, KeepServer
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
@@ -68,6 +69,7 @@ class Parts:
     start_server: StartServer
     stop_server: StopServer
     get_server: GetServer
+    keep_server: KeepServer
     create_server: CreateServer
     remove_server: RemoveServer
     driver: Driver
@@ -75,6 +77,7 @@ class Parts:
     proxy: ProxyGateway
     door: Door
     activity: Activity
+    deadlines: Deadlines
     about: About
     metrics: Metrics
     #: None if this machine has no JupyterLab
