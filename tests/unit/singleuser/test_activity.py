@@ -169,6 +169,7 @@ async def test_a_server_that_is_used_again_is_no_longer_to_be_stopped() -> None:
     scene.stop_in(50)
     await scene.after(0)
     warned = scene.reporter.warning
+    scene.now += timedelta(seconds=1)
     scene.use()
     scene.stop_in(1000)
     await scene.after(5)

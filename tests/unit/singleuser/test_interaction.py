@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from perijove.singleuser.interaction import Interactions, is_input, is_interaction
 
@@ -80,11 +80,18 @@ def test_messages_are_input_if_somebody_made_them(path: str, message: str | byte
     assert is_input(path, message) is counts
 
 
+def request(path: str, headers: dict[str, str] | None = None) -> HTTPServerRequest:
+    line = RequestStartLine("GET", path, "HTTP/1.1")
+    return HTTPServerRequest(
+        start_line=line, headers=HTTPHeaders({"Host": "hub.example", **(headers or {})}), connection=cast("Any", None)
+    )
+
+
 class Socket:
     """As much of a WebSocket handler as is listened to."""
 
     def __init__(self, path: str) -> None:
-        self.request = HTTPServerRequest(method="GET", uri=path, connection=cast("Any", None))
+        self.request = request(path)
         self.heard: list[str] = []
 
     def on_message(self, message: str) -> str:
@@ -94,13 +101,8 @@ class Socket:
 
 def test_the_latest_interaction_is_remembered() -> None:
     interactions = Interactions(base_url="/user/ada/", now=lambda: NOON)
-    poll = HTTPServerRequest(method="GET", uri="/user/ada/api/kernels?1", connection=cast("Any", None))
-    visit = HTTPServerRequest(
-        method="GET",
-        uri="/user/ada/lab",
-        headers=HTTPHeaders({"Sec-Fetch-Mode": "navigate"}),
-        connection=cast("Any", None),
-    )
+    poll = request("/user/ada/api/kernels?1")
+    visit = request("/user/ada/lab", {"Sec-Fetch-Mode": "navigate"})
 
     interactions.saw(poll)
     before = interactions.latest

@@ -111,8 +111,8 @@
       }
       const message = `This server was stopped because ${this.end.because}. Your files are safe.`;
       this.withdraw();
-      const start = { label: 'Start it again', displayType: 'accent', callback: () => window.location.reload() };
-      this.notification.emit(message, 'info', { autoClose: false, actions: [start] });
+      // JupyterLab itself offers to start it again, in a dialog over everything.
+      this.notification.emit(message, 'info', { autoClose: false });
     }
   }
 
