@@ -114,9 +114,11 @@ def test_who_goes_on_working_is_not_warned(browser: Browser, site: Site, rest: R
     carol = in_lab(browser, site, "carol")
     carol.new_notebook()
 
-    carol.run_cell(0, f"import time; time.sleep({IDLE + WARN}); print('done')")
+    carol.output_of(0, "import time; print('here')", "here")
 
-    expect(carol.cell(0).locator(".jp-OutputArea-output", has_text="done")).to_be_visible(timeout=PATIENCE)
+    carol.run_cell(1, f"time.sleep({IDLE + WARN}); print('done')")
+
+    expect(carol.cell(1).locator(".jp-OutputArea-output", has_text="done")).to_be_visible(timeout=PATIENCE)
     assert warning(carol).count() == 0
     assert server_of(rest, "carol")["ready"]
     carol.close()

@@ -301,6 +301,7 @@ SWAPPED = (
     "queued_at",
     "busy_until",
     "keep_until",
+    "stop_reason",
 )
 
 

@@ -119,8 +119,6 @@ class Culler:
 
     async def look(self) -> None:
         """One round: stop what is due, and wait until it is gone."""
-        if not self._settling.is_over():
-            return
         now = self._clock.now()
         idle, age = shortest(self._policies)
         try:
@@ -131,6 +129,8 @@ class Culler:
             # While the database was away no server could report either.
             self._settling.again()
             raise
+        if not self._settling.is_over():
+            return
         self._deadlines.forget_others(rows)
         fresh = map(self._activity.fresh_server, rows)
         due = [server for server in fresh if self._deadlines.due(server, policies[server.user_id])]

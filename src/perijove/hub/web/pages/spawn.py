@@ -82,6 +82,7 @@ def pending_page(frame: Frame, destination: Destination, server: Server | None, 
         )
     stopping = server is not None and server.state is State.STOPPING
     reason = server.stop_reason if server is not None else ""
+    what_now = "Wait a moment, then start it again." if stopping else "Start it and go on."
     failure = server.failure if server is not None and not stopping else ""
     title = f"{whose} is stopping" if stopping else f"{whose} {'did not start' if failure else 'is not running'}"
     return frame.show(
@@ -89,8 +90,7 @@ def pending_page(frame: Frame, destination: Destination, server: Server | None, 
         status=HTTPStatus.INTERNAL_SERVER_ERROR if failure and status == HTTPStatus.OK else status,
         title=title,
         waiting=False,
-        message=failure
-        or (f"{reason} Wait a moment, then start it again." if stopping else f"{reason} Start it and go on.").strip(),
+        message=failure or f"{reason} {what_now}".strip(),
         log=server.failure_log if server is not None else (),
         start_text="Try again" if failure else "Start it",
         **common,
