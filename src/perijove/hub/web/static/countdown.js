@@ -11,7 +11,7 @@ function show() {
   for (const time of times) {
     const seconds = Math.max(left(time), 0);
     const rest = String(seconds % 60).padStart(2, "0");
-    time.textContent = `in ${Math.floor(seconds / 60)}:${rest} minutes`;
+    time.textContent = seconds < 60 ? `in ${seconds} seconds` : `in ${Math.floor(seconds / 60)}:${rest} minutes`;
   }
   // Whatever has become of it, the page as it is then says so. Later than that, so that it has happened.
   if (times.some((time) => left(time) < -5)) {
