@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -88,7 +88,7 @@ class ServerDatabase:
     def committed(self, notices: Sequence[Notice]) -> None:
         """The database tells them, to this process too."""
 
-    async def notices(self) -> AsyncIterator[Notice]:
+    async def notices(self) -> AsyncGenerator[Notice, None]:
         """What is told from now on, over a connection of its own."""
         box = Mailbox()
         async with TaskGroup("notices") as tasks:

@@ -8,7 +8,7 @@ in `busy_timeout`. The rows of each noun are in `sql_<noun>.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Final, Protocol, Self
@@ -60,7 +60,7 @@ class Database(Protocol):
         """The transaction that was to tell them is committed."""
         ...
 
-    def notices(self) -> AsyncIterator[Notice]:
+    def notices(self) -> AsyncGenerator[Notice, None]:
         """What is told from now on."""
         ...
 
@@ -110,7 +110,7 @@ class SqlStore:
             async with self._database.transaction(reading=True) as connection:
                 yield SqlUnit(connection, self._database)
 
-    def notices(self) -> AsyncIterator[Notice]:
+    def notices(self) -> AsyncGenerator[Notice, None]:
         """What units tell from now on."""
         return self._database.notices()
 
@@ -192,7 +192,7 @@ class SqliteDatabase:
         """Tell the readers in this process."""
         self._board.post(notices)
 
-    def notices(self) -> AsyncIterator[Notice]:
+    def notices(self) -> AsyncGenerator[Notice, None]:
         """What is told from now on."""
         return self._board.read()
 
