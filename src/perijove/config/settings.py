@@ -95,6 +95,8 @@ class ServerPolicy:
     slow_stop_seconds: float = 10.0
     #: most starts at once; the rest wait in line
     concurrent_spawn_limit: int = 100
+    #: users whose starts with one profile or image fail in a row before such starts pause; 0: never
+    consecutive_failure_limit: int = 5
     #: most active servers; 0 is no limit
     active_server_limit: int = 0
     allow_named_servers: bool = False
@@ -120,7 +122,7 @@ class HubSettings:
     trusted_forwarders: frozenset[str] = frozenset()
     #: URL that servers reach the hub's API with, for instance `http://127.0.0.1:8081/hub/api`
     api_url: str
-    db_url: str
+    db_url: str = field(repr=False)
     paths: Paths
     sign_in: SignInPolicy = field(default_factory=SignInPolicy)
     servers: ServerPolicy = field(default_factory=ServerPolicy)

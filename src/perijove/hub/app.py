@@ -28,7 +28,7 @@ from perijove.authenticators.base import Authenticator
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptLimiter
-from perijove.hub.domain.errors import HubError
+from perijove.hub.domain.errors import HubError, StoreAway
 from perijove.hub.domain.groups import read_groups
 from perijove.hub.domain.idle import read_policies
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
@@ -38,10 +38,11 @@ from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
 from perijove.hub.store.errors import StoreUnusable
-from perijove.hub.store.schema import upgrade
+from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
@@ -52,13 +53,14 @@ from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Reconciler
 from perijove.hub.usecases.route_table import RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Revocations, SignOut
-from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.stop_all import StopAllServers
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
@@ -111,6 +113,7 @@ class Hub:
     """What runs: the parts that the web edge uses, and those that run beside it."""
 
     parts: Parts
+    admission: Admission
     housekeeping: Housekeeping
     groups: GroupBook
     culler: Culler
@@ -164,6 +167,9 @@ class _Machinery:
     """What drives servers and the proxy."""
 
     driver: Driver
+    queue: QueueBook
+    breaker: StartBreaker
+    admission: Admission
     stop_server: StopServer
     reconciler: Reconciler
 
@@ -198,6 +204,7 @@ def compose(
     parts = _parts(ground, machinery, ending)
     return Hub(
         parts=parts,
+        admission=machinery.admission,
         groups=ground.groups,
         culler=Culler(
             store=store,
@@ -255,8 +262,9 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
     settings, policy, base_url = ground.settings, ground.settings.servers, ground.settings.base_url
     spawners = SpawnerGateway(kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend)
     routes = RouteTable(proxy=ground.proxy, tasks=ground.tasks, base_url=base_url)
-    line = StartLine(limit=policy.concurrent_spawn_limit)
     progress = ProgressBook(base_url=base_url)
+    queue = QueueBook(clock=ground.clock)
+    breaker = StartBreaker(clock=ground.clock, limit=policy.consecutive_failure_limit)
     assets_url = ground.lab_assets.url if ground.lab_assets else ""
     effects = ServerEffects(
         store=ground.store,
@@ -267,7 +275,6 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         randomness=ground.randomness,
         environment=ServerEnvironment(settings=settings, signer=ground.signer, lab_assets_url=assets_url),
         roles=ground.roles,
-        line=line,
         progress=progress,
         policy=policy,
         base_url=base_url,
@@ -277,7 +284,8 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         store=ground.store,
         effects=effects,
         spawners=spawners,
-        line=line,
+        queue=queue,
+        breaker=breaker,
         progress=progress,
         clock=ground.clock,
         policy=policy,
@@ -298,7 +306,17 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         services=ground.roles.services,
     )
     stop_server = StopServer(store=ground.store, driver=driver)
-    return _Machinery(driver=driver, stop_server=stop_server, reconciler=reconciler)
+    admission = Admission(
+        store=ground.store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy
+    )
+    return _Machinery(
+        driver=driver,
+        queue=queue,
+        breaker=breaker,
+        admission=admission,
+        stop_server=stop_server,
+        reconciler=reconciler,
+    )
 
 
 def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
@@ -332,13 +350,16 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
             revocations=ground.revocations,
             max_seconds=settings.token_expires_in_max_seconds,
         ),
-        start_server=StartServer(store=store, clock=clock, driver=machinery.driver, policy=policy),
+        start_server=StartServer(
+            store=store, clock=clock, driver=machinery.driver, breaker=machinery.breaker, policy=policy
+        ),
         stop_server=machinery.stop_server,
         get_server=GetServer(store=store, activity=ground.activity),
         keep_server=KeepServer(store=store, clock=clock, activity=ground.activity, deadlines=ground.deadlines),
         create_server=CreateServer(store=store, clock=clock, policy=policy),
         remove_server=RemoveServer(store=store),
         driver=machinery.driver,
+        queue=machinery.queue,
         reconciler=machinery.reconciler,
         proxy=ground.proxy,
         door=Door(
@@ -400,19 +421,22 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
 def run(inputs: HubInputs) -> int:
     """Run the hub until it is told to end; answers the exit status."""
     try:
-        upgrade(inputs.settings.db_url)
+        upgraded = upgrade_when_there(inputs.settings.db_url)
     except StoreUnusable as exc:
         log.error("hub.unusable_database", why=str(exc))  # noqa: TRY400  # a sentence for the operator, no trace
         return EXIT_UNUSABLE
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(_serve(inputs))
+            return runner.run(_serve(inputs, halves_wait=bool(upgraded.waiting)))
+        except StoreAway as exc:
+            log.error("hub.database_away", why=exc.message)  # noqa: TRY400  # the supervisor starts another
+            return 1
         except HubError as exc:
             log.error("hub.unusable_configuration", why=exc.message)  # noqa: TRY400  # likewise
             return EXIT_UNUSABLE
 
 
-async def _serve(inputs: HubInputs) -> int:
+async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
     settings = inputs.settings
     control = unix_origin(str(settings.paths.control_socket))
     backend_settings = BackendSettings(launcher_socket=settings.paths.launcher_socket, environment=dict(inputs.environ))
@@ -426,6 +450,8 @@ async def _serve(inputs: HubInputs) -> int:
         server = _Server(_uvicorn_config(hub))
         serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
         await _begin(hub, inputs, tasks)
+        if halves_wait:
+            tasks.start("schema", finish_upgrade(settings.db_url))
         asked = tasks.start("end", hub.ending.asked.wait())
         await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
         if hub.ending.stop_servers:
@@ -443,6 +469,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     loop.add_signal_handler(ORPHANED_SIGNAL, hub.ending.ask, False)
     parts = hub.parts
     tasks.start("driver", parts.driver.run())
+    tasks.start("queue", hub.admission.run())
     tasks.start("reconciler", parts.reconciler.run())
     tasks.start("housekeeping", hub.housekeeping.run())
     tasks.start("groups", hub.groups.run(parts.store))

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final
 
 import perijove
+from perijove.config.database import SECRET_VARIABLES
 from perijove.config.settings import Paths
-from perijove.supervisor.accounts import check_interpreter, folder, lock, service_user, socket_group
+from perijove.supervisor.accounts import LOCK, check_interpreter, folder, lock, service_user, socket_group
 from perijove.supervisor.app import Deployment
 from perijove.supervisor.certificates import DeploymentTls, copy_certificate
 from perijove.supervisor.exposure import PLAIN_HTTP, is_private
@@ -95,7 +96,7 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
         )
     owners = _owners(settings) if root else _Owners(hub=None, proxy=None, socket_gid=None)
     _make_folders(settings.paths, owners)
-    held.enter_context(lock(settings.paths.runtime / "perijove.lock"))
+    held.enter_context(lock(settings.paths.runtime / LOCK))
     _refresh(settings, owners)
     if not is_private(settings.ip, settings.public_origin):
         settings.say(PLAIN_HTTP)
@@ -117,8 +118,12 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
         parts=_parts(settings, owners, tuple(name for name in sockets if name.startswith((PUBLIC, REDIRECT)))),
         stop_order=("hub", "proxy", "launcher"),
         sockets=sockets,
-        # Passphrases are the proxy's alone.
-        environ={name: text for name, text in settings.environ.items() if name not in PASSPHRASE_VARIABLES},
+        # Passphrases are the proxy's alone, and the database's password is the hub's.
+        environ={
+            name: text
+            for name, text in settings.environ.items()
+            if name not in PASSPHRASE_VARIABLES and name not in SECRET_VARIABLES
+        },
         public_origin=settings.public_origin,
         base_url=settings.base_url,
         say=settings.say,
@@ -165,7 +170,7 @@ def _parts(settings: SupervisorSettings, owners: _Owners, public: tuple[str, ...
             # The hub reads the configuration as root, then becomes its own user: the file may be root's secret.
             argv=(*SELF, "hub", *settings.configuration_words),
             sockets=(HUB, API),
-            environment=token,
+            environment=token | {name: settings.environ[name] for name in SECRET_VARIABLES if name in settings.environ},
             stop_timeout=_HUB_STOP_TIMEOUT,
         ),
         Part(

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
@@ -97,6 +98,23 @@ class SqlServers:
         count = select(func.count()).select_from(servers).where(wanted)
         return int((await self._connection.execute(count)).scalar_one())
 
+    async def entries(self, states: Iterable[State], *, since: datetime | None = None) -> Sequence[Entry]:
+        """As much of them as the queue's order needs."""
+        kept = ("id", "user_id", "state", "queued_at", "created", "started_at")
+        rows = select(*(servers.c[name] for name in kept)).where(servers.c.state.in_([state.value for state in states]))
+        if since is not None:
+            rows = rows.where(servers.c.started_at >= since)
+        return [
+            Entry(
+                server_id=row.id,
+                user_id=row.user_id,
+                # Rows of an older release that were starting when it ended have no time of their own.
+                queued_at=row.queued_at or row.created,
+                began=row.started_at if row.state == State.READY.value else None,
+            )
+            for row in await self._connection.execute(rows)
+        ]
+
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
         """A STOPPED server of the first generation. Raises AlreadyExists."""
         owner = (await self._connection.execute(select(users.c.name).where(users.c.id == user_id))).scalar_one_or_none()
@@ -138,9 +156,9 @@ class SqlServers:
 
     async def renew_leases(self, holder: str, until: datetime) -> None:
         """Move the end of every lease that *holder* has."""
-        await self._connection.execute(
-            update(servers).where(servers.c.lease_holder == holder).values(lease_until=until)
-        )
+        # Locked in the order of `touch`, so that two hubs wait for each other instead of both for ever.
+        held = select(servers.c.id).where(servers.c.lease_holder == holder).order_by(servers.c.id).with_for_update()
+        await self._connection.execute(update(servers).where(servers.c.id.in_(held)).values(lease_until=until))
 
     async def delete(self, server_id: int) -> None:
         """Forget a server."""
@@ -152,7 +170,9 @@ class SqlServers:
             return
         older = or_(servers.c.last_activity.is_(None), servers.c.last_activity < bindparam("at"))
         change = update(servers).where(servers.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(change, [{"which": server_id, "at": at} for server_id, at in seen.items()])
+        await self._connection.execute(
+            change, [{"which": server_id, "at": at} for server_id, at in sorted(seen.items())]
+        )
 
     async def note_busy(self, said: Mapping[int, tuple[datetime, datetime]]) -> None:
         """Set `busy_until` by server id to the first time, where it is not after the second."""
