@@ -244,10 +244,9 @@ def _ground(
         activity=activity,
         groups=GroupBook(groups),
         deadlines=Deadlines(
-            store=store,
             clock=clock,
             activity=activity,
-            policies=Policies(policies=policies, roles=roles, clock=clock),
+            policies=Policies(policies=policies, roles=roles, clock=clock, store=store),
             report_seconds=report_seconds,
         ),
         identify=Identify(

@@ -124,7 +124,7 @@ class Culler:
         try:
             async with self._store.reading() as unit:
                 rows = await unit.servers.last_used(before=_ago(now, idle), or_started=_ago(now, age))
-                policies = await self._deadlines.policies.of(unit, rows)
+            policies = await self._deadlines.policies.of(rows)
         except Unavailable:
             # While the database was away no server could report either.
             self._settling.again()

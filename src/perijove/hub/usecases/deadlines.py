@@ -18,15 +18,16 @@ from perijove.hub.domain.errors import InvalidRequest, NoSuchServer
 from perijove.hub.domain.idle import CullPolicy, End, Keep, Reason, Stop, end_of, policy_for, verdict, why
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
-from perijove.hub.ports import Store, Unit
+from perijove.hub.ports import Store
 from perijove.hub.usecases.activity import COUNTS_FOR, REPORT_SECONDS, Activity
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
 
-#: seconds for which it is remembered whose policy is whose: groups and roles change rarely
-REMEMBERED: Final = 60.0
+#: Seconds for which it is remembered whose policy is whose: groups and roles change rarely, and servers ask with
+#: every report.
+REMEMBERED: Final = 900.0
 #: people whose policy is remembered
 MAX_REMEMBERED: Final = 20_000
 
@@ -47,8 +48,9 @@ class Deadline:
 class Policies:
     """Which policy counts for whom."""
 
-    def __init__(self, *, policies: Sequence[CullPolicy], roles: RoleBook, clock: Clock) -> None:
+    def __init__(self, *, policies: Sequence[CullPolicy], roles: RoleBook, clock: Clock, store: Store) -> None:
         self.all = tuple(policies)
+        self._store = store
         self._roles = roles
         self._clock = clock
         self._has_groups = any(policy.group for policy in self.all)
@@ -56,7 +58,7 @@ class Policies:
         #: user id -> until when this is remembered, and the policy
         self._remembered: dict[int, tuple[float, CullPolicy | None]] = {}
 
-    async def of(self, unit: Unit, servers: Iterable[Server]) -> Mapping[int, CullPolicy | None]:
+    async def of(self, servers: Iterable[Server]) -> Mapping[int, CullPolicy | None]:
         """By user id, for the owners of *servers*."""
         ids = {server.user_id for server in servers}
         now = self._clock.monotonic()
@@ -65,11 +67,15 @@ class Policies:
             if len(self._remembered) > MAX_REMEMBERED:
                 self._remembered.clear()
                 new = ids
-            groups = await unit.groups.of_users(new) if self._has_groups else {}
-            for id_ in new:
-                user = await unit.users.by_id(id_) if self._has_roles else None
-                self._remembered[id_] = (now + REMEMBERED, self._choose(user, groups.get(id_, ())))
+            await self._look_up(new, until=now + REMEMBERED)
         return {id_: self._remembered[id_][1] for id_ in ids}
+
+    async def _look_up(self, ids: Iterable[int], *, until: float) -> None:
+        async with self._store.reading() as unit:
+            groups = await unit.groups.of_users(ids) if self._has_groups else {}
+            for id_ in ids:
+                user = await unit.users.by_id(id_) if self._has_roles else None
+                self._remembered[id_] = (until, self._choose(user, groups.get(id_, ())))
 
     def of_user(self, user: User, groups: Sequence[str]) -> CullPolicy | None:
         """For a user whose groups are known."""
@@ -86,13 +92,11 @@ class Deadlines:
     def __init__(
         self,
         *,
-        store: Store,
         clock: Clock,
         activity: Activity,
         policies: Policies,
         report_seconds: float = REPORT_SECONDS,
     ) -> None:
-        self._store = store
         self._clock = clock
         self._activity = activity
         self.policies = policies
@@ -104,8 +108,7 @@ class Deadlines:
         """By server id; who asks tells the user. A server that is not to be stopped is left out."""
         if not self.policies.all or not servers:
             return {}
-        async with self._store.reading() as unit:
-            policies = await self.policies.of(unit, servers)
+        policies = await self.policies.of(servers)
         found = {server.id: self._deadline(server, policies[server.user_id]) for server in servers}
         return {id_: deadline for id_, deadline in found.items() if deadline is not None}
 
@@ -186,16 +189,22 @@ class KeepServer:
             InvalidRequest: it does not run.
             StaleGeneration: it is being stopped just now.
         """
-        async with self._store.unit() as unit:
-            row = await unit.servers.get(user.id, name)
-            if row is None:
-                raise NoSuchServer
-            if not row.is_ready:
-                raise InvalidRequest(f"{row.key} is not running")
-            policy = (await self._deadlines.policies.of(unit, [row]))[user.id]
-            if policy is not None and policy.extend_seconds:
-                until = self._clock.now() + timedelta(seconds=policy.extend_seconds)
+        async with self._store.reading() as unit:
+            row = _running(await unit.servers.get(user.id, name))
+        policy = (await self._deadlines.policies.of([row]))[user.id]
+        if policy is not None and policy.extend_seconds:
+            until = self._clock.now() + timedelta(seconds=policy.extend_seconds)
+            async with self._store.unit() as unit:
+                row = _running(await unit.servers.get(user.id, name))
                 keep = until if row.keep_until is None else max(until, row.keep_until)
                 row = await unit.servers.swap(row, replace(row, keep_until=keep))
-                log.info("server.kept", server=row.key, seconds=policy.extend_seconds)
+            log.info("server.kept", server=row.key, seconds=policy.extend_seconds)
         return await self._deadlines.of_one(self._activity.fresh_server(row))
+
+
+def _running(row: Server | None) -> Server:
+    if row is None:
+        raise NoSuchServer
+    if not row.is_ready:
+        raise InvalidRequest(f"{row.key} is not running")
+    return row

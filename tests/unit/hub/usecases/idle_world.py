@@ -53,10 +53,9 @@ class Watch:
         rules = read_policies(policies, groups=groups, roles=book.names)
         self.activity = Activity(store=store, clock=world.clock, report_seconds=INTERVAL)
         self.deadlines = Deadlines(
-            store=store,
             clock=world.clock,
             activity=self.activity,
-            policies=Policies(policies=rules, roles=book, clock=world.clock),
+            policies=Policies(policies=rules, roles=book, clock=world.clock, store=store),
             report_seconds=INTERVAL,
         )
         self.keep = KeepServer(store=store, clock=world.clock, activity=self.activity, deadlines=self.deadlines)
