@@ -77,6 +77,8 @@ class Activity:
 
     def fresh_server(self, server: Server) -> Server:
         """*server* with what is only noted yet."""
+        if server.id not in self._servers and server.id not in self._busy:
+            return server
         until, latest = self._busy.get(server.id, (None, None))
         overrules = latest is not None and (server.busy_until is None or server.busy_until <= latest)
         return replace(
