@@ -108,7 +108,6 @@ async def delete_server(call: CallOf, user_name: str, server_name: str = "") -> 
 
 
 @router.post(f"{DEFAULT}/{KEEP}", dependencies=[_KEEP])
-@router.post(f"{DEFAULT_TOO}{KEEP}", dependencies=[_KEEP], include_in_schema=False)
 @router.post(f"{NAMED}/{KEEP}", dependencies=[_KEEP])
 async def post_keep(call: CallOf, user_name: str, server_name: str = "") -> dict[str, Any]:
     """Give it more time before it is stopped for being idle or old; the answer says how much."""
