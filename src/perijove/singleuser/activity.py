@@ -105,7 +105,8 @@ class ActivityReporter:
     async def report(self) -> bool:
         """Report if there is something to tell; whether the hub knows everything now."""
         standing, now = self._standing(), self._now()
-        self._busy_since = (self._busy_since or now) if standing.busy else None
+        # While something runs, its time of activity is now.
+        self._busy_since = (self._busy_since or standing.last_activity) if standing.busy else None
         if not self._has_to_tell(standing, now):
             return True
         try:

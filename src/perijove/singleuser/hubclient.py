@@ -33,7 +33,7 @@ def poster(url: str, token: str) -> Callable[[str], Awaitable[str]]:
     """
     A function that posts a JSON body to *url* (`http`, `https` or `http+unix`) and answers the answer's body.
 
-    It raises OSError when the hub cannot be reached or refuses.
+    It raises OSError when the hub cannot be reached or refuses, or when there is none: *url* is empty.
     """
     parts = urlsplit(url)
     resolver = None
@@ -44,6 +44,8 @@ def poster(url: str, token: str) -> Callable[[str], Awaitable[str]]:
     headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
 
     async def post(body: str) -> str:
+        if not url:
+            raise ConnectionError("this server has no hub")
         request = HTTPRequest(url, method="POST", body=body, headers=headers, request_timeout=TIMEOUT)
         try:
             answer = await client.fetch(request)
