@@ -17,7 +17,7 @@ from tests.support.rest import OPEN_HOUSE, Rest
 from tests.support.site import Site, eventually, running_site
 
 #: Long enough for JupyterLab to come up on a busy machine, short enough to wait for.
-IDLE, WARN, EXTEND = 75, 45, 300
+IDLE, WARN, EXTEND = 72, 45, 300
 SAID = "1.2 minutes"
 CONFIG = f"""{OPEN_HOUSE}
 c.Perijove.activity_interval = 10
