@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import select
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -18,6 +19,7 @@ import psycopg
 import structlog
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import event, text
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from perijove.hub.domain.notices import Kind, Notice
@@ -55,11 +57,11 @@ class ServerDatabase:
             max_overflow=0,
             pool_timeout=WAIT_SECONDS,
             pool_recycle=RECYCLE_SECONDS,
-            pool_pre_ping=True,
             use_native_hstore=False,
         )
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         event.listen(self._engine.sync_engine, "connect", _on_connect)
+        event.listen(self._engine.sync_engine, "checkout", _on_checkout)
 
     async def close(self) -> None:
         """Let it go."""
@@ -132,6 +134,25 @@ class _TextWithoutNul(StrDumperUnknown):
 
 def _on_connect(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.driver_connection.adapters.register_dumper(str, _TextWithoutNul)
+
+
+def _on_checkout(dbapi_connection: Any, _record: object, _proxy: object) -> None:
+    """
+    Refuse a connection that the server has closed since; the pool then makes a new one, for all that were idle.
+
+    A server that has gone has left an end of file, which costs no round trip to see. SQLAlchemy's `pool_pre_ping`
+    asks the server each time, and turns the cancellation of whoever waits for that into an error.
+    """
+    connection = dbapi_connection.driver_connection
+    if connection.closed or _has_news(connection.pgconn.socket):
+        raise InvalidatePoolError("The server has closed this connection.")
+
+
+def _has_news(descriptor: int) -> bool:
+    """Whether there is anything to read where nothing was asked: the end, or words that come before it."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def lock_key(what: str) -> int:
