@@ -11,29 +11,34 @@ import asyncio
 import hashlib
 import json
 import select
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 import structlog
 from psycopg.types.string import StrDumperUnknown
-from sqlalchemy import event, text
+from sqlalchemy import Executable, event, text
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from perijove.hub.domain.notices import Kind, Notice
+from perijove.hub.store.errors import DatabaseAway
 from perijove.hub.store.notices import LOST, Mailbox
-from perijove.hub.store.sqlite_thread import Executes
-from perijove.hub.store.urls import CONNECT_SECONDS, connect_args, driver_url
+from perijove.hub.store.sqlite_thread import Executes, Rows
+from perijove.hub.store.urls import CONNECT_SECONDS, STATEMENT_SECONDS, connect_args, driver_url
 from perijove.kit.tasks import TaskGroup
 
 log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 #: Connections of one hub at most, without the one that listens; PostgreSQL itself allows 100 by default.
 POOL_SIZE: Final = 10
 #: Seconds that a unit waits for a connection.
 WAIT_SECONDS: Final = 10
+#: Seconds that an answer may take; a server that works ends the statement before (`STATEMENT_SECONDS`).
+ANSWER_SECONDS: Final = STATEMENT_SECONDS + 5
 #: Seconds after which a connection is replaced by a fresh one.
 RECYCLE_SECONDS: Final = 1800
 CHANNEL: Final = "perijove"
@@ -70,8 +75,13 @@ class ServerDatabase:
     @asynccontextmanager
     async def transaction(self, *, reading: bool = False) -> AsyncIterator[Executes]:
         """A transaction on a connection of its own."""
-        async with (self._reading if reading else self._engine).begin() as connection:
-            yield connection
+        async with (self._reading if reading else self._engine).connect() as connection:
+            try:
+                yield _Patient(connection)
+                await _in_time(connection.commit())
+            except BaseException:
+                await _in_time(connection.rollback())
+                raise
 
     async def alone(self, connection: Executes, what: str) -> None:
         """Wait until no other transaction is alone with *what*."""
@@ -122,6 +132,25 @@ class ServerDatabase:
         _, words = self._engine.dialect.create_connect_args(self._engine.url)
         own: dict[str, Any] = {**words, **connect_args(self._engine.url.render_as_string(hide_password=False))}
         return await psycopg.AsyncConnection.connect(**own, autocommit=True)
+
+
+class _Patient:
+    """A connection on which nothing is waited for without end: the server may be there and still not answer."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> Rows:
+        """Run a statement and read its whole result. Raises DatabaseAway."""
+        return await _in_time(self._connection.execute(statement, parameters))
+
+
+async def _in_time(work: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await work
+    except TimeoutError as exc:
+        raise DatabaseAway("The database takes too long to answer.") from exc
 
 
 class _TextWithoutNul(StrDumperUnknown):

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -133,6 +134,29 @@ async def test_every_connection_of_the_pool_may_be_cut_at_once(server: Postgres,
     await asyncio.gather(*(add(store, f"user{number}") for number in range(10)))
 
     assert len(await names(store)) == 10
+
+
+async def test_a_server_that_is_there_and_does_not_answer_is_away(
+    server: Postgres, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Its machine swaps, or somebody has stopped it: no end of a connection tells.
+    """
+    monkeypatch.setattr("perijove.hub.store.server_database.ANSWER_SECONDS", 0.5)
+    await store.ping()
+    main = psutil.Process(server.pid)
+    processes = [main, *main.children()]
+    for process in processes:
+        process.suspend()
+    try:
+        with pytest.raises(StoreAway, match="too long"):
+            await add(store, "ada")
+    finally:
+        for process in processes:
+            process.resume()
+
+    await back(store)
+    assert await names(store) == []
 
 
 async def test_a_unit_that_is_cancelled_anywhere_ends_and_leaves_a_usable_pool(server: Postgres, name: str) -> None:
