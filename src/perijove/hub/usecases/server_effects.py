@@ -113,7 +113,7 @@ class ServerEffects:
         return await self._performers[effect](server)
 
     async def _launch(self, server: Server) -> Outcome | None:
-        plan = await self._plan(server)
+        plan = await self._within(self._policy.start_timeout, lambda: self._plan(server))
         if plan is None:
             return None
         self._progress.say(server.id, 50, "Spawning server...")
