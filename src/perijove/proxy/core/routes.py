@@ -116,6 +116,8 @@ class RouteTable:
         """
         #: may be changed at any time
         self.limit = limit
+        #: another number after each change of a route; activity is none
+        self.version = 0
         self._bodies: dict[str, Body] = {}
         self._entries: dict[str, Entry] = {}
         #: when a route that is not in `_entries` was last used, in seconds since the epoch
@@ -246,6 +248,8 @@ class RouteTable:
     def _settle(self, path: str, body: Body, now: float | None, *, is_use: bool = True) -> list[Entry]:
         """Put a route that has been checked."""
         self._known.clear()
+        if self._bodies.get(path) != body:
+            self.version += 1
         if path not in self._bodies:
             level = level_of(path)
             self._depths[level] = self._depths.get(level, 0) + 1
@@ -268,6 +272,7 @@ class RouteTable:
     def _drop(self, path: str) -> list[Entry]:
         """Forget a route that is there. Depths are counted: looking at all routes would cost a millisecond."""
         self._known.clear()
+        self.version += 1
         del self._bodies[path]
         self._used.pop(path, None)
         level = level_of(path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -97,6 +98,37 @@ def test_a_change_of_where_or_who_retires_the_entry(change: dict[str, Any]) -> N
     assert retired == [old]
     assert old is not None
     assert not old.live
+
+
+def test_the_version_is_another_after_each_change_and_only_then() -> None:
+    table = RouteTable()
+    seen = [table.version]
+    changes: list[Callable[[], object]] = [
+        lambda: table.put("/user/ada", body(), now=1.0),
+        lambda: table.put("/user/ada", body(user="ada"), now=1.0),
+        lambda: table.put("/user/bob", body(), now=1.0),
+        lambda: table.remove("/user/bob"),
+        lambda: table.replace({"/user/ada": body(), "/x": body()}, now=1.0),
+        lambda: table.replace({}, now=1.0),
+    ]
+    for change in changes:
+        change()
+        seen.append(table.version)
+
+    assert len(set(seen)) == len(seen)
+
+
+def test_what_changes_no_route_leaves_the_version() -> None:
+    table = table_of("/user/ada")
+    before = table.version
+    table.put("/user/ada/", body(), now=2.0)
+    table.replace({"/user/ada": body()}, now=3.0)
+    table.remove("/user/eve")
+    table.note_activity("/user/ada", 4.0)
+    with pytest.raises(BadControlCall):
+        table.put("/user/ada", {}, now=5.0)
+
+    assert table.version == before
 
 
 def test_removing_answers_what_was_retired() -> None:
