@@ -120,6 +120,12 @@ class HubSettings:
     api_url: str
     db_url: str
     paths: Paths
+    #: what this process registers as among the hubs over one database
+    hub_name: str = "hub-1"
+    #: control APIs of all proxies; none: the one beside this hub, at its socket
+    proxy_api_urls: tuple[str, ...] = ()
+    #: where proxies reach hubs, in the order of trying; none: this hub's socket
+    hub_targets: tuple[str, ...] = ()
     sign_in: SignInPolicy = field(default_factory=SignInPolicy)
     servers: ServerPolicy = field(default_factory=ServerPolicy)
     #: shared secret of the proxy's control API and of the door's questions

@@ -13,7 +13,7 @@ import gc
 import json
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -46,13 +46,15 @@ from perijove.hub.usecases.environment import ServerEnvironment
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
+from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
-from perijove.hub.usecases.reconcile import Reconciler
-from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.reconcile import Proxies, Reconciler
+from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
-from perijove.hub.usecases.sign_out import Revocations, SignOut
+from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.start_line import StartLine
 from perijove.hub.usecases.stop_all import StopAllServers
 from perijove.hub.usecases.tokens import Tokens
@@ -109,6 +111,8 @@ class Hub:
     housekeeping: Housekeeping
     stop_all: StopAllServers
     revocations: Revocations
+    membership: Membership
+    sharing: SharedProgress
     ending: Ending
 
 
@@ -132,7 +136,10 @@ class _Ground:
 
     inputs: HubInputs
     store: SqlStore
-    proxy: HttpProxyGateway
+    proxies: Sequence[HttpProxyGateway]
+    #: one for each proxy
+    outboxes: Sequence[Outbox]
+    membership: Membership
     tasks: TaskGroup
     clock: SystemClock
     randomness: SystemRandomness
@@ -155,8 +162,9 @@ class _Machinery:
     """What drives servers and the proxy."""
 
     driver: Driver
+    sharing: SharedProgress
     stop_server: StopServer
-    reconciler: Reconciler
+    proxies: Proxies
 
 
 class _Server(uvicorn.Server):
@@ -173,7 +181,7 @@ def compose(
     *,
     store: SqlStore,
     backend: Backend,
-    proxy: HttpProxyGateway,
+    proxies: Sequence[HttpProxyGateway],
     hasher: Argon2Hasher,
     tasks: TaskGroup,
 ) -> Hub:
@@ -183,7 +191,7 @@ def compose(
     Raises:
         HubError: a declaration or a file of the configuration is not usable.
     """
-    ground = _ground(inputs, store=store, proxy=proxy, hasher=hasher, tasks=tasks)
+    ground = _ground(inputs, store=store, proxies=proxies, hasher=hasher, tasks=tasks)
     machinery = _machinery(ground, backend)
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
     return Hub(
@@ -191,20 +199,31 @@ def compose(
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
         revocations=ground.revocations,
+        membership=ground.membership,
+        sharing=machinery.sharing,
         ending=ending,
     )
 
 
 def _ground(
-    inputs: HubInputs, *, store: SqlStore, proxy: HttpProxyGateway, hasher: Argon2Hasher, tasks: TaskGroup
+    inputs: HubInputs, *, store: SqlStore, proxies: Sequence[HttpProxyGateway], hasher: Argon2Hasher, tasks: TaskGroup
 ) -> _Ground:
     settings, clock = inputs.settings, SystemClock()
     roles = load_roles(roles=settings.load_roles, services=settings.services)
     activity = Activity(store=store, clock=clock)
+    outboxes = [Outbox(proxy) for proxy in proxies]
     return _Ground(
         inputs=inputs,
         store=store,
-        proxy=proxy,
+        proxies=proxies,
+        outboxes=outboxes,
+        membership=Membership(
+            store=store,
+            clock=clock,
+            name=settings.hub_name,
+            lease_seconds=settings.servers.lease_seconds,
+            version=__version__,
+        ),
         tasks=tasks,
         clock=clock,
         randomness=SystemRandomness(),
@@ -215,7 +234,7 @@ def _ground(
         identify=Identify(
             store=store, clock=clock, roles=roles, activity=activity, blocked_users=settings.blocked_users
         ),
-        revocations=Revocations(proxy=proxy, clock=clock),
+        revocations=Revocations(outboxes=outboxes, clock=clock),
         lab_assets=_lab_assets(settings),
     )
 
@@ -223,14 +242,14 @@ def _ground(
 def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
     settings, policy, base_url = ground.settings, ground.settings.servers, ground.settings.base_url
     spawners = SpawnerGateway(kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend)
-    routes = RouteTable(proxy=ground.proxy, tasks=ground.tasks, base_url=base_url)
+    tables = [RouteTable(proxy=proxy, tasks=ground.tasks, base_url=base_url) for proxy in ground.proxies]
     line = StartLine(limit=policy.concurrent_spawn_limit)
     progress = ProgressBook(base_url=base_url)
     assets_url = ground.lab_assets.url if ground.lab_assets else ""
     effects = ServerEffects(
         store=ground.store,
         spawners=spawners,
-        routes=routes,
+        routes=Routes(tables),
         prober=HttpProber(),
         clock=ground.clock,
         randomness=ground.randomness,
@@ -251,23 +270,30 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         clock=ground.clock,
         policy=policy,
         tasks=ground.tasks,
-        # The same after a restart, so that what was under way is taken up at once. Over SQLite there is one hub.
-        holder=socket.gethostname(),
+        membership=ground.membership,
     )
-    reconciler = Reconciler(
-        store=ground.store,
-        proxy=ground.proxy,
-        routes=routes,
-        revocations=ground.revocations,
-        signer=ground.signer,
-        activity=ground.activity,
-        clock=ground.clock,
-        hub_target=unix_origin(str(settings.paths.hub_socket)),
-        base_url=base_url,
-        services=ground.roles.services,
-    )
+    reconcilers = [
+        Reconciler(
+            store=ground.store,
+            proxy=proxy,
+            routes=table,
+            outbox=outbox,
+            signer=ground.signer,
+            activity=ground.activity,
+            clock=ground.clock,
+            hub_targets=settings.hub_targets or (unix_origin(str(settings.paths.hub_socket)),),
+            base_url=base_url,
+            services=ground.roles.services,
+        )
+        for proxy, table, outbox in zip(ground.proxies, tables, ground.outboxes, strict=True)
+    ]
     stop_server = StopServer(store=ground.store, driver=driver)
-    return _Machinery(driver=driver, stop_server=stop_server, reconciler=reconciler)
+    return _Machinery(
+        driver=driver,
+        sharing=SharedProgress(store=ground.store, driver=driver, progress=progress, membership=ground.membership),
+        stop_server=stop_server,
+        proxies=Proxies(gateways=ground.proxies, reconcilers=reconcilers),
+    )
 
 
 def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
@@ -307,8 +333,7 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
         create_server=CreateServer(store=store, clock=clock, policy=policy),
         remove_server=RemoveServer(store=store),
         driver=machinery.driver,
-        reconciler=machinery.reconciler,
-        proxy=ground.proxy,
+        proxies=machinery.proxies,
         door=Door(
             store=store,
             identify=ground.identify,
@@ -381,15 +406,18 @@ def run(inputs: HubInputs) -> int:
 
 async def _serve(inputs: HubInputs) -> int:
     settings = inputs.settings
-    control = unix_origin(str(settings.paths.control_socket))
+    urls = settings.proxy_api_urls or (unix_origin(str(settings.paths.control_socket)),)
     backend_settings = BackendSettings(launcher_socket=settings.paths.launcher_socket, environment=dict(inputs.environ))
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(SqlStore(settings.db_url))
-        proxy = await stack.enter_async_context(HttpProxyGateway(control, settings.control_token))
+        proxies = [await stack.enter_async_context(HttpProxyGateway(url, settings.control_token)) for url in urls]
         backend = await stack.enter_async_context(inputs.spawner.open_backend(backend_settings))
         hasher = stack.enter_context(contextlib.closing(Argon2Hasher()))
-        tasks = await stack.enter_async_context(TaskGroup("hub"))
-        hub = compose(inputs, store=store, backend=backend, proxy=proxy, hasher=hasher, tasks=tasks)
+        tasks = TaskGroup("hub")
+        hub = compose(inputs, store=store, backend=backend, proxies=proxies, hasher=hasher, tasks=tasks)
+        # Once nothing runs here any more, all leases are free for the other hubs.
+        stack.push_async_callback(hub.membership.leave)
+        await stack.enter_async_context(tasks)
         server = _Server(_uvicorn_config(hub))
         serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
         await _begin(hub, inputs, tasks)
@@ -409,8 +437,11 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
         loop.add_signal_handler(signum, hub.ending.ask)
     loop.add_signal_handler(ORPHANED_SIGNAL, hub.ending.ask, False)
     parts = hub.parts
+    await hub.membership.keep()
+    tasks.start("membership", hub.membership.run())
     tasks.start("driver", parts.driver.run())
-    tasks.start("reconciler", parts.reconciler.run())
+    tasks.start("notices", hub.sharing.run())
+    tasks.start("proxies", parts.proxies.run())
     tasks.start("housekeeping", hub.housekeeping.run())
     if parts.lab_assets is not None:
         tasks.start("lab assets", parts.lab_assets.prepare())

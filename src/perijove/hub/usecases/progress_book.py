@@ -1,14 +1,16 @@
 """
 What starting servers have told so far, and who is waiting to hear more (contract e).
 
-In memory only: what a restarted hub has forgotten it tells again from the server's row.
+In memory only: what a restarted hub has forgotten it tells again from the server's row. What is told in one hub
+reaches those who wait in another as notices (`share_progress.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 from perijove.hub.domain.lifecycle import SETTLED, State
@@ -18,6 +20,8 @@ from perijove.hub.domain.urls import server_url
 
 #: Events kept of one start: a spawner that chatters must not fill the memory.
 MAX_EVENTS: Final = 200
+#: Longest message told to other hubs: a notice is small.
+MAX_TOLD: Final = 500
 
 #: what entering a state tells
 _STAGES: Final = {
@@ -30,7 +34,10 @@ _STAGES: Final = {
 class _Log:
     """The events of one start, and a signal that renews itself with each."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        #: the one that was told last
+        self.state: State | None = None
         self.events: list[ProgressEvent] = []
         self.more = asyncio.Event()
 
@@ -47,27 +54,63 @@ class ProgressBook:
         self._base_url = base_url
         self._logs: dict[int, _Log] = {}
         self._waiters: dict[int, set[asyncio.Future[Server]]] = {}
+        #: the latest of each start, as text, that other hubs have not been told
+        self._untold: dict[int, str] = {}
 
     def say(self, server: Server, progress: int, message: str) -> None:
         """Tell something about a start; never the last thing."""
-        log = self._logs.get(server.id)
-        if log is not None and len(log.events) < MAX_EVENTS:
-            log.add(ProgressEvent(progress=progress, message=message))
+        event = ProgressEvent(progress=progress, message=message)
+        self._untold[server.id] = json.dumps([server.generation, progress, message[:MAX_TOLD]])
+        self._add(server.id, event)
+
+    def take_untold(self) -> Mapping[int, str]:
+        """What has been said since the last time, by server: the latest of each. For `hear` in other hubs."""
+        untold, self._untold = self._untold, {}
+        return untold
+
+    def hear(self, server_id: int, text: str) -> None:
+        """Another hub has said that about a start."""
+        log = self._logs.get(server_id)
+        if log is None:
+            return
+        generation, progress, message = json.loads(text)
+        event = ProgressEvent(progress=progress, message=message)
+        if log.generation == generation and event not in log.events[-1:]:
+            self._add(server_id, event)
+
+    def followed(self) -> frozenset[int]:
+        """Servers that somebody here waits for, or has been told about."""
+        return frozenset(self._logs.keys() | self._waiters.keys())
 
     def moved(self, server: Server) -> None:
-        """The server has entered its state."""
-        if server.state is State.LAUNCHING:
+        """The server has entered its state, as recorded here."""
+        log = self._logs.get(server.id)
+        if log is not None and log.generation != server.generation:
             self.end(server)
-            self._logs[server.id] = _Log()
+            log = None
+        if log is None and server.state in _STAGES:
+            self._logs[server.id] = _Log(server.generation)
+        self.heard(server)
+
+    def heard(self, server: Server) -> None:
+        """The server has entered its state, here or in another hub. Hearing it twice is fine."""
+        log = self._logs.get(server.id)
         stage = _STAGES.get(server.state)
-        if stage is not None:
-            self.say(server, stage.progress, stage.message)
+        if log is not None and stage is not None:
+            if log.state is not server.state:
+                log.state = server.state
+                self._add(server.id, stage)
         elif server.state in SETTLED or not server.failure:
             # A failed start tells the whole story once it has been cleaned up: only then the log's end is known.
             self.end(server)
         for waiter in self._waiters.pop(server.id, ()):
             if not waiter.done():
                 waiter.set_result(server)
+
+    def _add(self, server_id: int, event: ProgressEvent) -> None:
+        log = self._logs.get(server_id)
+        if log is not None and len(log.events) < MAX_EVENTS:
+            log.add(event)
 
     def end(self, server: Server) -> None:
         """Tell the last thing about a start, and forget it."""
@@ -90,14 +133,23 @@ class ProgressBook:
         message = f"Spawn failed: {server.failure}" if server.failure else "Spawn cancelled"
         return ProgressEvent(progress=100, failed=True, message=message, log=server.failure_log)
 
-    async def follow(self, server: Server) -> AsyncIterator[ProgressEvent]:
-        """What was told and what is being told about the start of *server*; ends with exactly one last word."""
+    async def follow(
+        self, server: Server, look: Callable[[], Awaitable[None]], *, every: float
+    ) -> AsyncIterator[ProgressEvent]:
+        """
+        What was told and what is being told about the start of *server*; ends with exactly one last word.
+
+        Args:
+            server: as it is now.
+            look: called when nothing was told for *every* seconds: notices may be lost.
+            every: seconds.
+        """
         log = self._logs.get(server.id)
         if log is None:
             # This hub did not see the start begin.
-            log = self._logs[server.id] = _Log()
-            stage = _STAGES[server.state] if server.state in _STAGES else _STAGES[State.LAUNCHING]
-            log.add(stage)
+            log = self._logs[server.id] = _Log(server.generation)
+            log.state = server.state
+            log.add(_STAGES[server.state] if server.state in _STAGES else _STAGES[State.LAUNCHING])
         told = 0
         while True:
             for event in log.events[told:]:
@@ -106,8 +158,11 @@ class ProgressBook:
                     return
                 told += 1
             if told == len(log.events):
-                # No timeout: the driver ends every start, and the stream's reader may leave at any time.
-                await log.more.wait()
+                try:
+                    async with asyncio.timeout(every):
+                        await log.more.wait()
+                except TimeoutError:
+                    await look()
 
     def next_move(self, server_id: int) -> asyncio.Future[Server]:
         """Done when the server next enters a state."""

@@ -24,7 +24,7 @@ from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Prober, Spawners, SpawnPlan, Store
 from perijove.hub.usecases.progress_book import ProgressBook
-from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.route_table import Routes
 from perijove.hub.usecases.start_line import StartLine
 from perijove.kit.clock import Clock, Randomness
 from perijove.kit.tasks import TaskGroup
@@ -76,7 +76,7 @@ class ServerEffects:
         *,
         store: Store,
         spawners: Spawners,
-        routes: RouteTable,
+        routes: Routes,
         prober: Prober,
         clock: Clock,
         randomness: Randomness,
@@ -112,6 +112,10 @@ class ServerEffects:
     async def perform(self, effect: Effect, server: Server) -> Outcome | None:
         """Do *effect*; None if nothing follows from it."""
         return await self._performers[effect](server)
+
+    def doubt_routes(self) -> None:
+        """What this hub or a lost one did to the routes may be overtaken: they must be looked at."""
+        self._routes.doubt()
 
     async def _launch(self, server: Server) -> Outcome | None:
         await self._line.enter(server.id, lambda ahead: self._tell_place(server, ahead))

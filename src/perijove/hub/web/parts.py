@@ -11,14 +11,14 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from perijove.config.settings import HubSettings
-from perijove.hub.ports import ProxyGateway, Store
+from perijove.hub.ports import Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook
-from perijove.hub.usecases.reconcile import Reconciler
+from perijove.hub.usecases.reconcile import Proxies
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
@@ -71,8 +71,7 @@ class Parts:
     create_server: CreateServer
     remove_server: RemoveServer
     driver: Driver
-    reconciler: Reconciler
-    proxy: ProxyGateway
+    proxies: Proxies
     door: Door
     activity: Activity
     about: About

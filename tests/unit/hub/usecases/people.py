@@ -18,7 +18,7 @@ from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.hub.usecases.sign_in import SessionMaker, SignedIn, SignIn
-from perijove.hub.usecases.sign_out import Revocations, SignOut
+from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.testing import (
     FakeClock,
     FakeHasher,
@@ -54,7 +54,8 @@ class People:
         self.signer = FakeSigner()
         self.roles = load_roles(roles=roles, services=services)
         self.activity = Activity(store=self.store, clock=self.clock)
-        self.revocations = Revocations(proxy=self.proxy, clock=self.clock)
+        self.outbox = Outbox(self.proxy)
+        self.revocations = Revocations(outboxes=[self.outbox], clock=self.clock)
         self.limiter = AttemptLimiter(per_account=3, per_address=10, window_seconds=60)
         self.sessions = SessionMaker(store=self.store, clock=self.clock, randomness=self.randomness, policy=policy)
         self.sign_in = SignIn(

@@ -25,13 +25,14 @@ from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import load_roles
+from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
-from perijove.hub.usecases.reconcile import Reconciler
-from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.reconcile import Proxies, Reconciler
+from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
-from perijove.hub.usecases.sign_out import Revocations, SignOut
+from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.start_line import StartLine
 from perijove.hub.usecases.testing import (
     FakeClock,
@@ -88,17 +89,19 @@ class Rig:
         roles = load_roles(roles=settings.load_roles, services=settings.services)
         activity = Activity(store=store, clock=clock)
         identify = Identify(store=store, clock=clock, roles=roles, activity=activity)
-        revocations = Revocations(proxy=self.proxy, clock=clock)
+        outbox = Outbox(self.proxy)
+        revocations = Revocations(outboxes=[outbox], clock=clock)
         limiter = AttemptLimiter(per_account=3, per_address=20, window_seconds=300)
         sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=settings.sign_in)
         signer = FakeSigner()
-        routes = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
+        table = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
+        self.membership = Membership(store=store, clock=clock, name="rig", lease_seconds=policy.lease_seconds)
         line = StartLine(limit=policy.concurrent_spawn_limit)
         progress = ProgressBook(base_url=settings.base_url)
         effects = ServerEffects(
             store=store,
             spawners=self.spawners,
-            routes=routes,
+            routes=Routes([table]),
             prober=self.prober,
             clock=clock,
             randomness=randomness,
@@ -119,7 +122,7 @@ class Rig:
             clock=clock,
             policy=policy,
             tasks=self._tasks,
-            holder="rig",
+            membership=self.membership,
         )
         stop_server = StopServer(store=store, driver=driver)
         book = StorePasswordBook(store=store, hasher=self.hasher)
@@ -164,18 +167,22 @@ class Rig:
             create_server=CreateServer(store=store, clock=clock, policy=policy),
             remove_server=RemoveServer(store=store),
             driver=driver,
-            reconciler=Reconciler(
-                store=store,
-                proxy=self.proxy,
-                routes=routes,
-                revocations=revocations,
-                signer=signer,
-                activity=activity,
-                clock=clock,
-                hub_target="http+unix://hub",
-                base_url=settings.base_url,
+            proxies=Proxies(
+                gateways=[self.proxy],
+                reconcilers=[
+                    Reconciler(
+                        store=store,
+                        proxy=self.proxy,
+                        routes=table,
+                        outbox=outbox,
+                        signer=signer,
+                        activity=activity,
+                        clock=clock,
+                        hub_targets=["http+unix://hub"],
+                        base_url=settings.base_url,
+                    )
+                ],
             ),
-            proxy=self.proxy,
             door=Door(
                 store=store,
                 identify=identify,
@@ -196,6 +203,7 @@ class Rig:
 
     async def add_user(self, name: str, *, admin: bool = False) -> None:
         """Somebody with a local account and the password of everybody."""
+        await self.membership.keep()
         async with self.store.unit() as unit:
             await unit.users.add(name=name, admin=admin, created=self.clock.now())
             password_hash = await self.hasher.hash(PASSWORD)

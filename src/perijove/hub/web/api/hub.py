@@ -65,7 +65,7 @@ async def get_self(call: CallOf) -> dict[str, Any]:
 @router.get("/proxy", dependencies=[needs("proxy")])
 async def get_proxy(call: CallOf) -> Any:
     """The proxy's table, as it is now."""
-    table = await call.parts.proxy.routes()
+    table = await call.parts.proxies.routes()
     window = call.window
     named = [(path if path.endswith("/") else f"{path}/", body) for path, body in sorted(table.items())]
     page = named[window.offset : window.offset + window.limit]
@@ -83,7 +83,7 @@ async def get_proxy(call: CallOf) -> Any:
 @router.post("/proxy", dependencies=[needs("proxy")])
 async def post_proxy(call: CallOf) -> Response:
     """Make the proxy's table right, now."""
-    await call.parts.reconciler.once()
+    await call.parts.proxies.once()
     return Response()
 
 
