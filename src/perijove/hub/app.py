@@ -40,6 +40,7 @@ from perijove.hub.store.schema import upgrade
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.environment import ServerEnvironment
@@ -48,6 +49,7 @@ from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
@@ -55,7 +57,7 @@ from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer,
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
-from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.stop_all import StopAllServers
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
@@ -108,6 +110,7 @@ class Hub:
     """What runs: the parts that the web edge uses, and those that run beside it."""
 
     parts: Parts
+    admission: Admission
     housekeeping: Housekeeping
     stop_all: StopAllServers
     revocations: Revocations
@@ -163,6 +166,9 @@ class _Machinery:
 
     driver: Driver
     sharing: SharedProgress
+    queue: QueueBook
+    breaker: StartBreaker
+    admission: Admission
     stop_server: StopServer
     proxies: Proxies
 
@@ -196,6 +202,7 @@ def compose(
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
     return Hub(
         parts=_parts(ground, machinery, ending),
+        admission=machinery.admission,
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
         revocations=ground.revocations,
@@ -243,8 +250,9 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
     settings, policy, base_url = ground.settings, ground.settings.servers, ground.settings.base_url
     spawners = SpawnerGateway(kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend)
     tables = [RouteTable(proxy=proxy, tasks=ground.tasks, base_url=base_url) for proxy in ground.proxies]
-    line = StartLine(limit=policy.concurrent_spawn_limit)
     progress = ProgressBook(base_url=base_url)
+    queue = QueueBook(clock=ground.clock)
+    breaker = StartBreaker(clock=ground.clock, limit=policy.consecutive_failure_limit)
     assets_url = ground.lab_assets.url if ground.lab_assets else ""
     effects = ServerEffects(
         store=ground.store,
@@ -255,7 +263,6 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         randomness=ground.randomness,
         environment=ServerEnvironment(settings=settings, signer=ground.signer, lab_assets_url=assets_url),
         roles=ground.roles,
-        line=line,
         progress=progress,
         policy=policy,
         base_url=base_url,
@@ -265,7 +272,8 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         store=ground.store,
         effects=effects,
         spawners=spawners,
-        line=line,
+        queue=queue,
+        breaker=breaker,
         progress=progress,
         clock=ground.clock,
         policy=policy,
@@ -288,9 +296,15 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         for proxy, table, outbox in zip(ground.proxies, tables, ground.outboxes, strict=True)
     ]
     stop_server = StopServer(store=ground.store, driver=driver)
+    admission = Admission(
+        store=ground.store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy
+    )
     return _Machinery(
         driver=driver,
         sharing=SharedProgress(store=ground.store, driver=driver, progress=progress, membership=ground.membership),
+        queue=queue,
+        breaker=breaker,
+        admission=admission,
         stop_server=stop_server,
         proxies=Proxies(gateways=ground.proxies, reconcilers=reconcilers),
     )
@@ -327,13 +341,16 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
             revocations=ground.revocations,
             max_seconds=settings.token_expires_in_max_seconds,
         ),
-        start_server=StartServer(store=store, clock=clock, driver=machinery.driver, policy=policy),
+        start_server=StartServer(
+            store=store, clock=clock, driver=machinery.driver, breaker=machinery.breaker, policy=policy
+        ),
         stop_server=machinery.stop_server,
         get_server=GetServer(store=store, activity=ground.activity),
         create_server=CreateServer(store=store, clock=clock, policy=policy),
         remove_server=RemoveServer(store=store),
         driver=machinery.driver,
         proxies=machinery.proxies,
+        queue=machinery.queue,
         door=Door(
             store=store,
             identify=ground.identify,
@@ -441,6 +458,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("membership", hub.membership.run())
     tasks.start("driver", parts.driver.run())
     tasks.start("notices", hub.sharing.run())
+    tasks.start("queue", hub.admission.run())
     tasks.start("proxies", parts.proxies.run())
     tasks.start("housekeeping", hub.housekeeping.run())
     if parts.lab_assets is not None:

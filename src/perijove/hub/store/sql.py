@@ -8,7 +8,7 @@ in `busy_timeout`. The rows of each noun are in `sql_<noun>.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Final, Protocol, Self
@@ -93,7 +93,7 @@ class SqlStore:
         """A unit for looking only. Raises StoreAway."""
         return self.unit()
 
-    def notices(self) -> AsyncIterator[Notice]:
+    def notices(self) -> AsyncGenerator[Notice, None]:
         """What units tell from now on."""
         return self._board.read()
 

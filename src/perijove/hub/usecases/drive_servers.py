@@ -22,7 +22,7 @@ import structlog
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import InvalidRequest, NoSuchServer, StaleGeneration
 from perijove.hub.domain.hubs import LOOK
-from perijove.hub.domain.lifecycle import RESUME, SETTLED, UNDRIVEN, Effect, Event, State, step
+from perijove.hub.domain.lifecycle import RESUME, SETTLED, STARTING, UNDRIVEN, Effect, Event, State, step
 from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.servers import Server
@@ -31,8 +31,9 @@ from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.leases import Leases
 from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.server_effects import Outcome, ServerEffects
-from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.watch_exits import ExitWatch
 from perijove.kit.clock import Clock
 from perijove.kit.tasks import TaskGroup
@@ -78,7 +79,8 @@ class Driver:
         store: Store,
         effects: ServerEffects,
         spawners: Spawners,
-        line: StartLine,
+        queue: QueueBook,
+        breaker: StartBreaker,
         progress: ProgressBook,
         clock: Clock,
         policy: ServerPolicy,
@@ -87,7 +89,8 @@ class Driver:
     ) -> None:
         self._store = store
         self._effects = effects
-        self._line = line
+        self._queue = queue
+        self._breaker = breaker
         self._progress = progress
         self._clock = clock
         self._policy = policy
@@ -129,7 +132,7 @@ class Driver:
 
     def carry_out(self, move: Move) -> Server:
         """Begin the effects of a recorded event, dropping what it has overtaken."""
-        self._progress.moved(move.server)
+        self._tell(move.server)
         desk = self._desks.get(move.server.id)
         if desk is not None:
             desk.due.append(move)
@@ -248,7 +251,6 @@ class Driver:
             log.info("server.let_go", server=desk.key)
             desk.is_left = True
             del self._desks[server_id]
-            self._line.leave(server_id)
             if desk.work is not None and desk.effect is not Effect.LAUNCH:
                 desk.work.cancel()
             # What was on its way to the proxy may arrive after what its new driver says.
@@ -262,7 +264,6 @@ class Driver:
             # No await between the last look at `due` and this: nothing can be put on a desk that is given up.
             if not desk.is_left:
                 del self._desks[server_id]
-                self._line.leave(server_id)
 
     async def _work_off(self, desk: _Desk, move: Move) -> None:
         current: Move | None = move
@@ -310,27 +311,20 @@ class Driver:
                 move = await self.record_in(unit, server, outcome.event, outcome.changes)
         except StaleGeneration:
             log.debug("server.overtaken", server=server.key, outcome=outcome.event.value)
-            if not desk.due:
-                await self._undo(server, outcome)
+            if desk.is_left or not desk.due:
+                await self._effects.undo(server, outcome)
             return None
-        self._progress.moved(move.server)
+        self._tell(move.server)
+        if move.server.is_ready:
+            self._breaker.succeeded(move.server)
+        elif outcome.is_own_fault:
+            self._breaker.failed(move.server)
         _log_move(move.server, outcome)
         return move
 
-    async def _undo(self, server: Server, outcome: Outcome) -> None:
-        """Another hub has moved the row while an effect was under way here: leave nothing of it behind."""
-        if outcome.event in (Event.ROUTED, Event.EXITED):
-            self._effects.doubt_routes()
-        if outcome.event is not Event.LAUNCHED:
-            return
-        async with self._store.unit() as unit:
-            row = await unit.servers.by_id(server.id)
-            if row is not None and row.state is State.STOPPED:
-                await unit.tokens.delete_of_server(row.key)
-        is_wanted = row is not None and row.generation == server.generation
-        if row is None or not is_wanted or row.state in (State.STOPPED, State.STOPPING):
-            log.info("server.launched_in_vain", server=server.key, generation=server.generation)
-            await self._effects.perform(Effect.TERMINATE, replace(server, **outcome.changes))
+    def _tell(self, server: Server) -> None:
+        self._progress.moved(server)
+        self._queue.moved(server)
 
     # -- exits, leases ----------------------------------------------------------------------------------------
 
@@ -349,6 +343,8 @@ class Driver:
                 log.info("server.stopped", server=server.key)
             else:
                 log.warning("server.exited", server=server.key, why=exit_.message)
+                if server.state in STARTING:
+                    self._breaker.failed(move.server)
             self.carry_out(move)
             return
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
-from perijove.hub.domain.lifecycle import SETTLED, State
+from perijove.hub.domain.lifecycle import SETTLED, STARTING, State
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import server_url
@@ -25,10 +25,12 @@ MAX_TOLD: Final = 500
 
 #: what entering a state tells
 _STAGES: Final = {
-    State.LAUNCHING: ProgressEvent(progress=0, message="Server requested"),
+    State.QUEUED: ProgressEvent(progress=0, message="Server requested"),
     State.PROBING: ProgressEvent(progress=70, message="Waiting for the server to answer..."),
     State.ROUTING: ProgressEvent(progress=90, message="Opening the way to the server..."),
 }
+#: states in which a start has something to tell
+_PENDING: Final = STARTING | {State.QUEUED}
 
 
 class _Log:
@@ -57,19 +59,24 @@ class ProgressBook:
         #: the latest of each start, as text, that other hubs have not been told
         self._untold: dict[int, str] = {}
 
-    def say(self, server: Server, progress: int, message: str) -> None:
+    def say(self, server_id: int, progress: int, message: str) -> None:
         """Tell something about a start; never the last thing."""
-        event = ProgressEvent(progress=progress, message=message)
-        self._untold[server.id] = json.dumps([server.generation, progress, message[:MAX_TOLD]])
-        self._add(server.id, event)
+        self._add(server_id, ProgressEvent(progress=progress, message=message))
+
+    def tell(self, server_id: int, progress: int, message: str) -> None:
+        """The same, also to those who wait in other hubs."""
+        log = self._logs.get(server_id)
+        if log is not None:
+            self._untold[server_id] = json.dumps([log.generation, progress, message[:MAX_TOLD]])
+        self.say(server_id, progress, message)
 
     def take_untold(self) -> Mapping[int, str]:
-        """What has been said since the last time, by server: the latest of each. For `hear` in other hubs."""
+        """What has been told since the last time, by server: the latest of each. For `hear` in other hubs."""
         untold, self._untold = self._untold, {}
         return untold
 
     def hear(self, server_id: int, text: str) -> None:
-        """Another hub has said that about a start."""
+        """Another hub has told that about a start."""
         log = self._logs.get(server_id)
         if log is None:
             return
@@ -88,24 +95,30 @@ class ProgressBook:
         if log is not None and log.generation != server.generation:
             self.end(server)
             log = None
-        if log is None and server.state in _STAGES:
-            self._logs[server.id] = _Log(server.generation)
+        if log is None and server.state in _PENDING:
+            self._open(server)
         self.heard(server)
 
     def heard(self, server: Server) -> None:
         """The server has entered its state, here or in another hub. Hearing it twice is fine."""
         log = self._logs.get(server.id)
         stage = _STAGES.get(server.state)
-        if log is not None and stage is not None:
-            if log.state is not server.state:
+        if stage is not None:
+            if log is not None and log.state is not server.state:
                 log.state = server.state
                 self._add(server.id, stage)
-        elif server.state in SETTLED or not server.failure:
+        elif server.state in SETTLED or (server.state is State.STOPPING and not server.failure):
             # A failed start tells the whole story once it has been cleaned up: only then the log's end is known.
             self.end(server)
         for waiter in self._waiters.pop(server.id, ()):
             if not waiter.done():
                 waiter.set_result(server)
+
+    def _open(self, server: Server) -> _Log:
+        log = self._logs[server.id] = _Log(server.generation)
+        log.state = server.state
+        log.add(_STAGES[server.state] if server.state in _STAGES else _STAGES[State.QUEUED])
+        return log
 
     def _add(self, server_id: int, event: ProgressEvent) -> None:
         log = self._logs.get(server_id)
@@ -147,9 +160,7 @@ class ProgressBook:
         log = self._logs.get(server.id)
         if log is None:
             # This hub did not see the start begin.
-            log = self._logs[server.id] = _Log(server.generation)
-            log.state = server.state
-            log.add(_STAGES[server.state] if server.state in _STAGES else _STAGES[State.LAUNCHING])
+            log = self._open(server)
         told = 0
         while True:
             for event in log.events[told:]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, Unavailable
-from perijove.hub.domain.lifecycle import Effect, Event
+from perijove.hub.domain.lifecycle import Effect, Event, State
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import PREFIX_LENGTH
@@ -25,7 +25,6 @@ from perijove.hub.domain.users import User
 from perijove.hub.ports import Prober, Spawners, SpawnPlan, Store
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.route_table import Routes
-from perijove.hub.usecases.start_line import StartLine
 from perijove.kit.clock import Clock, Randomness
 from perijove.kit.tasks import TaskGroup
 
@@ -49,6 +48,8 @@ class Outcome:
     event: Event
     #: fields of the server to record with it
     changes: Mapping[str, Any] = field(default_factory=dict)
+    #: whether a failure is the start's own, and not that of a part of perijove that was away
+    is_own_fault: bool = False
 
 
 class EnvironmentMaker(Protocol):
@@ -82,7 +83,6 @@ class ServerEffects:
         randomness: Randomness,
         environment: EnvironmentMaker,
         roles: TokenScopes,
-        line: StartLine,
         progress: ProgressBook,
         policy: ServerPolicy,
         base_url: str,
@@ -96,7 +96,6 @@ class ServerEffects:
         self._randomness = randomness
         self._environment = environment
         self._roles = roles
-        self._line = line
         self._progress = progress
         self._policy = policy
         self._base_url = base_url
@@ -117,22 +116,37 @@ class ServerEffects:
         """What this hub or a lost one did to the routes may be overtaken: they must be looked at."""
         self._routes.doubt()
 
+    async def undo(self, server: Server, outcome: Outcome) -> None:
+        """Another hub has moved the row of *server* while an effect was under way: leave nothing of it behind."""
+        if outcome.event in (Event.ROUTED, Event.EXITED):
+            self.doubt_routes()
+        if outcome.event is not Event.LAUNCHED:
+            return
+        async with self._store.unit() as unit:
+            row = await unit.servers.by_id(server.id)
+            if row is not None and row.state is State.STOPPED:
+                await unit.tokens.delete_of_server(row.key)
+        is_wanted = row is not None and row.generation == server.generation
+        if row is None or not is_wanted or row.state in (State.STOPPED, State.STOPPING):
+            log.info("server.launched_in_vain", server=server.key, generation=server.generation)
+            await self._terminate(replace(server, **outcome.changes))
+
     async def _launch(self, server: Server) -> Outcome | None:
-        await self._line.enter(server.id, lambda ahead: self._tell_place(server, ahead))
         plan = await self._plan(server)
         if plan is None:
             return None
-        self._progress.say(server, 50, "Spawning server...")
+        self._progress.tell(server.id, 50, "Spawning server...")
         relay = self._tasks.start(f"progress of {server.key}", self._relay_progress(server))
         try:
             running = await self._within(self._policy.start_timeout, lambda: self._spawners.launch(plan))
         except LaunchFailed as exc:
-            return Outcome(Event.GAVE_UP, {"failure": exc.message, "failure_log": exc.log_tail})
+            return Outcome(Event.GAVE_UP, {"failure": exc.message, "failure_log": exc.log_tail}, is_own_fault=True)
         except LauncherAway as exc:
             return Outcome(Event.GAVE_UP, {"failure": exc.message})
         except TimeoutError:
             seconds = f"{self._policy.start_timeout:g}"
-            return Outcome(Event.GAVE_UP, {"failure": f"It did not start within {seconds} seconds."})
+            failure = f"It did not start within {seconds} seconds."
+            return Outcome(Event.GAVE_UP, {"failure": failure}, is_own_fault=True)
         finally:
             relay.cancel()
         started = {"target": running.target, "handle": dict(running.handle), "started_at": self._clock.now()}
@@ -159,17 +173,15 @@ class ServerEffects:
 
     async def _relay_progress(self, server: Server) -> None:
         async for percent, message in self._spawners.progress(server):
-            self._progress.say(server, percent, message)
-
-    def _tell_place(self, server: Server, ahead: int) -> None:
-        self._progress.say(server, 0, f"Waiting in line: {ahead} before you")
+            self._progress.tell(server.id, percent, message)
 
     async def _probe(self, server: Server) -> Outcome:
         path = f"{server_url(self._base_url, server.user_name, server.name)}api"
         if await self._prober.wait_until_answers(server.target, path, timeout=self._policy.http_timeout):
             return Outcome(Event.ANSWERED)
         seconds = f"{self._policy.http_timeout:g}"
-        return Outcome(Event.GAVE_UP, {"failure": f"It did not answer within {seconds} seconds."})
+        failure = f"It did not answer within {seconds} seconds."
+        return Outcome(Event.GAVE_UP, {"failure": failure}, is_own_fault=True)
 
     async def _add_route(self, server: Server) -> Outcome:
         try:

@@ -18,6 +18,7 @@ from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SignIn
@@ -72,6 +73,7 @@ class Parts:
     remove_server: RemoveServer
     driver: Driver
     proxies: Proxies
+    queue: QueueBook
     door: Door
     activity: Activity
     about: About

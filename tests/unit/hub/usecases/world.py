@@ -5,7 +5,7 @@ An imaginary deployment for tests: processes, a proxy and a store that outlive t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,17 +18,19 @@ from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import StartServer, StopServer
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_out import Outbox, Revocations
-from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.testing import (
     START,
     FakeEnvironment,
@@ -101,7 +103,7 @@ class FusedStore:
 
     reading = unit
 
-    def notices(self) -> AsyncIterator[Notice]:
+    def notices(self) -> AsyncGenerator[Notice, None]:
         """As they are: hearing one changes nothing."""
         return self._inner.notices()
 
@@ -142,7 +144,9 @@ class Hub:
     reconciler: Reconciler
     proxies: Proxies
     revocations: Revocations
-    line: StartLine
+    admission: Admission
+    queue: QueueBook
+    breaker: StartBreaker
     tasks: TaskGroup
     activity: Activity
     roles: RoleBook
@@ -190,6 +194,7 @@ class World:
             await hub.membership.keep()
             if renewing:
                 tasks.start("membership", hub.membership.run())
+            tasks.start("queue", hub.admission.run())
             if watching:
                 tasks.start("driver", hub.driver.run())
                 tasks.start("notices", hub.sharing.run())
@@ -230,7 +235,8 @@ class World:
         tables = [RouteTable(proxy=gateway, tasks=tasks, base_url="/") for gateway in gateways]
         outboxes = [Outbox(gateway) for gateway in gateways]
         routes = Routes(tables)
-        line = StartLine(limit=policy.concurrent_spawn_limit)
+        queue = QueueBook(clock=clock)
+        breaker = StartBreaker(clock=clock, limit=policy.consecutive_failure_limit)
         progress = ProgressBook(base_url="/")
         activity = Activity(store=store, clock=clock)
         # Unfused: what it does changes no server, and a hub that dies stops doing it.
@@ -244,7 +250,6 @@ class World:
             randomness=self.randomness,
             environment=FakeEnvironment(),
             roles=roles,
-            line=line,
             progress=progress,
             policy=policy,
             base_url="/",
@@ -254,13 +259,15 @@ class World:
             store=store,
             effects=effects,
             spawners=spawners,
-            line=line,
+            queue=queue,
+            breaker=breaker,
             progress=progress,
             clock=clock,
             policy=policy,
             tasks=tasks,
             membership=membership,
         )
+        admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
         reconcilers = [
             Reconciler(
                 store=store,
@@ -280,13 +287,15 @@ class World:
             membership=membership,
             driver=driver,
             sharing=SharedProgress(store=store, driver=driver, progress=progress, membership=membership),
-            start=StartServer(store=store, clock=clock, driver=driver, policy=policy),
+            start=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
             stop=StopServer(store=store, driver=driver),
             routes=routes,
             reconciler=reconcilers[0],
             proxies=Proxies(gateways=gateways, reconcilers=reconcilers),
             revocations=Revocations(outboxes=outboxes, clock=clock),
-            line=line,
+            admission=admission,
+            queue=queue,
+            breaker=breaker,
             tasks=tasks,
             activity=activity,
             roles=roles,

@@ -21,19 +21,21 @@ from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswo
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
-from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.testing import (
     FakeClock,
     FakeEnvironment,
@@ -96,7 +98,8 @@ class Rig:
         signer = FakeSigner()
         table = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
         self.membership = Membership(store=store, clock=clock, name="rig", lease_seconds=policy.lease_seconds)
-        line = StartLine(limit=policy.concurrent_spawn_limit)
+        queue = QueueBook(clock=clock)
+        breaker = StartBreaker(clock=clock, limit=policy.consecutive_failure_limit)
         progress = ProgressBook(base_url=settings.base_url)
         effects = ServerEffects(
             store=store,
@@ -107,7 +110,6 @@ class Rig:
             randomness=randomness,
             environment=FakeEnvironment(),
             roles=roles,
-            line=line,
             progress=progress,
             policy=policy,
             base_url=settings.base_url,
@@ -117,13 +119,16 @@ class Rig:
             store=store,
             effects=effects,
             spawners=self.spawners,
-            line=line,
+            queue=queue,
+            breaker=breaker,
             progress=progress,
             clock=clock,
             policy=policy,
             tasks=self._tasks,
             membership=self.membership,
         )
+        admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
+        self._tasks.start("queue", admission.run())
         stop_server = StopServer(store=store, driver=driver)
         book = StorePasswordBook(store=store, hasher=self.hasher)
         authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
@@ -161,12 +166,13 @@ class Rig:
             ),
             patch_user=PatchUser(store=store, revocations=revocations),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
-            start_server=StartServer(store=store, clock=clock, driver=driver, policy=policy),
+            start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
             stop_server=stop_server,
             get_server=GetServer(store=store, activity=activity),
             create_server=CreateServer(store=store, clock=clock, policy=policy),
             remove_server=RemoveServer(store=store),
             driver=driver,
+            queue=queue,
             proxies=Proxies(
                 gateways=[self.proxy],
                 reconcilers=[

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
@@ -18,6 +19,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may
 from perijove.hub.scopes.fields import visible_fields
 from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.users import KnownUser
 
 #: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”).
@@ -42,6 +44,7 @@ class Models:
 
     principal: Principal
     roles: RoleBook
+    queue: QueueBook
     base_url: str
     hub_prefix: str
     public_url: str
@@ -97,6 +100,9 @@ class Models:
             "full_url": self._full(url),
             "full_progress_url": self._full(progress),
         }
+        place = self.queue.place_of(server.id) if server.state is State.QUEUED else None
+        if place is not None:
+            model["queue"] = {"ahead": place.ahead, "seconds": place.seconds}
         if may(self.principal, "admin:server_state", ServerResource(server.user_name, server.name)):
             model["state"] = dict(server.handle)
         return model
