@@ -120,7 +120,7 @@ class HubSettings:
     trusted_forwarders: frozenset[str] = frozenset()
     #: URL that servers reach the hub's API with, for instance `http://127.0.0.1:8081/hub/api`
     api_url: str
-    db_url: str
+    db_url: str = field(repr=False)
     paths: Paths
     #: what this process registers as among the hubs over one database
     hub_name: str = "hub-1"

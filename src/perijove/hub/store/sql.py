@@ -1,5 +1,5 @@
 """
-The store over SQL: SQLite by default, and anything else that SQLAlchemy's async engine speaks.
+The store over SQL: SQLite by default, PostgreSQL (`server_database.py`) when hubs share one.
 
 One unit is one transaction. SQLite has one writer: a lock keeps units in line here, and other processes wait
 in `busy_timeout`. The rows of each noun are in `sql_<noun>.py`.
@@ -8,21 +8,18 @@ in `busy_timeout`. The rows of each noun are in `sql_<noun>.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Final, Protocol, Self
 
-from sqlalchemy import func, make_url, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import func, select, text
 
-from perijove.hub.domain.errors import Conflict, StoreAway
+from perijove.hub.domain.errors import StoreAway
 from perijove.hub.domain.notices import Notice
 from perijove.hub.ports import Unit
 from perijove.hub.store.notices import Board
-from perijove.hub.store.schema import translate
+from perijove.hub.store.outage import Outage
 from perijove.hub.store.sql_accounts import SqlAccounts
 from perijove.hub.store.sql_groups import SqlGroups
 from perijove.hub.store.sql_servers import SqlServers
@@ -32,6 +29,7 @@ from perijove.hub.store.sql_tokens import SqlTokens
 from perijove.hub.store.sql_users import SqlUsers
 from perijove.hub.store.sqlite_thread import Executes, SqliteThread
 from perijove.hub.store.tables import sessions, tokens, users
+from perijove.hub.store.urls import sqlite_file
 
 _NEWEST: Final = select(
     *(
@@ -46,8 +44,24 @@ WAIT_SECONDS: Final = 10.0
 class Database(Protocol):
     """Where transactions come from."""
 
-    def transaction(self) -> AbstractAsyncContextManager[Executes]:
-        """Committed when it ends well, rolled back when it does not."""
+    def transaction(self, *, reading: bool = False) -> AbstractAsyncContextManager[Executes]:
+        """Committed when it ends well, rolled back when it does not; *reading*: it changes nothing."""
+        ...
+
+    async def alone(self, connection: Executes, what: str) -> None:
+        """Wait until no other transaction is alone with *what*."""
+        ...
+
+    async def tell(self, connection: Executes, notices: Sequence[Notice]) -> None:
+        """Make telling them a part of the transaction."""
+        ...
+
+    def committed(self, notices: Sequence[Notice]) -> None:
+        """The transaction that was to tell them is committed."""
+        ...
+
+    def notices(self) -> AsyncGenerator[Notice, None]:
+        """What is told from now on."""
         ...
 
     async def close(self) -> None:
@@ -59,10 +73,8 @@ class SqlStore:
     """`hub.ports.Store` over a database that `schema.upgrade` has prepared."""
 
     def __init__(self, db_url: str) -> None:
-        self._db_url = db_url
-        is_sqlite = make_url(db_url).get_backend_name() == "sqlite"
-        self._board = Board()
-        self._database: Database = SqliteDatabase(db_url) if is_sqlite else ServerDatabase(db_url)
+        self._database = open_database(db_url)
+        self._outage = Outage(db_url)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,40 +88,43 @@ class SqlStore:
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Unit]:
-        """A transaction: committed when it ends well, rolled back when it does not. Raises StoreAway."""
-        try:
-            async with self._database.transaction() as connection:
-                unit = SqlUnit(connection)
-                yield unit
-        except IntegrityError as exc:
-            raise Conflict from exc
-        except DBAPIError as exc:
-            raise translate(exc, self._db_url) from exc
-        except PoolTimeout as exc:
-            raise StoreAway from exc
-        self._board.post(unit.told)
+        """
+        A transaction: committed when it ends well, rolled back when it does not.
 
-    def reading(self) -> AbstractAsyncContextManager[Unit]:
+        Raises:
+            Conflict: it clashes with what is stored.
+            InvalidRequest: a value that no column can hold.
+            StoreAway: the database does not answer. If that was to the commit, nobody knows what came of it.
+        """
+        with self._outage.watched():
+            async with self._database.transaction() as connection:
+                unit = SqlUnit(connection, self._database)
+                yield unit
+                await self._database.tell(connection, unit.told)
+        self._database.committed(unit.told)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Unit]:
         """A unit for looking only. Raises StoreAway."""
-        return self.unit()
+        with self._outage.watched():
+            async with self._database.transaction(reading=True) as connection:
+                yield SqlUnit(connection, self._database)
 
     def notices(self) -> AsyncGenerator[Notice, None]:
         """What units tell from now on."""
-        return self._board.read()
+        return self._database.notices()
 
     async def ping(self) -> None:
         """Raises StoreAway if the database does not answer."""
-        try:
+        with self._outage.watched():
             async with self._database.transaction() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (DBAPIError, PoolTimeout) as exc:
-            raise StoreAway from exc
 
 
 class SqlUnit:
     """One transaction."""
 
-    def __init__(self, connection: Executes) -> None:
+    def __init__(self, connection: Executes, database: Database) -> None:
         self.users = SqlUsers(connection)
         self.servers = SqlServers(connection)
         self.sessions = SqlSessions(connection)
@@ -122,12 +137,14 @@ class SqlUnit:
         #: to be told after the commit
         self.told: list[Notice] = []
         self._connection = connection
+        self._database = database
 
     async def alone(self, what: str) -> None:
-        """SQLite has one writer, so that every unit is alone."""
+        """Go on when no other unit is alone with *what*."""
+        await self._database.alone(self._connection, what)
 
     def notify(self, notice: Notice) -> None:
-        """Tell it after the commit."""
+        """Tell it with the commit."""
         self.told.append(notice)
 
     async def newest(self) -> datetime | None:
@@ -142,13 +159,14 @@ class SqliteDatabase:
     def __init__(self, db_url: str) -> None:
         self._sqlite = SqliteThread(db_url)
         self._turn = asyncio.Lock()
+        self._board = Board()
 
     async def close(self) -> None:
         """Let it go."""
         await self._sqlite.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Executes]:
+    async def transaction(self, *, reading: bool = False) -> AsyncIterator[Executes]:  # noqa: ARG002  # one connection
         """The next transaction, once it is its turn. Raises StoreAway if that takes too long."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
@@ -164,19 +182,26 @@ class SqliteDatabase:
         finally:
             self._turn.release()
 
+    async def alone(self, connection: Executes, what: str) -> None:
+        """There is one writer, so that every unit is alone."""
 
-class ServerDatabase:
-    """A database server with a pool of connections."""
+    async def tell(self, connection: Executes, notices: Sequence[Notice]) -> None:
+        """Only this process is there to hear them, after the commit."""
 
-    def __init__(self, db_url: str) -> None:
-        self._engine = create_async_engine(db_url, pool_pre_ping=True)
+    def committed(self, notices: Sequence[Notice]) -> None:
+        """Tell the readers in this process."""
+        self._board.post(notices)
 
-    async def close(self) -> None:
-        """Let it go."""
-        await self._engine.dispose()
+    def notices(self) -> AsyncGenerator[Notice, None]:
+        """What is told from now on."""
+        return self._board.read()
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Executes]:
-        """A transaction on a connection of its own."""
-        async with self._engine.begin() as connection:
-            yield connection
+
+def open_database(db_url: str) -> Database:
+    """The database that *db_url* names. Connects when it is used."""
+    if sqlite_file(db_url) is not None:
+        return SqliteDatabase(db_url)
+    # Imported here: whoever has SQLite need not have, or load, the driver of a server.
+    from perijove.hub.store.server_database import ServerDatabase  # noqa: PLC0415
+
+    return ServerDatabase(db_url)
