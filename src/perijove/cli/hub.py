@@ -22,7 +22,7 @@ from perijove.kit import logs
 from perijove.kit.process import become_user, die_with_parent
 from perijove.supervisor.accounts import SOCKET_GROUP
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
-from perijove.wire.supervision import EXIT_UNUSABLE, NOTIFY_FD_VARIABLE, ORPHANED_SIGNAL
+from perijove.wire.supervision import EXIT_UNUSABLE, HUB_NUMBER_VARIABLE, NOTIFY_FD_VARIABLE, ORPHANED_SIGNAL
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]})
@@ -47,7 +47,7 @@ def hub(*, file: Path | None, traits: Sequence[str]) -> None:
     if NOTIFY_FD_VARIABLE in environ:
         die_with_parent(ORPHANED_SIGNAL)
     inputs = HubInputs(
-        settings=hub_settings(configuration, control_token=token),
+        settings=hub_settings(configuration, control_token=token, number=int(environ.get(HUB_NUMBER_VARIABLE, "1"))),
         authenticator=type(configuration.authenticator),
         spawner=type(configuration.spawner),
         config=configuration.config,

@@ -128,6 +128,8 @@ class HubSettings:
     proxy_api_urls: tuple[str, ...] = ()
     #: where proxies reach hubs, in the order of trying; none: this hub's socket
     hub_targets: tuple[str, ...] = ()
+    #: proxies of ours that reach the hub over TCP
+    proxy_addresses: frozenset[str] = frozenset()
     sign_in: SignInPolicy = field(default_factory=SignInPolicy)
     servers: ServerPolicy = field(default_factory=ServerPolicy)
     #: shared secret of the proxy's control API and of the door's questions

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import hashlib
 import json
 import signal
 import socket
@@ -29,6 +30,7 @@ from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptLimiter
 from perijove.hub.domain.errors import HubError, StoreAway
+from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
@@ -41,6 +43,7 @@ from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
+from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets, Secret
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.environment import ServerEnvironment
@@ -72,11 +75,13 @@ from perijove.kit.process import inherited_sockets, notify_parent
 from perijove.kit.tasks import TaskGroup
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.values import BackendSettings
+from perijove.wire.control import AUTH_TOKEN_VARIABLE
 from perijove.wire.routes import unix_origin
 from perijove.wire.supervision import (
     API,
     EXIT_UNUSABLE,
     HUB,
+    HUB_NUMBER_VARIABLE,
     LISTEN_FDS_VARIABLE,
     NOTIFY_FD_VARIABLE,
     ORPHANED_SIGNAL,
@@ -115,6 +120,8 @@ class Hub:
     stop_all: StopAllServers
     revocations: Revocations
     membership: Membership
+    agree_on_secrets: AgreeOnSecrets
+    signer: FileSigner
     sharing: SharedProgress
     ending: Ending
 
@@ -207,6 +214,10 @@ def compose(
         stop_all=StopAllServers(store=store, driver=machinery.driver),
         revocations=ground.revocations,
         membership=ground.membership,
+        agree_on_secrets=AgreeOnSecrets(
+            store=store, membership=ground.membership, lease_seconds=inputs.settings.servers.lease_seconds
+        ),
+        signer=ground.signer,
         sharing=machinery.sharing,
         ending=ending,
     )
@@ -438,6 +449,7 @@ async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
         # Once nothing runs here any more, all leases are free for the other hubs.
         stack.push_async_callback(hub.membership.leave)
         await stack.enter_async_context(tasks)
+        await hub.agree_on_secrets(_shared_secrets(hub, inputs))
         server = _Server(_uvicorn_config(hub))
         serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
         await _begin(hub, inputs, tasks)
@@ -475,7 +487,9 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     warning = await hub.housekeeping.clock_warning()
     if warning:
         notice["warnings"] = [warning]
-    code = await parts.first_admin.link_code() if parts.about.has_accounts else None
+    # A new code voids those of other hubs: of several only the first asks for one, whose words are shown.
+    is_first = NOTIFY_FD_VARIABLE in inputs.environ and inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
+    code = await parts.first_admin.link_code() if parts.about.has_accounts and is_first else None
     if code is not None:
         notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"
     # All that is here now stays. Walking it takes the garbage collector a tenth of a second, during which no
@@ -483,6 +497,28 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     gc.freeze()
     notify_parent(inputs.environ, NOTIFY_FD_VARIABLE, json.dumps(notice))
     log.debug("hub.ready", version=__version__)
+
+
+def _shared_secrets(hub: Hub, inputs: HubInputs) -> Sequence[Secret]:
+    """What all hubs over one database must have alike."""
+    settings = inputs.settings
+    secrets = [
+        Secret(
+            name="signing key",
+            fingerprint=" ".join(str(jwk["kid"]) for jwk in hub.signer.public_jwks),
+            where=str(settings.paths.signing_key),
+        ),
+        Secret(
+            name="cookie secret",
+            fingerprint=hashlib.sha256(hub.parts.cookie_secret).hexdigest(),
+            where=str(settings.paths.cookie_secret),
+        ),
+    ]
+    if settings.proxy_api_urls:
+        # Of proxies that are this deployment's alone, each deployment makes up the token anew.
+        fingerprint = hash_secret(settings.control_token)
+        secrets.append(Secret(name="control token", fingerprint=fingerprint, where=f"${AUTH_TOKEN_VARIABLE}"))
+    return secrets
 
 
 def _uvicorn_config(hub: Hub) -> uvicorn.Config:

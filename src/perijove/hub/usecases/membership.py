@@ -25,9 +25,10 @@ class Membership:
     """One hub's registration, and what it knows of the others."""
 
     def __init__(self, *, store: Store, clock: Clock, name: str, lease_seconds: float, version: str = "") -> None:
+        #: what this process registers as
+        self.name = name
         self._store = store
         self._clock = clock
-        self._name = name
         self._lease = lease_seconds
         self._version = version
         self._lookout = Lookout(lease_seconds=lease_seconds)
@@ -102,7 +103,7 @@ class Membership:
         now = self._clock.now()
         async with self._store.unit() as unit:
             hub = await unit.hubs.register(
-                self._name, version=self._version, now=now, until=now + timedelta(seconds=self._lease)
+                self.name, version=self._version, now=now, until=now + timedelta(seconds=self._lease)
             )
         self._hub, self._renewed, self.has_changed = hub, began, True
         log.debug("hub.registered", hub=hub.holder)
@@ -120,6 +121,6 @@ class Membership:
         log.warning(
             "hub.lease_lost",
             hub=hub.holder,
-            why=f"another process has registered as {self._name!r}: hubs over one database need names of their own",
+            why=f"another process has registered as {self.name!r}: hubs over one database need names of their own",
         )
         await self._register()
