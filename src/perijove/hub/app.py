@@ -28,7 +28,7 @@ from perijove import __version__
 from perijove.authenticators.base import Authenticator
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings
-from perijove.hub.domain.attempts import AttemptLimiter
+from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.domain.errors import HubError, StoreAway
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
@@ -49,6 +49,7 @@ from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.environment import ServerEnvironment
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
+from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
@@ -150,6 +151,7 @@ class _Ground:
     #: one for each proxy
     outboxes: Sequence[Outbox]
     membership: Membership
+    limiter: AttemptLimiter
     tasks: TaskGroup
     clock: SystemClock
     randomness: SystemRandomness
@@ -210,7 +212,7 @@ def compose(
     return Hub(
         parts=_parts(ground, machinery, ending),
         admission=machinery.admission,
-        housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock),
+        housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
         revocations=ground.revocations,
         membership=ground.membership,
@@ -230,6 +232,11 @@ def _ground(
     roles = load_roles(roles=settings.load_roles, services=settings.services)
     activity = Activity(store=store, clock=clock)
     outboxes = [Outbox(proxy) for proxy in proxies]
+    rule = AttemptRule(
+        per_account=settings.sign_in.attempts_per_account,
+        per_address=settings.sign_in.attempts_per_address,
+        window_seconds=settings.sign_in.window_seconds,
+    )
     return _Ground(
         inputs=inputs,
         store=store,
@@ -242,6 +249,7 @@ def _ground(
             lease_seconds=settings.servers.lease_seconds,
             version=__version__,
         ),
+        limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
         tasks=tasks,
         clock=clock,
         randomness=SystemRandomness(),
@@ -384,11 +392,6 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
     store, clock, randomness, policy = ground.store, ground.clock, ground.randomness, ground.settings.sign_in
     hasher = ground.hasher
     sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy)
-    limiter = AttemptLimiter(
-        per_account=policy.attempts_per_account,
-        per_address=policy.attempts_per_address,
-        window_seconds=policy.window_seconds,
-    )
     authenticator = make_authenticator(
         ground.inputs.authenticator,
         config=ground.inputs.config,
@@ -400,7 +403,7 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
             store=store,
             clock=clock,
             method=AuthenticatorSignIn(authenticator=authenticator, store=store),
-            limiter=limiter,
+            limiter=ground.limiter,
             sessions=sessions,
             admin_users=ground.settings.admin_users,
         ),
@@ -409,10 +412,15 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
             store=store, clock=clock, randomness=randomness, hasher=hasher, sessions=sessions, reserved=reserved
         ),
         "sign_up": SignUp(
-            store=store, clock=clock, hasher=hasher, limiter=limiter, allowed=policy.allow_signup, reserved=reserved
+            store=store,
+            clock=clock,
+            hasher=hasher,
+            limiter=ground.limiter,
+            allowed=policy.allow_signup,
+            reserved=reserved,
         ),
         "change_password": ChangePassword(
-            store=store, clock=clock, hasher=hasher, limiter=limiter, revocations=ground.revocations
+            store=store, clock=clock, hasher=hasher, limiter=ground.limiter, revocations=ground.revocations
         ),
     }
 

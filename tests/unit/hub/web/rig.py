@@ -16,7 +16,7 @@ from traitlets.config import Config
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings, Paths
 from perijove.hub.domain.accounts import Account, AccountState
-from perijove.hub.domain.attempts import AttemptLimiter
+from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
@@ -25,6 +25,7 @@ from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
+from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
@@ -93,7 +94,9 @@ class Rig:
         identify = Identify(store=store, clock=clock, roles=roles, activity=activity)
         outbox = Outbox(self.proxy)
         revocations = Revocations(outboxes=[outbox], clock=clock)
-        limiter = AttemptLimiter(per_account=3, per_address=20, window_seconds=300)
+        limiter = AttemptLimiter(
+            store=store, clock=clock, rule=AttemptRule(per_account=3, per_address=20, window_seconds=300)
+        )
         sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=settings.sign_in)
         signer = FakeSigner()
         table = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
