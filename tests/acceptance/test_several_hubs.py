@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import httpx
 import psutil
@@ -55,8 +56,7 @@ def site(server: Postgres, database: str) -> Iterator[Site]:
     settings = f"c.Perijove.db_url = {server.url(database)!r}\nc.Perijove.hubs = {len(HUBS)}\n"
     with unstarted_site(OPEN_HOUSE + SLOWLY + settings) as made:
         made.start()
-        for number in HUBS:
-            eventually(lambda number=number: holder(number) in registered(server, database))
+        eventually(lambda: registered(server, database) == {holder(number) for number in HUBS})
         yield made
 
 
@@ -75,6 +75,10 @@ def driver_of(server: Postgres, database: str, user: str) -> int:
     with server.connect(database) as connection:
         row = connection.execute(words, (user,)).fetchone()
     return int(row[0].partition("#")[0].rpartition("-")[2]) if row and row[0] else 0
+
+
+def is_another(site: Site, number: int, pid: int) -> bool:
+    return site.hub(number).pid != pid
 
 
 def start_slowly(rest: Rest, user: str, beside: ThreadPoolExecutor) -> None:
@@ -154,7 +158,7 @@ def test_people_need_not_care_which_hub_answers(site: Site) -> None:
 
             assert ada.get("/hub/home").url.path == "/hub/home"
             assert ada.get("/user/ada/api/status").status_code == 200
-            eventually(lambda number=number, pid=hub.pid: site.hub(number).pid != pid)
+            eventually(partial(is_another, site, number, hub.pid))
 
 
 def test_wrong_passwords_at_all_hubs_together_are_counted(site: Site, server: Postgres, database: str) -> None:
@@ -190,8 +194,7 @@ def test_only_one_hub_makes_the_first_administrators_link(server: Postgres, data
     settings = f"c.Perijove.db_url = {server.url(database)!r}\nc.Perijove.hubs = {len(HUBS)}\n"
     with unstarted_site(settings) as site:
         site.start()
-        for number in HUBS:
-            eventually(lambda number=number: holder(number) in registered(server, database))
+        eventually(lambda: registered(server, database) == {holder(number) for number in HUBS})
         link = site.first_admin_link
 
         assert site.output.count("/hub/welcome?key=") == 1
