@@ -183,6 +183,7 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         public_url=p.public_url,
         trusted_forwarders=frozenset(p.trusted_forwarders),
         api_url=f"{connect}{bind.base_url}hub/api",
+        api_address=(p.hub_ip, p.hub_port),
         db_url=configuration.db_url,
         paths=configuration.paths,
         control_token=control_token,

@@ -120,6 +120,8 @@ class HubSettings:
     trusted_forwarders: frozenset[str] = frozenset()
     #: URL that servers reach the hub's API with, for instance `http://127.0.0.1:8081/hub/api`
     api_url: str
+    #: where it listens for them, when it runs alone
+    api_address: tuple[str, int] = ("127.0.0.1", 8081)
     db_url: str = field(repr=False)
     paths: Paths
     #: what this process registers as among the hubs over one database

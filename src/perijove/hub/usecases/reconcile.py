@@ -59,11 +59,18 @@ class Reconciler:
         self._signer = signer
         self._activity = activity
         self._clock = clock
-        self._fixed = (self._hub_route(hub_targets), *self._service_routes(base_url, services))
+        self._base_url = base_url
+        self._hub = self._hub_route(hub_targets)
+        self._fixed = (self._hub, *self._service_routes(base_url, services))
         self._last_full: float | None = None
         self._last_door: DoorState | None = None
         #: whether the proxy did not answer the last time
         self.is_away = False
+
+    def adopt(self, services: Sequence[Service]) -> None:
+        """Other services have routes from now on."""
+        self._fixed = (self._hub, *self._service_routes(self._base_url, services))
+        self._routes.is_doubtful = True
 
     async def run(self) -> None:
         """Look again and again until cancelled."""

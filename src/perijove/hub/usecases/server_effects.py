@@ -112,6 +112,12 @@ class ServerEffects:
         """Do *effect*; None if nothing follows from it."""
         return await self._performers[effect](server)
 
+    def adopt(self, *, policy: ServerPolicy, roles: TokenScopes, environment: EnvironmentMaker) -> None:
+        """Go on with another configuration; what is under way ends by the one that it began with."""
+        self._policy = policy
+        self._roles = roles
+        self._environment = environment
+
     def doubt_routes(self) -> None:
         """What this hub or a lost one did to the routes may be overtaken: they must be looked at."""
         self._routes.doubt()

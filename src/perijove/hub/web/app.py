@@ -81,3 +81,10 @@ def make_app(parts: Parts) -> FastAPI:
         app.include_router(router, prefix=prefix.rstrip("/"))
     app.include_router(root.outside)
     return app
+
+
+def renew_app(app: FastAPI, parts: Parts) -> None:
+    """Answer from the next request on with *parts*; their addresses and metrics are those of before."""
+    edge = Edge.of(parts)
+    edge.templates.compile_all()
+    app.state.parts, app.state.edge = parts, edge

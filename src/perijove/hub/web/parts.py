@@ -4,9 +4,9 @@ What the web edge is made of: the use cases, the settings and a few values, put 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
@@ -20,6 +20,7 @@ from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies
+from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
@@ -82,6 +83,8 @@ class Parts:
     lab_assets: LabAssets | None
     #: asks the process to end; the arguments are whether to stop the servers and the proxy (None: as configured)
     shut_down: Callable[[bool | None, bool | None], None]
+    #: reads the configuration again, here and in all other hubs
+    reload: Callable[[], Awaitable[Reading[Any]]]
 
 
 def parts_of(request: Request) -> Parts:

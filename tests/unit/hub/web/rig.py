@@ -17,6 +17,7 @@ from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings, Paths
 from perijove.hub.domain.accounts import Account, AccountState
 from perijove.hub.domain.attempts import AttemptRule
+from perijove.hub.domain.errors import InvalidRequest
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
@@ -31,6 +32,7 @@ from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
+from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
@@ -80,6 +82,8 @@ class Rig:
         self.prober = FakeProber()
         self.hasher = FakeHasher()
         self.shutdowns: list[tuple[bool | None, bool | None]] = []
+        #: what reading the configuration again finds; empty: it is wrong
+        self.readings: list[Reading[None]] = []
         self._tasks = tasks
         self._settings = settings
         self._randomness = FakeRandomness()
@@ -207,8 +211,14 @@ class Rig:
             ),
             metrics=Metrics(),
             lab_assets=lab_assets,
+            reload=self._reload,
             shut_down=lambda servers, proxy: self.shutdowns.append((servers, proxy)),
         )
+
+    async def _reload(self) -> Reading[None]:
+        if not self.readings:
+            raise InvalidRequest("Nothing was changed. config.py:2: there is no c.Perijove.prot.")
+        return self.readings.pop()
 
     async def add_user(self, name: str, *, admin: bool = False) -> None:
         """Somebody with a local account and the password of everybody."""

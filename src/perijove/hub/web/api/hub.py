@@ -98,6 +98,13 @@ async def post_shutdown(call: CallOf) -> Response:
     return JSONResponse({"message": "Shutting down Hub"}, status_code=202)
 
 
+@router.post("/reload", dependencies=[needs("shutdown")])
+async def post_reload(parts: PartsOf) -> dict[str, list[str]]:
+    """Read the configuration again, in all hubs: what has changed and counts now, and what needs a restart."""
+    reading = await parts.reload()
+    return {"changed": list(reading.changed), "needs_restart": list(reading.needs_restart)}
+
+
 @router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC], include_in_schema=False)
 async def get_health() -> Response:
     """Whether this process answers; asks nobody else."""
