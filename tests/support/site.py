@@ -142,6 +142,11 @@ class Site:
             pytest.fail(f"perijove ended:\n{self.output}")
         return self.output.count(f"perijove is at {self.origin}/") > already
 
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What it, and commands for it, are started with."""
+        return _environment(self.folder)
+
     def account(self, name: str) -> pwd.struct_passwd:
         """The system user that *name*'s server runs as, where perijove is root."""
         return pwd.getpwnam(self.people + name)
