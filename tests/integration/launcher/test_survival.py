@@ -43,6 +43,11 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+async def is_over(client: LauncherClient, key: str) -> bool:
+    running, _ = await client.inspect(key)
+    return running is None
+
+
 @pytest.fixture
 def launcher() -> Iterator[LauncherProcess]:
     with launcher_process(own_uid=True, words=TINY) as process:
@@ -251,7 +256,8 @@ async def test_a_launch_whose_launcher_died_before_answering_can_be_asked_for_ag
     async with launcher.client() as client:
         await exit_of(client, first)
         second = await launched(client, request)
-        await end(client, second)
+        await client.terminate(second.key, second.generation, grace=10)
+        await eventually(lambda: is_over(client, second.key))
         with pytest.raises(SpawnRefused):
             await launched(client, request)
 

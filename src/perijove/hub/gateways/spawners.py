@@ -35,6 +35,10 @@ class SpawnerGateway:
         self._config = config
         self._backend = backend
 
+    def adopt(self, config: Config) -> None:
+        """Start servers with these traits from now on."""
+        self._config = config
+
     async def launch(self, plan: SpawnPlan) -> Running:
         """
         Start the server of *plan*, or find it if this generation has been started.

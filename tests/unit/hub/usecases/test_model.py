@@ -53,7 +53,7 @@ class Running:
 
     async def start(self, world: World, holder: str) -> None:
         self.hub = await self.stack.enter_async_context(
-            world.hub(policy=POLICY, fuse=self.fuse, watching=True, holder=holder)
+            world.hub(policy=POLICY, fuse=self.fuse, watching=True, name=holder)
         )
 
     async def end(self) -> None:
