@@ -176,6 +176,14 @@ class Site:
                     return child
         raise LookupError(name)
 
+    def hub(self, number: int) -> psutil.Process:
+        """The process of that one of several hubs."""
+        for child in psutil.Process(self.pid).children():
+            with suppress(psutil.Error):
+                if "hub" in child.cmdline() and child.environ().get("PERIJOVE_HUB_NUMBER") == str(number):
+                    return child
+        raise LookupError(number)
+
     def records(self, user: str) -> list[dict[str, Any]]:
         """What the launcher has written down of the default server of *user*: one item, while it runs."""
         written = []

@@ -49,7 +49,7 @@ async def recover(world: World, user: User) -> None:
             server = await unit.servers.get(user.id, "")
         if server is not None and server.state is not State.STOPPED:
             await hub.driver.settled(server.id, 10)
-        await hub.driver.poll_ready()
+        await hub.driver.watch.poll_ready()
         await hub.reconciler.once()
 
 
