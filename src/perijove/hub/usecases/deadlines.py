@@ -58,24 +58,35 @@ class Policies:
         #: user id -> until when this is remembered, and the policy
         self._remembered: dict[int, tuple[float, CullPolicy | None]] = {}
 
+    def adopt(self, roles: RoleBook) -> None:
+        """Go on with other roles."""
+        self._roles = roles
+        self._remembered.clear()
+
     async def of(self, servers: Iterable[Server]) -> Mapping[int, CullPolicy | None]:
         """By user id, for the owners of *servers*."""
-        ids = {server.user_id for server in servers}
         now = self._clock.monotonic()
-        new = {id_ for id_ in ids if id_ not in self._remembered or self._remembered[id_][0] <= now}
-        if new:
-            if len(self._remembered) > MAX_REMEMBERED:
-                self._remembered.clear()
-                new = ids
-            await self._look_up(new, until=now + REMEMBERED)
-        return {id_: self._remembered[id_][1] for id_ in ids}
+        found: dict[int, CullPolicy | None] = {}
+        new: set[int] = set()
+        for id_ in {server.user_id for server in servers}:
+            until, policy = self._remembered.get(id_, (0.0, None))
+            if now < until:
+                found[id_] = policy
+            else:
+                new.add(id_)
+        return {**found, **await self._look_up(new, until=now + REMEMBERED)} if new else found
 
-    async def _look_up(self, ids: Iterable[int], *, until: float) -> None:
+    async def _look_up(self, ids: Iterable[int], *, until: float) -> Mapping[int, CullPolicy | None]:
+        found = {}
         async with self._store.reading() as unit:
             groups = await unit.groups.of_users(ids) if self._has_groups else {}
             for id_ in ids:
                 user = await unit.users.by_id(id_) if self._has_roles else None
-                self._remembered[id_] = (until, self._choose(user, groups.get(id_, ())))
+                found[id_] = self._choose(user, groups.get(id_, ()))
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered |= {id_: (until, policy) for id_, policy in found.items()}
+        return found
 
     def of_user(self, user: User, groups: Sequence[str]) -> CullPolicy | None:
         """For a user whose groups are known."""

@@ -30,6 +30,7 @@ from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
+from perijove.hub.web.remote_proxies import BelieveProxies
 
 _PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
 
@@ -57,6 +58,7 @@ def make_app(parts: Parts) -> FastAPI:
             Middleware(
                 DefaultHeaders, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
             ),
+            Middleware(BelieveProxies, addresses=parts.settings.proxy_addresses),
             Middleware(MeasureRequests, metrics=parts.metrics),
             Middleware(LimitBody),
         ],
@@ -79,3 +81,10 @@ def make_app(parts: Parts) -> FastAPI:
         app.include_router(router, prefix=prefix.rstrip("/"))
     app.include_router(root.outside)
     return app
+
+
+def renew_app(app: FastAPI, parts: Parts) -> None:
+    """Answer from the next request on with *parts*; their addresses and metrics are those of before."""
+    edge = Edge.of(parts)
+    edge.templates.compile_all()
+    app.state.parts, app.state.edge = parts, edge

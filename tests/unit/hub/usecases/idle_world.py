@@ -68,7 +68,7 @@ class Watch:
             delete_user=DeleteUser(
                 store=store,
                 stop_server=hub.stop,
-                revocations=Revocations(proxy=world.proxy, clock=world.clock),
+                revocations=Revocations(outboxes=[], clock=world.clock),
                 stop_timeout=10,
             ),
             report_seconds=INTERVAL,
