@@ -39,7 +39,7 @@ async def test_a_server_in_which_something_runs_is_not_stopped() -> None:
         notebook = here.notebook()
         notebook.is_busy = True
 
-        during = await here.stopped_after(10 * HOUR)
+        during = await here.stopped_after(5 * HOUR)
         notebook.is_busy = False
         after = await here.stopped_after(3 * HOUR)
 
@@ -67,7 +67,7 @@ async def test_a_server_that_is_used_now_and_then_is_kept() -> None:
     async with scene(POLICY) as here:
         await here.start()
         notebook = here.notebook()
-        for _ in range(12):
+        for _ in range(6):
             await asyncio.sleep(HOUR / 2)
             notebook.use()
 
@@ -81,7 +81,7 @@ async def test_a_maximum_age_ends_even_a_busy_server_after_a_warning() -> None:
         notebook = here.notebook()
         notebook.is_busy = True
 
-        after = await here.stopped_after(10 * HOUR)
+        after = await here.stopped_after(5 * HOUR)
         row = await here.row()
 
     assert after is not None
@@ -201,14 +201,14 @@ async def test_without_a_policy_nothing_is_looked_at(monkeypatch: pytest.MonkeyP
         await here.start()
         monkeypatch.setattr(here.watch.culler, "look", None)
 
-        assert await here.stopped_after(20 * HOUR) is None
+        assert await here.stopped_after(3 * HOUR) is None
         assert await here.deadline() is None
 
 
 # -- users -------------------------------------------------------------------------------------------------------
 
 #: as long as people stay away in these scenes
-AWAY = 6 * HOUR
+AWAY = 3 * HOUR
 
 
 async def test_users_who_never_come_are_removed_if_the_policy_says_so() -> None:
