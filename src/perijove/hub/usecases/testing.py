@@ -214,19 +214,27 @@ class FakeSpawners:
         self.die_at_once = False
         self.told: list[tuple[int, str]] = []
         self._exits: asyncio.Queue[tuple[str, int, Exit]] = asyncio.Queue()
+        #: newest generation of a key that was ended: its launch must not come to pass any more
+        self._abandoned: dict[str, int] = {}
 
     async def launch(self, plan: SpawnPlan) -> Running:
         """Make a process, or answer the one that runs."""
         self._answer()
         key, generation = plan.server.key, plan.server.generation
+        # Goes on although nobody may wait for it any more, as a request that has left does.
+        return await asyncio.shield(asyncio.ensure_future(self._come_up(key, generation, plan.environment)))  # noqa: TID251  # the fake world's own
+
+    async def _come_up(self, key: str, generation: int, environment: Mapping[str, str]) -> Running:
         await self.gate.wait()
         if self.fail_with:
             raise LaunchFailed(self.fail_with, log_tail=("last words",))
+        if generation <= self._abandoned.get(key, -1):
+            raise LaunchFailed(f"{key} is not wanted any more.")
         process = self.processes.get(key)
         if process is None or process.exit is not None or process.generation != generation:
             if process is not None and process.exit is None:
                 raise LaunchFailed(f"{key} runs already, as generation {process.generation}.")
-            process = self._make(key, generation, plan.environment)
+            process = self._make(key, generation, environment)
         if self.die_at_once:
             self.die(key)
         return process.running
@@ -242,6 +250,7 @@ class FakeSpawners:
     async def terminate(self, server: Server) -> None:
         """End it, if it runs."""
         self._answer()
+        self._abandoned[server.key] = max(server.generation, self._abandoned.get(server.key, -1))
         process = self.processes.get(server.key)
         if process is not None and process.exit is None and process.generation == server.generation:
             self.terminations.append((server.key, server.generation))

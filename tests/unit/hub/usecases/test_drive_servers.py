@@ -520,6 +520,25 @@ async def test_a_lease_from_the_future_lasts_no_longer_than_any_other() -> None:
     await world.check()
 
 
+async def test_a_launch_that_comes_late_after_a_stop_leaves_no_process() -> None:
+    """
+    The request has left the hub when the stop is decided: what it makes would run for ever, unknown to anybody.
+    """
+    world = World()
+    ada = await world.add_user()
+    world.spawners.gate.clear()
+
+    async with world.hub() as hub:
+        await hub.start(ada, "")
+        await asyncio.sleep(1)
+        await hub.stop.and_wait(ada, "", timeout=10)
+        world.spawners.gate.set()
+        await asyncio.sleep(1)
+
+    assert world.spawners.launches == []
+    await world.check()
+
+
 async def test_a_hub_that_lost_its_lease_changes_nothing_any_more() -> None:
     world = World()
     ada = await world.add_user()
