@@ -33,7 +33,7 @@ from perijove.proxy.net.exchange import Exchange
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.timeouts import Timeouts
-from perijove.proxy.net.tunnel import Tunnel
+from perijove.proxy.net.tunnel import ReadBuffer, Tunnel
 from perijove.proxy.net.upstream import UpstreamConnection
 
 log = structlog.get_logger(__name__)
@@ -99,6 +99,7 @@ class Frontend:
         self._connections = connections
         self._accounts = accounts
         self._statistics = statistics
+        self._buffer = ReadBuffer()
         #: part of `Server`
         self.ended = accounts.ended
         self.refused = statistics.refused
@@ -158,6 +159,7 @@ class Frontend:
             address=client.address,
             session=client.session,
             served=served,
+            buffer=self._buffer,
             on_closed=self._tunnel_closed,
         )
         self._connections.add_tunnel(tunnel)
