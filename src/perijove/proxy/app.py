@@ -277,6 +277,8 @@ def serve(config: ProxyConfig, read: Callable[[], ProxyConfig]) -> int:
     # it does not touch stays shared between them.
     gc.collect()
     gc.freeze()
+    # A large table is no garbage; by default it would be looked at again and again while it is being read.
+    gc.set_threshold(50_000, 20, 20)
     return asyncio.run(_run(proxy, config, read))
 
 
