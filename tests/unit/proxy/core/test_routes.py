@@ -125,6 +125,14 @@ def test_the_version_is_another_after_each_change_and_only_then() -> None:
     assert len(set(seen)) == len(seen)
 
 
+@pytest.mark.parametrize("path", ["user/ada", "/user/ada/", "//user/ada", "user/ada//"])
+def test_a_whole_table_may_have_slashes_around_its_paths(path: str) -> None:
+    table = RouteTable()
+    table.replace({path: body(), "/x": body()}, now=1.0)
+
+    assert sorted(table.bodies()) == ["/user/ada", "/x"]
+
+
 def test_what_changes_no_route_leaves_the_version() -> None:
     table = table_of("/user/ada")
     before = table.version
