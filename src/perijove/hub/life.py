@@ -136,6 +136,8 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("queue", hub.admission.run())
     tasks.start("proxies", parts.proxies.run())
     tasks.start("housekeeping", hub.housekeeping.run())
+    tasks.start("groups", hub.groups.run(parts.store))
+    tasks.start("culler", hub.culler.run())
     is_first = inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
     if parts.lab_assets is not None and is_first:
         # Of several hubs beside each other one does, for all.

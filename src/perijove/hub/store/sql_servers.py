@@ -37,6 +37,7 @@ SWAPPED: Final = (
     "queued_at",
     "busy_until",
     "keep_until",
+    "stop_reason",
 )
 _ROWS: Final = select(servers, users.c.name.label("user_name")).join_from(servers, users)
 # Built once: they are asked all the time, and building a statement costs more than running it.
@@ -172,6 +173,20 @@ class SqlServers:
         await self._connection.execute(
             change, [{"which": server_id, "at": at} for server_id, at in sorted(seen.items())]
         )
+
+    async def note_busy(self, said: Mapping[int, tuple[datetime, datetime]]) -> None:
+        """Set `busy_until` by server id to the first time, where it is not after the second."""
+        if not said:
+            return
+        older = or_(servers.c.busy_until.is_(None), servers.c.busy_until <= bindparam("latest"))
+        change = update(servers).where(servers.c.id == bindparam("which"), older).values(busy_until=bindparam("until"))
+        rows = [{"which": server_id, "until": until, "latest": latest} for server_id, (until, latest) in said.items()]
+        await self._connection.execute(change, rows)
+
+    async def last_used(self, *, before: datetime, or_started: datetime) -> Sequence[Server]:
+        """The ready ones that were last active before the one time, or started before the other."""
+        unused = or_(servers.c.last_activity.is_(None), servers.c.last_activity <= before)
+        return await self._all((servers.c.state == State.READY.value) & (unused | (servers.c.started_at <= or_started)))
 
     async def _one(self, statement: Select[Any], wanted: Mapping[str, object]) -> Server | None:
         row = (await self._connection.execute(statement, dict(wanted))).one_or_none()

@@ -371,7 +371,8 @@ class Driver:
 #: what a server that enters a state forgets of its last run
 _AFRESH: Final[Mapping[State, Mapping[str, Any]]] = {
     **{state: {} for state in State},
-    State.QUEUED: {"handle": {}, "target": "", "started_at": None, "failure": "", "failure_log": ()},
+    State.QUEUED: {"handle": {}, "target": "", "started_at": None, "failure": "", "failure_log": ()}
+    | {"stop_reason": "", "busy_until": None, "keep_until": None},
     State.READY: {"queued_at": None},
     State.STOPPED: {"handle": {}, "target": "", "started_at": None, "queued_at": None},
 }

@@ -135,6 +135,9 @@ class Reconciler:
 
     def _note_activity(self, present: Mapping[str, Mapping[str, Any]], servers: Sequence[Server]) -> None:
         for server in servers:
+            if self._activity.fresh_server(server).busy_until is not None:
+                # It tells itself; to the proxy a forgotten tab that polls looks like somebody at work.
+                continue
             seen = present.get(self._routes.route_of(server).path, {}).get(LAST_ACTIVITY)
             try:
                 at = parse_time(seen)

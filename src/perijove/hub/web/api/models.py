@@ -18,9 +18,11 @@ from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may
 from perijove.hub.scopes.fields import visible_fields
+from perijove.hub.usecases.deadlines import Deadline
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.users import KnownUser
+from perijove.wire import activity as wire
 
 #: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”).
 _ONESELF = frozenset({"kind", "name", "groups"})
@@ -36,6 +38,18 @@ def progress_url(hub_prefix: str, user: str, server: str) -> str:
     name = quote(user, safe="@~")
     tail = f"servers/{quote(server, safe='')}/progress" if server else "server/progress"
     return f"{hub_prefix}api/users/{name}/{tail}"
+
+
+def deadline_model(deadline: Deadline | None) -> dict[str, Any]:
+    """Until when a server is kept (wire/activity.py); empty: it is not to be stopped."""
+    if deadline is None:
+        return {}
+    return {
+        wire.STOP_AT: timestamp(deadline.at),
+        wire.BECAUSE: deadline.because,
+        wire.WARN_SECONDS: deadline.warn_seconds,
+        wire.MAY_BE_PUT_OFF: deadline.may_be_put_off,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +74,7 @@ class Models:
             "name": user.name,
             "admin": user.admin,
             "roles": list(self.roles.roles_of_user(user)),
-            "groups": [],
+            "groups": list(known.groups),
             "server": server_url(self.base_url, user.name, "") if default and default.is_ready else None,
             "pending": default.pending if default else None,
             "created": timestamp(user.created),
@@ -99,6 +113,7 @@ class Models:
             "progress_url": progress,
             "full_url": self._full(url),
             "full_progress_url": self._full(progress),
+            "stop_reason": server.stop_reason,
         }
         place = self.queue.place_of(server.id) if server.state is State.QUEUED else None
         if place is not None:
