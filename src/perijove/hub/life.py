@@ -26,6 +26,7 @@ from fastapi import FastAPI
 from perijove import __version__
 from perijove.hub.app import Hub, HubInputs, compose, recompose
 from perijove.hub.domain.errors import HubError, StoreAway
+from perijove.hub.domain.hubs import others_of
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.proxy import HttpProxyGateway
@@ -137,7 +138,9 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("housekeeping", hub.housekeeping.run())
     tasks.start("groups", hub.groups.run(parts.store))
     tasks.start("culler", hub.culler.run())
-    if parts.lab_assets is not None:
+    is_first = inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
+    if parts.lab_assets is not None and is_first:
+        # Of several hubs beside each other one does, for all.
         tasks.start("lab assets", parts.lab_assets.prepare())
     for name in sorted(parts.settings.blocked_users):
         # Blocked since the last start, perhaps: the proxy has outlived many a hub, with the visits that it let in.
@@ -146,9 +149,9 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     warning = await hub.housekeeping.clock_warning()
     if warning:
         notice["warnings"] = [warning]
-    # A new code voids those of other hubs: of several only the first asks for one, whose words are shown.
-    is_first = NOTIFY_FD_VARIABLE in inputs.environ and inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
-    code = await parts.first_admin.link_code() if parts.about.has_accounts and is_first else None
+    # A new code voids those of other hubs: only who is heard asks for one.
+    is_heard = is_first and NOTIFY_FD_VARIABLE in inputs.environ
+    code = await parts.first_admin.link_code() if parts.about.has_accounts and is_heard else None
     if code is not None:
         notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"
     # All that is here now stays. Walking it takes the garbage collector a tenth of a second, during which no
@@ -197,9 +200,13 @@ async def _take_over(hub: Hub, app: FastAPI, inputs: HubInputs) -> None:
 
 
 def _leaves_servers_to_others(hub: Hub, inputs: HubInputs) -> bool:
-    """Whether this is one of several hubs of several machines, and nobody said that the servers end with it."""
+    """Whether hubs stay that do not end with this one, and nobody said that the servers end with it."""
     is_supervised = NOTIFY_FD_VARIABLE in inputs.environ
-    return not is_supervised and not hub.ending.is_said and not hub.membership.is_alone
+    stay = others_of(hub.membership.live, name=inputs.settings.hub_name, is_one_of_several=is_supervised)
+    if not stay or hub.ending.is_said:
+        return False
+    log.info("servers.left_to_others", hubs=sorted(stay))
+    return True
 
 
 def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
