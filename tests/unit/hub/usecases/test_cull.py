@@ -10,6 +10,7 @@ import pytest
 
 from perijove.hub.domain.accounts import AccountState
 from perijove.hub.domain.errors import StoreAway
+from perijove.hub.domain.idle import read_policies
 from perijove.hub.usecases.cull import LONGEST_ROUND, Settling, _ago
 from perijove.hub.usecases.testing import START, FakeClock
 from tests.unit.hub.usecases.idle_world import HOUR, INTERVAL, POLICY, Watch, scene
@@ -203,6 +204,23 @@ async def test_without_a_policy_nothing_is_looked_at(monkeypatch: pytest.MonkeyP
 
         assert await here.stopped_after(3 * HOUR) is None
         assert await here.deadline() is None
+
+
+async def test_policies_that_come_while_the_hub_runs_count_from_then_on() -> None:
+    """
+    The configuration was read again.
+    """
+    async with scene() as here:
+        await here.start()
+        before = await here.stopped_after(2 * HOUR)
+        policies = here.watch.deadlines.policies
+        policies.adopt(roles=policies._roles, policies=read_policies([POLICY], groups=(), roles=()))
+        here.watch.culler.adopt()
+
+        after = await here.stopped_after(3 * HOUR)
+
+    assert before is None
+    assert after is not None
 
 
 # -- users -------------------------------------------------------------------------------------------------------
