@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
+from pathlib import Path
+from types import TracebackType
 from typing import Final, Protocol, Self
 
 from sqlalchemy import func, make_url, select, text
@@ -22,7 +24,7 @@ from perijove.hub.domain.errors import Conflict, StoreAway
 from perijove.hub.domain.notices import Notice
 from perijove.hub.ports import Unit
 from perijove.hub.store.notices import Board
-from perijove.hub.store.schema import translate
+from perijove.hub.store.schema import sqlite_file, translate
 from perijove.hub.store.sql_accounts import SqlAccounts
 from perijove.hub.store.sql_groups import SqlGroups
 from perijove.hub.store.sql_servers import SqlServers
@@ -30,6 +32,7 @@ from perijove.hub.store.sql_sessions import SqlSessions
 from perijove.hub.store.sql_shared import SqlAttempts, SqlFacts, SqlHubs
 from perijove.hub.store.sql_tokens import SqlTokens
 from perijove.hub.store.sql_users import SqlUsers
+from perijove.hub.store.sqlite_reader import SqliteReader
 from perijove.hub.store.sqlite_thread import Executes, SqliteThread
 from perijove.hub.store.tables import sessions, tokens, users
 
@@ -48,6 +51,10 @@ class Database(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[Executes]:
         """Committed when it ends well, rolled back when it does not."""
+        ...
+
+    def reader(self) -> AbstractAsyncContextManager[Executes]:
+        """For statements that change nothing: each sees what was committed when it began."""
         ...
 
     async def close(self) -> None:
@@ -90,8 +97,8 @@ class SqlStore:
         self._board.post(unit.told)
 
     def reading(self) -> AbstractAsyncContextManager[Unit]:
-        """A unit for looking only. Raises StoreAway."""
-        return self.unit()
+        """A unit for looking only: each statement sees what was committed when it began. Raises StoreAway."""
+        return _Reading(self._database, self._db_url)
 
     def notices(self) -> AsyncIterator[Notice]:
         """What units tell from now on."""
@@ -104,6 +111,31 @@ class SqlStore:
                 await connection.execute(text("SELECT 1"))
         except (DBAPIError, PoolTimeout) as exc:
             raise StoreAway from exc
+
+
+class _Reading:
+    """Opens a reader and translates its errors. A class, because `asynccontextmanager` costs as much as a look-up."""
+
+    __slots__ = ("_db_url", "_reader")
+
+    def __init__(self, database: Database, db_url: str) -> None:
+        self._reader = database.reader()
+        self._db_url = db_url
+
+    async def __aenter__(self) -> Unit:
+        try:
+            return SqlUnit(await self._reader.__aenter__())
+        except PoolTimeout as exc:
+            raise StoreAway from exc
+        except DBAPIError as exc:
+            raise translate(exc, self._db_url) from exc
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._reader.__aexit__(kind, error, trace)
+        if isinstance(error, DBAPIError):
+            raise translate(error, self._db_url) from error
 
 
 class SqlUnit:
@@ -137,15 +169,21 @@ class SqlUnit:
 
 
 class SqliteDatabase:
-    """One connection that transactions take in turn."""
+    """One connection that transactions take in turn, and those of the reader."""
 
     def __init__(self, db_url: str) -> None:
         self._sqlite = SqliteThread(db_url)
         self._turn = asyncio.Lock()
+        self._reader = SqliteReader(sqlite_file(db_url) or Path())
 
     async def close(self) -> None:
         """Let it go."""
+        await self._reader.close()
         await self._sqlite.close()
+
+    def reader(self) -> AbstractAsyncContextManager[Executes]:
+        """The reader, which is always there and never in use."""
+        return nullcontext(self._reader)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Executes]:
@@ -180,3 +218,7 @@ class ServerDatabase:
         """A transaction on a connection of its own."""
         async with self._engine.begin() as connection:
             yield connection
+
+    def reader(self) -> AbstractAsyncContextManager[Executes]:
+        """The same: nobody waits for anybody here."""
+        return self.transaction()

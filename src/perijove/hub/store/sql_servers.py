@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server, first_generation
+from perijove.hub.store.kept import by_key
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
 
@@ -39,13 +40,15 @@ SWAPPED: Final = (
 )
 _ROWS: Final = select(servers, users.c.name.label("user_name")).join_from(servers, users)
 # Built once: they are asked all the time, and building a statement costs more than running it.
-_OF_USER: Final = _ROWS.where(servers.c.user_id == bindparam("user"), servers.c.name == bindparam("server"))
-_BY_ID: Final = _ROWS.where(servers.c.id == bindparam("wanted"))
-_BY_KEY: Final = _ROWS.where(users.c.name == bindparam("user"), servers.c.name == bindparam("server"))
+_OF_USER: Final = by_key(_ROWS.where(servers.c.user_id == bindparam("user"), servers.c.name == bindparam("server")))
+_ALL_OF_USER: Final = by_key(_ROWS.where(servers.c.user_id == bindparam("user")).order_by(servers.c.name))
+_BY_ID: Final = by_key(_ROWS.where(servers.c.id == bindparam("wanted")))
+_BY_KEY: Final = by_key(_ROWS.where(users.c.name == bindparam("user"), servers.c.name == bindparam("server")))
+_FIELDS: Final = (*(column.name for column in servers.columns), "user_name")
 
 
-def _server_of(row: Row[Any]) -> Server:
-    columns = dict(row._mapping)  # noqa: SLF001  # public, despite its name
+def _server_of(row: Sequence[Any]) -> Server:
+    columns = dict(zip(_FIELDS, row, strict=True))
     columns["state"] = State(columns["state"])
     columns["failure_log"] = tuple(columns["failure_log"])
     return Server(**columns)
@@ -80,7 +83,10 @@ class SqlServers:
 
     async def of_users(self, user_ids: Iterable[int]) -> Sequence[Server]:
         """All servers of these users."""
-        return await self._all(servers.c.user_id.in_(list(user_ids)))
+        wanted = list(user_ids)
+        if len(wanted) == 1:
+            return [_server_of(row) for row in await self._connection.execute(_ALL_OF_USER, {"user": wanted[0]})]
+        return await self._all(servers.c.user_id.in_(wanted))
 
     async def in_states(self, states: Iterable[State]) -> Sequence[Server]:
         """All servers in any of these states."""

@@ -8,22 +8,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.users import User
-from perijove.hub.store.sql_users import AS_OWNER, OWNER, user_of
+from perijove.hub.store.kept import by_key
+from perijove.hub.store.sql_users import AS_OWNER, user_of
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import tokens, users
 
 # Built once: it is asked with every request, and building a statement costs more than running it.
-_BY_PREFIX: Final = select(tokens, *AS_OWNER).join_from(tokens, users).where(tokens.c.prefix == bindparam("wanted"))
+_BY_PREFIX: Final = by_key(
+    select(tokens, *AS_OWNER).join_from(tokens, users).where(tokens.c.prefix == bindparam("wanted"))
+)
+_FIELDS: Final = tuple(column.name for column in tokens.columns)
 
 
-def _token_of(row: Row[Any]) -> ApiToken:
-    columns = row._mapping  # noqa: SLF001  # public, despite its name
-    values = {column.name: columns[column.name] for column in tokens.columns}
-    return ApiToken(**{**values, "scopes": tuple(values["scopes"])})
+def _token_of(row: Sequence[Any]) -> ApiToken:
+    values = dict(zip(_FIELDS, row, strict=False))
+    values["scopes"] = tuple(values["scopes"])
+    return ApiToken(**values)
 
 
 class SqlTokens:
@@ -35,7 +39,7 @@ class SqlTokens:
     async def by_prefix(self, prefix: str) -> Sequence[tuple[ApiToken, User]]:
         """Tokens that begin so, and whose they are."""
         rows = await self._connection.execute(_BY_PREFIX, {"wanted": prefix})
-        return [(_token_of(row), user_of(row, OWNER)) for row in rows]
+        return [(_token_of(row), user_of(row, len(_FIELDS))) for row in rows]
 
     async def get(self, token_id: int) -> ApiToken | None:
         """The token of that id."""

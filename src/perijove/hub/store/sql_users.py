@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Select,
     asc,
     bindparam,
@@ -29,31 +28,26 @@ from perijove.hub.domain.errors import AlreadyExists
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.users import User
 from perijove.hub.ports import UserActivity, UserSort
+from perijove.hub.store.kept import by_key
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import accounts, servers, users
 
 
-def user_of(row: Row[Any], prefix: str = "") -> User:
-    """The value of a row; *prefix* is that of its columns in a join."""
-    columns = row._mapping  # noqa: SLF001  # public, despite its name
-    return User(
-        id=columns[f"{prefix}id"],
-        name=columns[f"{prefix}name"],
-        admin=columns[f"{prefix}admin"],
-        created=columns[f"{prefix}created"],
-        last_activity=columns[f"{prefix}last_activity"],
-        display_name=columns[f"{prefix}display_name"],
-    )
+_FIELDS: Final = tuple(column.name for column in users.columns)
+
+
+def user_of(row: Sequence[Any], at: int = 0) -> User:
+    """The value of a row; in a join, its columns begin *at* that place."""
+    return User(**dict(zip(_FIELDS, row[at : at + len(_FIELDS)], strict=True)))
 
 
 #: a user's columns for a join
 AS_OWNER: Final = tuple(column.label(f"owner_{column.name}") for column in users.columns)
-OWNER: Final = "owner_"
 
 
 # Built once: they are asked all the time, and building a statement costs more than running it.
-_BY_NAME: Final = select(users).where(users.c.name == bindparam("wanted"))
-_BY_ID: Final = select(users).where(users.c.id == bindparam("wanted"))
+_BY_NAME: Final = by_key(select(users).where(users.c.name == bindparam("wanted")))
+_BY_ID: Final = by_key(select(users).where(users.c.id == bindparam("wanted")))
 
 
 class SqlUsers:

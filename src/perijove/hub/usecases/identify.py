@@ -60,7 +60,7 @@ class Identify:
         """The session whose cookie holds *secret*, and its user; None if there is none or it has ended."""
         if not secret or len(secret) > MAX_SECRET:
             return None
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             found = await unit.sessions.by_secret_hash(hash_secret(secret))
         if found is None:
             return None
@@ -102,7 +102,7 @@ class Identify:
         return row.expires_at is not None and row.expires_at <= now
 
     async def _row(self, token: str, token_hash: str) -> tuple[ApiToken, User] | None:
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             candidates = await unit.tokens.by_prefix(token[:PREFIX_LENGTH])
         now = self._clock.now()
         for row, user in candidates:

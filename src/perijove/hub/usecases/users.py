@@ -94,7 +94,7 @@ class GetUser:
 
     async def __call__(self, name: str) -> User:
         """The user of that name. Raises NoSuchUser."""
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             user = await unit.users.by_name(name)
         if user is None:
             raise NoSuchUser
@@ -102,7 +102,7 @@ class GetUser:
 
     async def known(self, name: str) -> KnownUser:
         """With all servers. Raises NoSuchUser."""
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             user = await unit.users.by_name(name)
             if user is None:
                 raise NoSuchUser
@@ -130,7 +130,7 @@ class ListUsers:
         state: UserActivity | None = None,
     ) -> tuple[Sequence[KnownUser], int]:
         """One page with all servers, and how many there are in total. *names* restricts to what the asker may see."""
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             users, total = await unit.users.page(
                 offset=offset, limit=limit, sort=sort, name_filter=name_filter, names=names, state=state
             )
