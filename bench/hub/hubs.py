@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from deployments import TOKEN, _as_ordinary_user, free_port
 from seed import fill_jupyterhub, fill_perijove
+
+from deployments import TOKEN, _as_ordinary_user, free_port
 
 HERE: Final = Path(__file__).resolve().parent
 HUB_CORE, OTHER_CORE = 0, 1
@@ -163,8 +165,6 @@ def beside(words: Sequence[str], place: Path, environment: Mapping[str, str], *,
 
 
 def _listens(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -67,7 +67,8 @@ def fill_jupyterhub(file: Path, *, users: int, active: int, port: int) -> None:
             ((number + 1, role) for number in range(users)),
         )
         database.executemany(
-            "INSERT INTO servers (id, proto, ip, port, base_url, cookie_name) VALUES (?, 'http', '127.0.0.1', ?, ?, 'c')",
+            "INSERT INTO servers (id, proto, ip, port, base_url, cookie_name) "
+            "VALUES (?, 'http', '127.0.0.1', ?, ?, 'c')",
             ((1000 + number, port, f"/user/{name_of(number)}/") for number in running),
         )
         database.executemany(

@@ -23,16 +23,16 @@ class TrivialSpawner(Spawner):
         port = await _SERVERS.start(request.key)
         return Running(target=f"http://127.0.0.1:{port}", handle={"key": request.key})
 
-    async def find(self, request: SpawnRequest) -> Running | None:
+    async def find(self, request: SpawnRequest) -> Running | None:  # noqa: ARG002  # their signature
         """Nothing is found: a start that was cut off is made again."""
         await asyncio.sleep(0)
         return None
 
-    async def poll(self, handle: Handle) -> ExitReport | None:
+    async def poll(self, handle: Handle) -> ExitReport | None:  # noqa: ARG002  # likewise
         """It runs."""
         await asyncio.sleep(0)
         return None
 
-    async def stop(self, handle: Handle, *, now: bool = False) -> None:
+    async def stop(self, handle: Handle, *, now: bool = False) -> None:  # noqa: ARG002  # likewise
         """Close it."""
         await _SERVERS.stop(str(handle["key"]))

@@ -7,15 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server, first_generation
-from perijove.hub.store.kept import by_key
+from perijove.hub.store.kept import by_key, many
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
 
@@ -45,6 +46,21 @@ _ALL_OF_USER: Final = by_key(_ROWS.where(servers.c.user_id == bindparam("user"))
 _BY_ID: Final = by_key(_ROWS.where(servers.c.id == bindparam("wanted")))
 _BY_KEY: Final = by_key(_ROWS.where(users.c.name == bindparam("user"), servers.c.name == bindparam("server")))
 _FIELDS: Final = (*(column.name for column in servers.columns), "user_name")
+
+
+#: for how many users there is a kept statement: a page has 50, or 200
+_SEVERAL: Final = (50, 200)
+
+
+@cache
+def _places(size: int) -> Sequence[str]:
+    return [f"user{number}" for number in range(size)]
+
+
+@cache
+def _of_several(size: int) -> Select[Any]:
+    named = servers.c.user_id.in_([bindparam(place, type_=Integer) for place in _places(size)])
+    return many(_ROWS.where(named).order_by(servers.c.user_id, servers.c.name))
 
 
 def _server_of(row: Sequence[Any]) -> Server:
@@ -85,8 +101,15 @@ class SqlServers:
         """All servers of these users."""
         wanted = list(user_ids)
         if len(wanted) == 1:
-            return [_server_of(row) for row in await self._connection.execute(_ALL_OF_USER, {"user": wanted[0]})]
-        return await self._all(servers.c.user_id.in_(wanted))
+            rows = await self._connection.execute(_ALL_OF_USER, {"user": wanted[0]})
+        elif 0 < len(wanted) <= _SEVERAL[-1]:
+            size = next(size for size in _SEVERAL if len(wanted) <= size)
+            # Naming a user twice changes nothing.
+            wanted += [wanted[0]] * (size - len(wanted))
+            rows = await self._connection.execute(_of_several(size), dict(zip(_places(size), wanted, strict=True)))
+        else:
+            return await self._all(servers.c.user_id.in_(wanted))
+        return [_server_of(row) for row in rows]
 
     async def in_states(self, states: Iterable[State]) -> Sequence[Server]:
         """All servers in any of these states."""

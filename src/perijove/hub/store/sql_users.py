@@ -4,8 +4,10 @@ Rows of users, in SQL.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -15,9 +17,9 @@ from sqlalchemy import (
     bindparam,
     delete,
     desc,
-    exists,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -28,10 +30,9 @@ from perijove.hub.domain.errors import AlreadyExists
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.users import User
 from perijove.hub.ports import UserActivity, UserSort
-from perijove.hub.store.kept import by_key
+from perijove.hub.store.kept import by_key, many
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import accounts, servers, users
-
 
 _FIELDS: Final = tuple(column.name for column in users.columns)
 
@@ -48,6 +49,11 @@ AS_OWNER: Final = tuple(column.label(f"owner_{column.name}") for column in users
 # Built once: they are asked all the time, and building a statement costs more than running it.
 _BY_NAME: Final = by_key(select(users).where(users.c.name == bindparam("wanted")))
 _BY_ID: Final = by_key(select(users).where(users.c.id == bindparam("wanted")))
+
+
+_ESCAPE: Final = "/"
+#: what means something in a LIKE
+_WILD: Final = re.compile(r"[%_/]")
 
 
 class SqlUsers:
@@ -79,16 +85,17 @@ class SqlUsers:
         state: UserActivity | None = None,
     ) -> tuple[Sequence[User], int]:
         """One page and the total."""
-        wanted = [users.c.name.contains(name_filter.lower(), autoescape=True)]
+        wanted: dict[str, Any] = {"offset": offset, "limit": limit}
+        if name_filter:
+            wanted["part"] = f"%{_WILD.sub(_ESCAPE + r'\g<0>', name_filter.lower())}%"
         if names is not None:
-            wanted.append(users.c.name.in_(list(names)))
-        if state is not None:
-            wanted.append(_in_state(state))
-        total = (await self._connection.execute(select(func.count()).select_from(users).where(*wanted))).scalar_one()
-        column = users.c[sort.removeprefix("-")]
-        order = desc(column).nulls_last() if sort.startswith("-") else asc(column).nulls_first()
-        page = select(users).where(*wanted).order_by(order, users.c.id).offset(offset).limit(limit)
-        return [user_of(row) for row in await self._connection.execute(page)], total
+            wanted["names"] = list(names)
+        page, count = _page(sort, state, is_filtered=bool(name_filter), is_restricted=names is not None)
+        rows = list(await self._connection.execute(page, wanted))
+        if rows:
+            return [user_of(row) for row in rows], rows[0][len(_FIELDS)]
+        # The total stands in the rows of the page; a page behind the last one has none.
+        return [], (await self._connection.execute(count, wanted)).scalar_one()
 
     async def add(self, *, name: str, admin: bool, created: datetime, display_name: str = "") -> User:
         """Raises AlreadyExists."""
@@ -130,9 +137,35 @@ class SqlUsers:
         await self._connection.execute(change, [{"who": name, "at": at} for name, at in seen.items()])
 
 
+@cache
+def _page(
+    sort: UserSort, state: UserActivity | None, *, is_filtered: bool, is_restricted: bool
+) -> tuple[Select[Any], Select[Any]]:
+    """
+    The statement of a page, whose last column is the total, and that of the total alone.
+
+    Kept by what is asked for: building one takes longer than running it.
+    """
+    wanted: list[ColumnElement[bool]] = []
+    if is_filtered:
+        wanted.append(users.c.name.like(bindparam("part"), escape=_ESCAPE))
+    if is_restricted:
+        wanted.append(users.c.name.in_(bindparam("names", expanding=True)))
+    if state is not None:
+        wanted.append(_in_state(state))
+    count = select(func.count()).select_from(users).where(*wanted)
+    column = users.c[sort.removeprefix("-")]
+    order = desc(column).nulls_last() if sort.startswith("-") else asc(column).nulls_first()
+    page = select(users, count.scalar_subquery().label("total")).where(*wanted).order_by(order, users.c.id)
+    page = page.offset(bindparam("offset")).limit(bindparam("limit"))
+    # A list of names is as long as it is: no text can be kept for it.
+    return (page, count) if is_restricted else (many(page), many(count))
+
+
 def _in_state(state: UserActivity) -> ColumnElement[bool]:
-    mine = servers.c.user_id == users.c.id
+    # By the index on the state: few servers run, however many users there are.
     if state == "ready":
-        return exists().where(mine, servers.c.state == State.READY.value)
-    active = exists().where(mine, servers.c.state != State.STOPPED.value)
-    return active if state == "active" else ~active
+        return users.c.id.in_(select(servers.c.user_id).where(servers.c.state == State.READY.value))
+    others = [literal(other.value) for other in State if other is not State.STOPPED]
+    active = select(servers.c.user_id).where(servers.c.state.in_(others))
+    return users.c.id.in_(active) if state == "active" else users.c.id.not_in(active)

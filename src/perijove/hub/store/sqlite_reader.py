@@ -14,6 +14,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -21,9 +22,11 @@ from urllib.parse import quote
 from sqlalchemy import Engine, Executable, Select, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.types import TypeEngine
 
 from perijove.hub.store.kept import Kept, kept
 from perijove.hub.store.sqlite_thread import BUSY_MILLISECONDS, FetchedRows, ReadRows, Rows
+from perijove.hub.store.tables import UtcDateTime
 
 Answer = TypeVar("Answer")
 Reader = Callable[[Any], Any]
@@ -41,17 +44,29 @@ class _Prepared:
         self.text = str(compiled)
         #: values that are part of the statement, such as the states that it names
         self.constants = {name: value for name, value in compiled.params.items() if value is not None}
-        readers: list[Reader | None] = [
-            column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None) for column in statement.selected_columns
-        ]
+        readers = [_reader_of(column.type) for column in statement.selected_columns]
         self._readers = tuple((place, reader) for place, reader in enumerate(readers) if reader is not None)
 
     def row(self, raw: Sequence[Any]) -> Sequence[Any]:
         """A row with Python's types."""
         row = list(raw)
         for place, reader in self._readers:
-            row[place] = reader(row[place])
+            value = row[place]
+            if value is not None:
+                row[place] = reader(value)
         return row
+
+
+def _reader_of(kind: TypeEngine[Any]) -> Reader | None:
+    """How a value that is not NULL is read."""
+    if isinstance(kind, UtcDateTime):
+        return _utc
+    reader: Reader | None = kind.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
+    return reader
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text + "+00:00")
 
 
 class SqliteReader:
