@@ -31,6 +31,22 @@ READ_SCOPES: Final = (
 )
 
 
+class Visibility:
+    """What a holder of *scopes* may see of anybody: what does not depend on whom is found once."""
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        self._scopes = scopes
+        everywhere = [members for scope, members in _SHOWS.items() if scope in scopes]
+        self._everywhere: frozenset[str] = frozenset().union(*everywhere)
+        self._is_narrowed = any(
+            text.startswith(f"{scope}!") for scope in _SHOWS if scope not in scopes for text in scopes
+        )
+
+    def of(self, user: str) -> frozenset[str]:
+        """Members of *user*'s model; empty: nothing, not even that they exist."""
+        return visible_fields(self._scopes, user) if self._is_narrowed else self._everywhere
+
+
 def visible_fields(scopes: frozenset[str], user: str) -> frozenset[str]:
     """Members of *user*'s model that a holder of *scopes* may see; empty: nothing, not even that they exist."""
     shown: set[str] = set()

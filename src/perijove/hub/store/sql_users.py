@@ -87,7 +87,8 @@ class SqlUsers:
         """One page and the total."""
         wanted: dict[str, Any] = {"offset": offset, "limit": limit}
         if name_filter:
-            wanted["part"] = f"%{_WILD.sub(_ESCAPE + r'\g<0>', name_filter.lower())}%"
+            part = _WILD.sub(rf"{_ESCAPE}\g<0>", name_filter.lower())
+            wanted["part"] = f"%{part}%"
         if names is not None:
             wanted["names"] = list(names)
         page, count = _page(sort, state, is_filtered=bool(name_filter), is_restricted=names is not None)

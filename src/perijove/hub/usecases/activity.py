@@ -54,11 +54,13 @@ class Activity:
 
     def fresh_user(self, user: User) -> User:
         """*user* with the last activity that is only noted yet."""
-        return replace(user, last_activity=_latest(self._users.get(user.name), user.last_activity))
+        noted = self._users.get(user.name)
+        return user if noted is None else replace(user, last_activity=_latest(noted, user.last_activity))
 
     def fresh_server(self, server: Server) -> Server:
         """*server* with the last activity that is only noted yet."""
-        return replace(server, last_activity=_latest(self._servers.get(server.id), server.last_activity))
+        noted = self._servers.get(server.id)
+        return server if noted is None else replace(server, last_activity=_latest(noted, server.last_activity))
 
     async def report(self, user_name: str, body: Mapping[str, Any]) -> None:
         """

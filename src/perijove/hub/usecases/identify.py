@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from perijove.hub.domain.principals import Kind, Principal
@@ -28,6 +29,9 @@ from perijove.kit.clock import Clock
 MAX_SECRET: Final = 256
 #: `token_id` of a service's principal begins with this; tokens of users are `a<N>`
 SERVICE_TOKEN: Final = "s-"  # noqa: S105  # a mark, no secret
+
+#: tokens whose scopes are remembered as they come to; some kilobytes each
+_REMEMBERED: Final = 1024
 
 
 class Identify:
@@ -89,8 +93,7 @@ class Identify:
 
     def of_token(self, row: ApiToken, user: User) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
-        holder = Holder(user=user.name, server=row.server)
-        scopes = intersect(expand(row.scopes, holder), self._roles.scopes_of_user(user) | self._own_server(row, user))
+        scopes = _narrowed(row.scopes, user.name, row.server, self._roles.scopes_of_user(user))
         return replace(self._user(user, scopes, token_id=row.public_id), token_ends=row.expires_at)
 
     def is_blocked(self, user: User) -> bool:
@@ -111,10 +114,6 @@ class Identify:
                 return row, user
         return None
 
-    def _own_server(self, row: ApiToken, user: User) -> frozenset[str]:
-        # A server reports its own activity whatever the configuration leaves of the role `user`.
-        return expand(("users:activity!user",), Holder(user=user.name)) if row.server else frozenset()
-
     def _user(self, user: User, scopes: frozenset[str], *, session_id: str = "", token_id: str = "") -> Principal:
         return Principal(
             kind=Kind.USER,
@@ -134,3 +133,15 @@ class Identify:
             admin=service.admin,
             token_id=f"{SERVICE_TOKEN}{service.name}",
         )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _narrowed(scopes: tuple[str, ...], user: str, server: str, owners: frozenset[str]) -> frozenset[str]:
+    """
+    What a token with *scopes* comes to whose owner has the scopes *owners*.
+
+    Remembered: it follows from these arguments and nothing else, all of which are read anew for each request.
+    """
+    # A server reports its own activity whatever the configuration leaves of the role `user`.
+    own = expand(("users:activity!user",), Holder(user=user)) if server else frozenset()
+    return intersect(expand(scopes, Holder(user=user, server=server)), owners | own)

@@ -12,6 +12,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
@@ -30,7 +31,10 @@ from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
+from perijove.hub.web.quick import QuickRoutes, QuickTable
 
+#: what programs ask most
+_QUICK: Final = (users.list_users, users.get_user, hub.get_self)
 _PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
 
 
@@ -45,6 +49,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def make_app(parts: Parts) -> FastAPI:
     """The hub's web application over *parts*."""
     prefix = parts.settings.hub_prefix
+    quick = QuickTable()
     app = FastAPI(
         title="perijove",
         version=__version__,
@@ -53,12 +58,14 @@ def make_app(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        # From the outside in.
         middleware=[
             Middleware(
                 DefaultHeaders, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
             ),
             Middleware(MeasureRequests, metrics=parts.metrics),
             Middleware(LimitBody),
+            Middleware(QuickRoutes, table=quick),
         ],
         exception_handlers={
             HubError: problems.on_hub_error,
@@ -78,4 +85,6 @@ def make_app(parts: Parts) -> FastAPI:
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         app.include_router(router, prefix=prefix.rstrip("/"))
     app.include_router(root.outside)
+    quick.fill(iter_route_contexts(app.routes), _QUICK)
+    app.state.quick = quick
     return app

@@ -55,11 +55,11 @@ async def get_info(parts: PartsOf) -> dict[str, Any]:
 
 
 @router.get("/user", dependencies=[CALLER])
-async def get_self(call: CallOf) -> dict[str, Any]:
+async def get_self(call: CallOf) -> Response:
     """Who the caller is, and what they may."""
     is_user = call.principal.kind is Kind.USER
     known = await call.parts.get_user.known(call.principal.name) if is_user else None
-    return call.models.identity(known)
+    return JSONResponse(call.models.identity(known))
 
 
 @router.get("/proxy", dependencies=[needs("proxy")])

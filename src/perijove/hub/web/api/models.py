@@ -5,7 +5,6 @@ The JSON of contract d: what a user, a server, a token look like, and to whom wh
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +15,7 @@ from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may
-from perijove.hub.scopes.fields import visible_fields
+from perijove.hub.scopes.fields import Visibility
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.users import KnownUser
 
@@ -26,7 +25,7 @@ _ONESELF = frozenset({"kind", "name", "groups"})
 
 def timestamp(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with microseconds and `Z`."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return None if at is None else f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def progress_url(hub_prefix: str, user: str, server: str) -> str:
@@ -36,21 +35,26 @@ def progress_url(hub_prefix: str, user: str, server: str) -> str:
     return f"{hub_prefix}api/users/{name}/{tail}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
     """Makes them for one asker."""
 
-    principal: Principal
-    roles: RoleBook
-    base_url: str
-    hub_prefix: str
-    public_url: str
+    def __init__(
+        self, *, principal: Principal, roles: RoleBook, base_url: str, hub_prefix: str, public_url: str
+    ) -> None:
+        self.principal = principal
+        self.roles = roles
+        self.base_url = base_url
+        self.hub_prefix = hub_prefix
+        self.public_url = public_url
+        self._visibility = Visibility(principal.scopes)
 
     def user(self, known: KnownUser, *, with_stopped: bool = False, is_self: bool = False) -> dict[str, Any]:
         """A user, cut down to what the asker may see."""
         user = known.user
         default = next((row for row in known.servers if not row.name), None)
-        shown = visible_fields(self.principal.scopes, user.name) | (_ONESELF if is_self else frozenset())
+        shown = self._visibility.of(user.name)
+        if is_self:
+            shown |= _ONESELF
         servers = self._servers(known, with_stopped=with_stopped) if "servers" in shown else {}
         full = {
             "kind": "user",

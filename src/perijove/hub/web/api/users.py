@@ -28,7 +28,7 @@ router = APIRouter(prefix="/users")
 
 
 @router.get("", dependencies=[needs("list:users", partly=True)])
-async def list_users(call: CallOf, state: str | None = None, sort: str = "id", name_filter: str = "") -> Any:
+async def list_users(call: CallOf, state: str | None = None, sort: str = "id", name_filter: str = "") -> Response:
     """Those whom the caller may list, in pages if asked for."""
     if state is not None and state not in _STATES:
         raise Invalid(f"Unrecognized user state: {state!r}")
@@ -45,7 +45,9 @@ async def list_users(call: CallOf, state: str | None = None, sort: str = "id", n
         state=state,  # type: ignore[arg-type]  # checked above
     )
     models = call.models
-    return window.wrap([models.user(known, with_stopped=call.with_stopped) for known in people], total, call.request)
+    with_stopped = call.with_stopped
+    shown = [models.user(known, with_stopped=with_stopped) for known in people]
+    return JSONResponse(window.wrap(shown, total, call.request))
 
 
 @router.post("", dependencies=[needs("admin:users")])
@@ -61,13 +63,13 @@ async def create_users(call: CallOf) -> Response:
 
 
 @router.get("/{user_name}", dependencies=[needs(*READ_SCOPES, on=the_user)])
-async def get_user(call: CallOf, user_name: str) -> Any:
+async def get_user(call: CallOf, user_name: str) -> Response:
     """One user, as far as the caller may see them."""
     known = await call.parts.get_user.known(user_name)
     model = call.models.user(known, with_stopped=call.with_stopped)
     if not model:
         raise HiddenResource
-    return model
+    return JSONResponse(model)
 
 
 @router.post("/{user_name}", dependencies=[needs("admin:users", on=the_user)])
