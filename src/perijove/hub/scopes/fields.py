@@ -38,9 +38,8 @@ class Visibility:
         self._scopes = scopes
         everywhere = [members for scope, members in _SHOWS.items() if scope in scopes]
         self._everywhere: frozenset[str] = frozenset().union(*everywhere)
-        self._is_narrowed = any(
-            text.startswith(f"{scope}!") for scope in _SHOWS if scope not in scopes for text in scopes
-        )
+        narrowed = {text.partition("!")[0] for text in scopes if "!" in text}
+        self._is_narrowed = any(scope in narrowed and scope not in scopes for scope in _SHOWS)
 
     def of(self, user: str) -> frozenset[str]:
         """Members of *user*'s model; empty: nothing, not even that they exist."""

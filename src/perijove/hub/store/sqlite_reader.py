@@ -11,6 +11,7 @@ back takes several times that, and as much from every other request (docs/decisi
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Engine, Executable, Select, create_engine, event
+from sqlalchemy import JSON, Engine, Executable, Select, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import TypeEngine
@@ -61,8 +62,17 @@ def _reader_of(kind: TypeEngine[Any]) -> Reader | None:
     """How a value that is not NULL is read."""
     if isinstance(kind, UtcDateTime):
         return _utc
+    if isinstance(kind, JSON):
+        return _json
     reader: Reader | None = kind.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
     return reader
+
+
+def _json(text: str) -> Any:
+    # Most are empty, and need no parser.
+    if text == "{}":
+        return {}
+    return [] if text == "[]" else json.loads(text)
 
 
 def _utc(text: str) -> datetime:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
@@ -46,11 +46,32 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def make_app(parts: Parts) -> FastAPI:
+class WebApplication(FastAPI):
+    """The framework's application behind what every request passes: that costs less in front of it than inside."""
+
+    def __init__(self, parts: Parts, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        prefix = parts.settings.hub_prefix
+        self.quick = QuickTable()
+        # From the inside out.
+        front: ASGIApp = QuickRoutes(super().__call__, table=self.quick)
+        front = LimitBody(front)
+        front = MeasureRequests(front, metrics=parts.metrics)
+        self._front: ASGIApp = DefaultHeaders(
+            front, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        scope["app"] = self
+        await self._front(scope, receive, send)
+
+
+def make_app(parts: Parts) -> WebApplication:
     """The hub's web application over *parts*."""
     prefix = parts.settings.hub_prefix
-    quick = QuickTable()
-    app = FastAPI(
+    app = WebApplication(
+        parts,
         title="perijove",
         version=__version__,
         openapi_url=None,
@@ -58,15 +79,6 @@ def make_app(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
-        # From the outside in.
-        middleware=[
-            Middleware(
-                DefaultHeaders, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
-            ),
-            Middleware(MeasureRequests, metrics=parts.metrics),
-            Middleware(LimitBody),
-            Middleware(QuickRoutes, table=quick),
-        ],
         exception_handlers={
             HubError: problems.on_hub_error,
             WebError: problems.on_hub_error,
@@ -85,6 +97,5 @@ def make_app(parts: Parts) -> FastAPI:
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         app.include_router(router, prefix=prefix.rstrip("/"))
     app.include_router(root.outside)
-    quick.fill(iter_route_contexts(app.routes), _QUICK)
-    app.state.quick = quick
+    app.quick.fill(iter_route_contexts(app.routes), _QUICK)
     return app

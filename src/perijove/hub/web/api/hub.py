@@ -15,6 +15,7 @@ from perijove.hub.domain.errors import Invalid
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind
 from perijove.hub.web.access import CALLER, PUBLIC, SCRAPE, needs
+from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, only
 from perijove.hub.web.api.caller import CallOf
 from perijove.hub.web.headers import JUPYTERHUB_VERSION
@@ -59,7 +60,7 @@ async def get_self(call: CallOf) -> Response:
     """Who the caller is, and what they may."""
     is_user = call.principal.kind is Kind.USER
     known = await call.parts.get_user.known(call.principal.name) if is_user else None
-    return JSONResponse(call.models.identity(known))
+    return QuickJson(call.models.identity(known))
 
 
 @router.get("/proxy", dependencies=[needs("proxy")])

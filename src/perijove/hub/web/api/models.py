@@ -12,7 +12,7 @@ from urllib.parse import quote
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
-from perijove.hub.domain.urls import server_url
+from perijove.hub.domain.urls import segment, server_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may
 from perijove.hub.scopes.fields import Visibility
@@ -25,14 +25,16 @@ _ONESELF = frozenset({"kind", "name", "groups"})
 
 def timestamp(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with microseconds and `Z`."""
-    return None if at is None else f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    if at is None:
+        return None
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 def progress_url(hub_prefix: str, user: str, server: str) -> str:
     """Path of the event stream of a server's start."""
-    name = quote(user, safe="@~")
     tail = f"servers/{quote(server, safe='')}/progress" if server else "server/progress"
-    return f"{hub_prefix}api/users/{name}/{tail}"
+    return f"{hub_prefix}api/users/{segment(user)}/{tail}"
 
 
 class Models:

@@ -16,6 +16,7 @@ from perijove.hub.scopes.decision import reach
 from perijove.hub.scopes.fields import READ_SCOPES
 from perijove.hub.usecases.users import KnownUser
 from perijove.hub.web.access import needs, the_user
+from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, member, only, texts
 from perijove.hub.web.api.caller import Call, CallOf
 from perijove.hub.web.errors import HiddenResource
@@ -47,7 +48,7 @@ async def list_users(call: CallOf, state: str | None = None, sort: str = "id", n
     models = call.models
     with_stopped = call.with_stopped
     shown = [models.user(known, with_stopped=with_stopped) for known in people]
-    return JSONResponse(window.wrap(shown, total, call.request))
+    return QuickJson(window.wrap(shown, total, call.request))
 
 
 @router.post("", dependencies=[needs("admin:users")])
@@ -69,7 +70,7 @@ async def get_user(call: CallOf, user_name: str) -> Response:
     model = call.models.user(known, with_stopped=call.with_stopped)
     if not model:
         raise HiddenResource
-    return JSONResponse(model)
+    return QuickJson(model)
 
 
 @router.post("/{user_name}", dependencies=[needs("admin:users", on=the_user)])
