@@ -154,7 +154,11 @@ def _page(
         wanted.append(users.c.name.in_(bindparam("names", expanding=True)))
     if state is not None:
         wanted.append(_in_state(state))
-    count = select(func.count()).select_from(users).where(*wanted)
+    if state in ("active", "ready") and len(wanted) == 1:
+        # Whoever has a server is a user; the fewer look-ups.
+        count = select(func.count(servers.c.user_id.distinct())).where(_active(state))
+    else:
+        count = select(func.count()).select_from(users).where(*wanted)
     column = users.c[sort.removeprefix("-")]
     order = desc(column).nulls_last() if sort.startswith("-") else asc(column).nulls_first()
     page = select(users, count.scalar_subquery().label("total")).where(*wanted).order_by(order, users.c.id)
@@ -164,9 +168,12 @@ def _page(
 
 
 def _in_state(state: UserActivity) -> ColumnElement[bool]:
+    running = select(servers.c.user_id).where(_active(state))
+    return users.c.id.not_in(running) if state == "inactive" else users.c.id.in_(running)
+
+
+def _active(state: UserActivity) -> ColumnElement[bool]:
     # By the index on the state: few servers run, however many users there are.
     if state == "ready":
-        return users.c.id.in_(select(servers.c.user_id).where(servers.c.state == State.READY.value))
-    others = [literal(other.value) for other in State if other is not State.STOPPED]
-    active = select(servers.c.user_id).where(servers.c.state.in_(others))
-    return users.c.id.in_(active) if state == "active" else users.c.id.not_in(active)
+        return servers.c.state == State.READY.value
+    return servers.c.state.in_([literal(other.value) for other in State if other is not State.STOPPED])

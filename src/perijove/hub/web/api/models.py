@@ -14,7 +14,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import segment, server_url
 from perijove.hub.domain.users import User
-from perijove.hub.scopes.decision import ServerResource, UserResource, may
+from perijove.hub.scopes.decision import ServerResource, UserResource, may, reach
 from perijove.hub.scopes.fields import Visibility
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.users import KnownUser
@@ -49,6 +49,9 @@ class Models:
         self.hub_prefix = hub_prefix
         self.public_url = public_url
         self._visibility = Visibility(principal.scopes)
+        # Found once for all of a list: an unfiltered scope reaches every server.
+        self._reads_all_servers = reach(principal, "read:servers").everything
+        self._reads_all_state = reach(principal, "admin:server_state").everything
 
     def user(self, known: KnownUser, *, with_stopped: bool = False, is_self: bool = False) -> dict[str, Any]:
         """A user, cut down to what the asker may see."""
@@ -103,7 +106,9 @@ class Models:
             "full_url": self._full(url),
             "full_progress_url": self._full(progress),
         }
-        if may(self.principal, "admin:server_state", ServerResource(server.user_name, server.name)):
+        if self._reads_all_state or may(
+            self.principal, "admin:server_state", ServerResource(server.user_name, server.name)
+        ):
             model["state"] = dict(server.handle)
         return model
 
@@ -131,7 +136,8 @@ class Models:
             for row in known.servers
             if (with_stopped or row.is_active)
             and (
-                may(self.principal, "read:servers", UserResource(row.user_name))
+                self._reads_all_servers
+                or may(self.principal, "read:servers", UserResource(row.user_name))
                 or may(self.principal, "read:servers", ServerResource(row.user_name, row.name))
             )
         }
