@@ -181,6 +181,7 @@ def hub_settings(configuration: Configuration, *, control_token: str) -> HubSett
             poll_seconds=spawner.poll_interval,
             default_url=spawner.default_url or "/lab",
             concurrent_spawn_limit=p.concurrent_spawn_limit,
+            consecutive_failure_limit=spawner.consecutive_failure_limit,
             active_server_limit=p.active_server_limit,
             allow_named_servers=p.allow_named_servers,
             named_server_limit_per_user=p.named_server_limit_per_user,

@@ -95,6 +95,8 @@ class ServerPolicy:
     slow_stop_seconds: float = 10.0
     #: most starts at once; the rest wait in line
     concurrent_spawn_limit: int = 100
+    #: users whose starts with one profile or image fail in a row before such starts pause; 0: never
+    consecutive_failure_limit: int = 5
     #: most active servers; 0 is no limit
     active_server_limit: int = 0
     allow_named_servers: bool = False

@@ -109,7 +109,7 @@ class Perijove(Configurable):
 
     allow_named_servers = Bool(False, help="Whether users may have several servers.").tag(config=True)
     named_server_limit_per_user = Int(0, min=0, help="Most named servers of one user; 0 is no limit.").tag(config=True)
-    concurrent_spawn_limit = Int(100, min=1, help="Most starts at once; further ones wait in line.").tag(config=True)
+    concurrent_spawn_limit = Int(100, min=1, help="Most starts at once; others wait in a fair line.").tag(config=True)
     active_server_limit = Int(0, min=0, help="Most active servers; 0 is no limit.").tag(config=True)
     redirect_to_server = Bool(True, help="Whether sign-in leads to one's server rather than to /hub/home.").tag(
         config=True

@@ -40,6 +40,7 @@ from perijove.hub.store.schema import upgrade
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.environment import ServerEnvironment
@@ -47,13 +48,14 @@ from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Reconciler
 from perijove.hub.usecases.route_table import RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Revocations, SignOut
-from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.stop_all import StopAllServers
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
@@ -106,6 +108,7 @@ class Hub:
     """What runs: the parts that the web edge uses, and those that run beside it."""
 
     parts: Parts
+    admission: Admission
     housekeeping: Housekeeping
     stop_all: StopAllServers
     revocations: Revocations
@@ -155,6 +158,9 @@ class _Machinery:
     """What drives servers and the proxy."""
 
     driver: Driver
+    queue: QueueBook
+    breaker: StartBreaker
+    admission: Admission
     stop_server: StopServer
     reconciler: Reconciler
 
@@ -188,6 +194,7 @@ def compose(
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
     return Hub(
         parts=_parts(ground, machinery, ending),
+        admission=machinery.admission,
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
         revocations=ground.revocations,
@@ -224,8 +231,9 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
     settings, policy, base_url = ground.settings, ground.settings.servers, ground.settings.base_url
     spawners = SpawnerGateway(kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend)
     routes = RouteTable(proxy=ground.proxy, tasks=ground.tasks, base_url=base_url)
-    line = StartLine(limit=policy.concurrent_spawn_limit)
     progress = ProgressBook(base_url=base_url)
+    queue = QueueBook(clock=ground.clock)
+    breaker = StartBreaker(clock=ground.clock, limit=policy.consecutive_failure_limit)
     assets_url = ground.lab_assets.url if ground.lab_assets else ""
     effects = ServerEffects(
         store=ground.store,
@@ -236,7 +244,6 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         randomness=ground.randomness,
         environment=ServerEnvironment(settings=settings, signer=ground.signer, lab_assets_url=assets_url),
         roles=ground.roles,
-        line=line,
         progress=progress,
         policy=policy,
         base_url=base_url,
@@ -246,7 +253,8 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         store=ground.store,
         effects=effects,
         spawners=spawners,
-        line=line,
+        queue=queue,
+        breaker=breaker,
         progress=progress,
         clock=ground.clock,
         policy=policy,
@@ -267,7 +275,17 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         services=ground.roles.services,
     )
     stop_server = StopServer(store=ground.store, driver=driver)
-    return _Machinery(driver=driver, stop_server=stop_server, reconciler=reconciler)
+    admission = Admission(
+        store=ground.store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy
+    )
+    return _Machinery(
+        driver=driver,
+        queue=queue,
+        breaker=breaker,
+        admission=admission,
+        stop_server=stop_server,
+        reconciler=reconciler,
+    )
 
 
 def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
@@ -301,12 +319,15 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
             revocations=ground.revocations,
             max_seconds=settings.token_expires_in_max_seconds,
         ),
-        start_server=StartServer(store=store, clock=clock, driver=machinery.driver, policy=policy),
+        start_server=StartServer(
+            store=store, clock=clock, driver=machinery.driver, breaker=machinery.breaker, policy=policy
+        ),
         stop_server=machinery.stop_server,
         get_server=GetServer(store=store, activity=ground.activity),
         create_server=CreateServer(store=store, clock=clock, policy=policy),
         remove_server=RemoveServer(store=store),
         driver=machinery.driver,
+        queue=machinery.queue,
         reconciler=machinery.reconciler,
         proxy=ground.proxy,
         door=Door(
@@ -410,6 +431,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     loop.add_signal_handler(ORPHANED_SIGNAL, hub.ending.ask, False)
     parts = hub.parts
     tasks.start("driver", parts.driver.run())
+    tasks.start("queue", hub.admission.run())
     tasks.start("reconciler", parts.reconciler.run())
     tasks.start("housekeeping", hub.housekeeping.run())
     if parts.lab_assets is not None:

@@ -8,7 +8,7 @@ No unit is held open across an await on anything but the database.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +19,7 @@ from perijove.hub.domain.groups import Group
 from perijove.hub.domain.hubs import HubProcess
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.notices import Notice
+from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
@@ -81,6 +82,16 @@ class Servers(Protocol):
 
     async def count_in(self, states: Iterable[State]) -> int:
         """How many are in any of these states."""
+        ...
+
+    async def entries(self, states: Iterable[State], *, since: datetime | None = None) -> Sequence[Entry]:
+        """
+        As much of every server in any of these states as the queue's order needs, without groups.
+
+        Args:
+            states: where they are.
+            since: only those whose process was made then or later.
+        """
         ...
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
@@ -293,7 +304,7 @@ class Store(Protocol):
         """A unit that changes nothing: it sees what was committed and waits for no writer. Raises StoreAway."""
         ...
 
-    def notices(self) -> AsyncIterator[Notice]:
+    def notices(self) -> AsyncGenerator[Notice, None]:
         """
         What hubs tell from now on; `LOST` comes first, and again whenever some may have been missed.
 

@@ -76,6 +76,12 @@ class Spawner(Configurable):
     debug = Bool(False, help="Log at debug level in the server.").tag(config=True)
     start_timeout = Integer(60, help="Seconds until start() must have returned.").tag(config=True)
     http_timeout = Integer(30, help="Seconds after that until the server must answer.").tag(config=True)
+    consecutive_failure_limit = Integer(
+        5,
+        min=0,
+        help="When starts of so many people in a row have failed with the same profile or image, further ones like "
+        "them are refused for a moment; 0: never. The hub goes on.",
+    ).tag(config=True)
     poll_interval = Float(30.0, help="Seconds between two looks at a running server.").tag(config=True)
     mem_limit = ByteSpecification(None, allow_none=True, help="Most memory of a server, for instance '2G'.").tag(
         config=True

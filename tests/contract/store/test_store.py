@@ -11,6 +11,7 @@ from perijove.hub.domain.errors import AlreadyExists, StaleGeneration
 from perijove.hub.domain.groups import Group
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.notices import Kind, Notice
+from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
@@ -585,6 +586,20 @@ async def test_what_was_counted_by_key_is_replaced_and_forgotten(store: Store) -
         assert await unit.attempts.times(["a", "b", "c", "d"]) == {"a": (NOW, LATER), "c": (NOW,)}
         assert await unit.attempts.delete_older(LATER) == 1
         assert await unit.attempts.times(["a", "c"]) == {"a": (NOW, LATER)}
+
+
+async def test_the_queue_needs_little_of_a_server(store: Store) -> None:
+    server = await add_server(store)
+    async with store.unit() as unit:
+        queued = await unit.servers.swap(server, replace(server, state=State.QUEUED, queued_at=LATER))
+        entry = Entry(server_id=server.id, user_id=server.user_id, queued_at=LATER)
+
+        assert await unit.servers.entries([State.QUEUED]) == [entry]
+        assert await unit.servers.entries([State.READY]) == []
+        await unit.servers.swap(queued, replace(queued, state=State.READY, started_at=LATER, queued_at=None))
+        assert await unit.servers.entries([State.READY]) == [replace(entry, queued_at=NOW, began=LATER)]
+        assert await unit.servers.entries([State.READY], since=LATER + timedelta(seconds=1)) == []
+        assert (await unit.servers.count_in([State.READY]), await unit.servers.count_in([State.QUEUED])) == (1, 0)
 
 
 async def test_a_fact_is_the_one_that_was_put_last(store: Store) -> None:

@@ -8,7 +8,7 @@ What can go wrong in the hub, in its own words. `web/problems.py` maps these to 
     ├── Invalid                  InvalidName  InvalidServerName  InvalidScope  WeakPassword  InvalidRequest
     ├── TooMany                  TooManyAttempts  TooManyServers
     ├── LaunchFailed
-    └── Unavailable              LauncherAway  ProxyAway  StoreAway
+    └── Unavailable              LauncherAway  ProxyAway  StoreAway  StartsPaused
 
 The class docstring is the default message: one sentence a user can act on.
 """
@@ -139,6 +139,15 @@ class ProxyAway(Unavailable):
 
 class StoreAway(Unavailable):
     """The database does not answer right now."""
+
+
+class StartsPaused(Unavailable):
+    """Starts like this one have failed for several people in a row. Try again in a minute."""
+
+    def __init__(self, message: str = "", *, retry_after: int = 60) -> None:
+        super().__init__(message)
+        #: whole seconds after which trying again makes sense
+        self.retry_after = retry_after
 
 
 class LaunchFailed(HubError):

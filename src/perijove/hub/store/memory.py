@@ -7,7 +7,7 @@ A unit works on a copy of the tables, which replaces them when it ends well: tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from perijove.hub.domain.accounts import Account, AccountState, Invitation
 from perijove.hub.domain.errors import AlreadyExists, StaleGeneration
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.notices import Notice
+from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
@@ -50,7 +51,7 @@ class MemoryStore:
         """What was committed last; whatever is changed here is forgotten."""
         yield MemoryUnit(self._tables.copy())
 
-    def notices(self) -> AsyncIterator[Notice]:
+    def notices(self) -> AsyncGenerator[Notice, None]:
         """What units tell from now on."""
         return self._board.read()
 
@@ -225,6 +226,19 @@ class MemoryServers:
         """How many are in any of these states."""
         wanted = frozenset(states)
         return sum(row.state in wanted for row in self._tables.servers.values())
+
+    async def entries(self, states: Iterable[State], *, since: datetime | None = None) -> Sequence[Entry]:
+        """As much of them as the queue's order needs."""
+        return [
+            Entry(
+                server_id=row.id,
+                user_id=row.user_id,
+                queued_at=row.queued_at or row.created,
+                began=row.started_at if row.is_ready else None,
+            )
+            for row in await self.in_states(states)
+            if since is None or (row.started_at is not None and row.started_at >= since)
+        ]
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
         """A STOPPED server of the first generation. Raises AlreadyExists."""

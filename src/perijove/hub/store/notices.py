@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 from perijove.hub.domain.notices import Kind, Notice
@@ -52,7 +52,7 @@ class Board:
             for reader in self._readers:
                 reader.put(notice)
 
-    async def read(self) -> AsyncIterator[Notice]:
+    async def read(self) -> AsyncGenerator[Notice, None]:
         """Everything from now on, `LOST` first."""
         reader = _Reader()
         self._readers.add(reader)

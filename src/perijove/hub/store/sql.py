@@ -8,7 +8,7 @@ in `busy_timeout`. The rows of each noun are in `sql_<noun>.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -100,7 +100,7 @@ class SqlStore:
         """A unit for looking only: each statement sees what was committed when it began. Raises StoreAway."""
         return _Reading(self._database, self._db_url)
 
-    def notices(self) -> AsyncIterator[Notice]:
+    def notices(self) -> AsyncGenerator[Notice, None]:
         """What units tell from now on."""
         return self._board.read()
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.store.kept import by_key, many
 from perijove.hub.store.sqlite_thread import Executes
@@ -124,6 +125,23 @@ class SqlServers:
         wanted = servers.c.state.in_([state.value for state in states])
         count = select(func.count()).select_from(servers).where(wanted)
         return int((await self._connection.execute(count)).scalar_one())
+
+    async def entries(self, states: Iterable[State], *, since: datetime | None = None) -> Sequence[Entry]:
+        """As much of them as the queue's order needs."""
+        kept = ("id", "user_id", "state", "queued_at", "created", "started_at")
+        rows = select(*(servers.c[name] for name in kept)).where(servers.c.state.in_([state.value for state in states]))
+        if since is not None:
+            rows = rows.where(servers.c.started_at >= since)
+        return [
+            Entry(
+                server_id=row.id,
+                user_id=row.user_id,
+                # Rows of an older release that were starting when it ended have no time of their own.
+                queued_at=row.queued_at or row.created,
+                began=row.started_at if row.state == State.READY.value else None,
+            )
+            for row in await self._connection.execute(rows)
+        ]
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
         """A STOPPED server of the first generation. Raises AlreadyExists."""

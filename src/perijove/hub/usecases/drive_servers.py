@@ -20,15 +20,16 @@ import structlog
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import InvalidRequest, LauncherAway, NoSuchServer, StaleGeneration
-from perijove.hub.domain.lifecycle import RESUME, SETTLED, UNDRIVEN, Effect, Event, State, step
+from perijove.hub.domain.lifecycle import RESUME, SETTLED, STARTING, UNDRIVEN, Effect, Event, State, step
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import split_audience
 from perijove.hub.ports import Exit, Spawners, Store, Unit
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.server_effects import Outcome, ServerEffects
-from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
 from perijove.kit.tasks import TaskGroup
 
@@ -73,7 +74,8 @@ class Driver:
         store: Store,
         effects: ServerEffects,
         spawners: Spawners,
-        line: StartLine,
+        queue: QueueBook,
+        breaker: StartBreaker,
         progress: ProgressBook,
         clock: Clock,
         policy: ServerPolicy,
@@ -83,7 +85,8 @@ class Driver:
         self._store = store
         self._effects = effects
         self._spawners = spawners
-        self._line = line
+        self._queue = queue
+        self._breaker = breaker
         self._progress = progress
         self._clock = clock
         self._policy = policy
@@ -120,7 +123,7 @@ class Driver:
 
     def carry_out(self, move: Move) -> Server:
         """Begin the effects of a recorded event, dropping what it has overtaken."""
-        self._progress.moved(move.server)
+        self._tell(move.server)
         desk = self._desks.get(move.server.id)
         if desk is not None:
             desk.due.append(move)
@@ -220,7 +223,6 @@ class Driver:
         finally:
             # No await between the last look at `due` and this: nothing can be put on a desk that is given up.
             del self._desks[server_id]
-            self._line.leave(server_id)
 
     async def _work_off(self, desk: _Desk, move: Move) -> None:
         current: Move | None = move
@@ -257,9 +259,17 @@ class Driver:
         except StaleGeneration:
             log.debug("server.overtaken", server=server.key, outcome=outcome.event.value)
             return None
-        self._progress.moved(move.server)
+        self._tell(move.server)
+        if move.server.is_ready:
+            self._breaker.succeeded(move.server)
+        elif outcome.is_own_fault:
+            self._breaker.failed(move.server)
         _log_move(move.server, outcome)
         return move
+
+    def _tell(self, server: Server) -> None:
+        self._progress.moved(server)
+        self._queue.moved(server)
 
     # -- exits, leases ----------------------------------------------------------------------------------------
 
@@ -295,6 +305,8 @@ class Driver:
                 log.info("server.stopped", server=server.key)
             else:
                 log.warning("server.exited", server=server.key, why=exit_.message)
+                if server.state in STARTING:
+                    self._breaker.failed(move.server)
             self.carry_out(move)
             return
 

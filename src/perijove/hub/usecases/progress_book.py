@@ -21,7 +21,7 @@ MAX_EVENTS: Final = 200
 
 #: what entering a state tells
 _STAGES: Final = {
-    State.LAUNCHING: ProgressEvent(progress=0, message="Server requested"),
+    State.QUEUED: ProgressEvent(progress=0, message="Server requested"),
     State.PROBING: ProgressEvent(progress=70, message="Waiting for the server to answer..."),
     State.ROUTING: ProgressEvent(progress=90, message="Opening the way to the server..."),
 }
@@ -48,21 +48,21 @@ class ProgressBook:
         self._logs: dict[int, _Log] = {}
         self._waiters: dict[int, set[asyncio.Future[Server]]] = {}
 
-    def say(self, server: Server, progress: int, message: str) -> None:
+    def say(self, server_id: int, progress: int, message: str) -> None:
         """Tell something about a start; never the last thing."""
-        log = self._logs.get(server.id)
+        log = self._logs.get(server_id)
         if log is not None and len(log.events) < MAX_EVENTS:
             log.add(ProgressEvent(progress=progress, message=message))
 
     def moved(self, server: Server) -> None:
         """The server has entered its state."""
-        if server.state is State.LAUNCHING:
+        if server.state is State.QUEUED:
             self.end(server)
             self._logs[server.id] = _Log()
         stage = _STAGES.get(server.state)
         if stage is not None:
-            self.say(server, stage.progress, stage.message)
-        elif server.state in SETTLED or not server.failure:
+            self.say(server.id, stage.progress, stage.message)
+        elif server.state in SETTLED or (server.state is State.STOPPING and not server.failure):
             # A failed start tells the whole story once it has been cleaned up: only then the log's end is known.
             self.end(server)
         for waiter in self._waiters.pop(server.id, ()):
@@ -96,7 +96,7 @@ class ProgressBook:
         if log is None:
             # This hub did not see the start begin.
             log = self._logs[server.id] = _Log()
-            stage = _STAGES[server.state] if server.state in _STAGES else _STAGES[State.LAUNCHING]
+            stage = _STAGES[server.state] if server.state in _STAGES else _STAGES[State.QUEUED]
             log.add(stage)
         told = 0
         while True:

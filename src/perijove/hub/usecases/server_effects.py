@@ -25,7 +25,6 @@ from perijove.hub.domain.users import User
 from perijove.hub.ports import Prober, Spawners, SpawnPlan, Store
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.route_table import RouteTable
-from perijove.hub.usecases.start_line import StartLine
 from perijove.kit.clock import Clock, Randomness
 from perijove.kit.tasks import TaskGroup
 
@@ -49,6 +48,8 @@ class Outcome:
     event: Event
     #: fields of the server to record with it
     changes: Mapping[str, Any] = field(default_factory=dict)
+    #: whether a failure is the start's own, and not that of a part of perijove that was away
+    is_own_fault: bool = False
 
 
 class EnvironmentMaker(Protocol):
@@ -82,7 +83,6 @@ class ServerEffects:
         randomness: Randomness,
         environment: EnvironmentMaker,
         roles: TokenScopes,
-        line: StartLine,
         progress: ProgressBook,
         policy: ServerPolicy,
         base_url: str,
@@ -96,7 +96,6 @@ class ServerEffects:
         self._randomness = randomness
         self._environment = environment
         self._roles = roles
-        self._line = line
         self._progress = progress
         self._policy = policy
         self._base_url = base_url
@@ -114,21 +113,21 @@ class ServerEffects:
         return await self._performers[effect](server)
 
     async def _launch(self, server: Server) -> Outcome | None:
-        await self._line.enter(server.id, lambda ahead: self._tell_place(server, ahead))
         plan = await self._plan(server)
         if plan is None:
             return None
-        self._progress.say(server, 50, "Spawning server...")
+        self._progress.say(server.id, 50, "Spawning server...")
         relay = self._tasks.start(f"progress of {server.key}", self._relay_progress(server))
         try:
             running = await self._within(self._policy.start_timeout, lambda: self._spawners.launch(plan))
         except LaunchFailed as exc:
-            return Outcome(Event.GAVE_UP, {"failure": exc.message, "failure_log": exc.log_tail})
+            return Outcome(Event.GAVE_UP, {"failure": exc.message, "failure_log": exc.log_tail}, is_own_fault=True)
         except LauncherAway as exc:
             return Outcome(Event.GAVE_UP, {"failure": exc.message})
         except TimeoutError:
             seconds = f"{self._policy.start_timeout:g}"
-            return Outcome(Event.GAVE_UP, {"failure": f"It did not start within {seconds} seconds."})
+            failure = f"It did not start within {seconds} seconds."
+            return Outcome(Event.GAVE_UP, {"failure": failure}, is_own_fault=True)
         finally:
             relay.cancel()
         started = {"target": running.target, "handle": dict(running.handle), "started_at": self._clock.now()}
@@ -155,17 +154,15 @@ class ServerEffects:
 
     async def _relay_progress(self, server: Server) -> None:
         async for percent, message in self._spawners.progress(server):
-            self._progress.say(server, percent, message)
-
-    def _tell_place(self, server: Server, ahead: int) -> None:
-        self._progress.say(server, 0, f"Waiting in line: {ahead} before you")
+            self._progress.say(server.id, percent, message)
 
     async def _probe(self, server: Server) -> Outcome:
         path = f"{server_url(self._base_url, server.user_name, server.name)}api"
         if await self._prober.wait_until_answers(server.target, path, timeout=self._policy.http_timeout):
             return Outcome(Event.ANSWERED)
         seconds = f"{self._policy.http_timeout:g}"
-        return Outcome(Event.GAVE_UP, {"failure": f"It did not answer within {seconds} seconds."})
+        failure = f"It did not answer within {seconds} seconds."
+        return Outcome(Event.GAVE_UP, {"failure": failure}, is_own_fault=True)
 
     async def _add_route(self, server: Server) -> Outcome:
         try:

@@ -22,11 +22,13 @@ from perijove.hub.domain.errors import (
     TooManyServers,
 )
 from perijove.hub.domain.lifecycle import Event, State
+from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.domain.servers import Server, check_display_name, check_server_name
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -59,10 +61,13 @@ async def _add(unit: Unit, user: User, name: str, clock: Clock, policy: ServerPo
 class StartServer:
     """Starts a server, making its row first if need be."""
 
-    def __init__(self, *, store: Store, clock: Clock, driver: Driver, policy: ServerPolicy) -> None:
+    def __init__(
+        self, *, store: Store, clock: Clock, driver: Driver, breaker: StartBreaker, policy: ServerPolicy
+    ) -> None:
         self._store = store
         self._clock = clock
         self._driver = driver
+        self._breaker = breaker
         self._policy = policy
 
     async def __call__(
@@ -74,7 +79,7 @@ class StartServer:
         display_name: str | None = None,
     ) -> Server:
         """
-        Ask for a start and answer the row at once; one that is starting already is answered as it is.
+        Queue a start and answer the row at once; one that is starting already is answered as it is.
 
         Args:
             user: whose server.
@@ -87,6 +92,7 @@ class StartServer:
             InvalidRequest: it is stopping, or named servers are not allowed, or there are too many.
             InvalidServerName: no server can have that name.
             TooManyServers: as many run as the administrator allows.
+            StartsPaused: starts like this one have failed for several people in a row.
         """
         _check_named(name, self._policy)
         changes: dict[str, Any] = {}
@@ -101,8 +107,9 @@ class StartServer:
             await self._check_limit(unit)
             if server is None:
                 server = await _add(unit, user, name, self._clock, self._policy)
+            self._breaker.check(changes.get("user_options", server.user_options))
             move = await self._driver.record_in(unit, server, Event.START_ASKED, changes)
-            move = await self._driver.record_in(unit, move.server, Event.ADMITTED, {})
+            unit.notify(Notice(Kind.QUEUE))
         log.debug("server.start_asked", server=move.server.key, generation=move.server.generation)
         return self._driver.carry_out(move)
 
@@ -115,7 +122,10 @@ class StartServer:
 
     async def _check_limit(self, unit: Unit) -> None:
         limit = self._policy.active_server_limit
-        if limit > 0 and await unit.servers.count_active() >= limit:
+        if limit <= 0:
+            return
+        await unit.alone("active servers")
+        if await unit.servers.count_active() >= limit:
             raise TooManyServers
 
 

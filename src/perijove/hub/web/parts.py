@@ -18,6 +18,7 @@ from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Reconciler
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SignIn
@@ -71,6 +72,7 @@ class Parts:
     create_server: CreateServer
     remove_server: RemoveServer
     driver: Driver
+    queue: QueueBook
     reconciler: Reconciler
     proxy: ProxyGateway
     door: Door

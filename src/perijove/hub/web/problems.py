@@ -85,7 +85,8 @@ def status_of(error: Exception) -> int:
 
 async def on_hub_error(request: Request, error: Exception) -> Response:
     """A use case or the web edge refuses."""
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, domain.TooMany) else {}
+    retry_after = getattr(error, "retry_after", None)
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     # Which scope is missing helps those who write programs; people get the advice.
     for_programs_alone = isinstance(error, web.MissingScopes) and not _is_api(request)
     return answer(request, status_of(error), None if for_programs_alone else str(error), headers=headers)

@@ -36,7 +36,7 @@ async def test_a_started_server_runs_answers_and_is_routed() -> None:
         asked = await hub.start(ada, "")
         server = await hub.driver.settled(asked.id, 10)
 
-    assert asked.state is State.LAUNCHING
+    assert asked.state is State.QUEUED
     assert server.state is State.READY
     assert world.prober.probed == [(server.target, "/user/ada/api")]
     assert world.proxy.table["/user/ada"] == {
@@ -344,7 +344,7 @@ async def test_starts_beyond_the_limit_wait_in_line_and_hear_their_place() -> No
     assert [key for key, _ in world.spawners.launches] == ["ada/", "bob/", "eve/"]
     assert [event.message for event in story if "line" in event.message] == [
         "Waiting in line: 1 before you",
-        "Waiting in line: 0 before you",
+        "Waiting in line: 0 before you, about 2 s",
     ]
 
 
@@ -391,17 +391,19 @@ async def test_a_launcher_that_is_away_is_no_proof_of_a_crash() -> None:
 
 async def test_the_server_of_a_user_deleted_meanwhile_is_not_started() -> None:
     world = World()
-    ada = await world.add_user()
+    ada, bob = await world.add_user(), await world.add_user("bob")
+    world.spawners.gate.clear()
 
     async with world.hub(policy=ServerPolicy(concurrent_spawn_limit=1)) as hub:
-        await hub.line.enter(999, lambda _ahead: None)
+        await hub.start(bob, "")
+        await asyncio.sleep(0.1)
         await hub.start(ada, "")
         async with world.store.unit() as unit:
             await unit.users.delete(ada.id)
-        hub.line.leave(999)
+        world.spawners.gate.set()
         await asyncio.sleep(1)
 
-    assert world.spawners.launches == []
+    assert [key for key, _ in world.spawners.launches] == ["bob/"]
     await world.check()
 
 

@@ -41,9 +41,9 @@ async def test_a_start_that_another_hub_began_is_told_from_its_row() -> None:
 
 async def test_a_chattering_spawner_cannot_fill_the_memory() -> None:
     book = ProgressBook(base_url="/")
-    book.moved(at(State.LAUNCHING))
+    book.moved(at(State.QUEUED))
     for n in range(10 * MAX_EVENTS):
-        book.say(SERVER, 50, f"message {n}")
+        book.say(SERVER.id, 50, f"message {n}")
     story = asyncio.ensure_future(_all(book))  # noqa: TID251  # the test's own reader
     await asyncio.sleep(0)
     book.moved(at(State.READY))
@@ -58,10 +58,10 @@ async def _all(book: ProgressBook) -> list[str]:
 async def test_nothing_is_kept_of_a_start_that_is_over() -> None:
     book = ProgressBook(base_url="/")
     for end in (at(State.READY), at(State.STOPPED, "it failed"), at(State.STOPPING)):
-        book.moved(at(State.LAUNCHING))
+        book.moved(at(State.QUEUED))
         waiter = book.next_move(SERVER.id)
         book.moved(end)
-        book.say(SERVER, 50, "too late")
+        book.say(SERVER.id, 50, "too late")
 
         assert await waiter == end
         assert book._logs == {}

@@ -103,7 +103,7 @@ async def test_the_limit_on_active_servers_counts_those_on_their_way() -> None:
             await hub.start(users[2], "")
         await hub.stop.and_wait(users[0], "", timeout=10)
 
-        assert (await hub.start(users[2], "")).state is State.LAUNCHING
+        assert (await hub.start(users[2], "")).state is State.QUEUED
 
 
 async def test_stopping_what_does_not_run_is_fine_and_what_is_not_there_is_not() -> None:

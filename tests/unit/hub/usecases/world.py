@@ -5,7 +5,7 @@ An imaginary deployment for tests: processes, a proxy and a store that outlive t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,15 +18,17 @@ from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Reconciler
 from perijove.hub.usecases.route_table import RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import StartServer, StopServer
 from perijove.hub.usecases.sign_out import Revocations
-from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.testing import (
     START,
     FakeEnvironment,
@@ -98,7 +100,7 @@ class FusedStore:
 
     reading = unit
 
-    def notices(self) -> AsyncIterator[Notice]:
+    def notices(self) -> AsyncGenerator[Notice, None]:
         """As they are: hearing one changes nothing."""
         return self._inner.notices()
 
@@ -134,7 +136,9 @@ class Hub:
     stop: StopServer
     reconciler: Reconciler
     revocations: Revocations
-    line: StartLine
+    admission: Admission
+    queue: QueueBook
+    breaker: StartBreaker
     tasks: TaskGroup
     activity: Activity
     roles: RoleBook
@@ -165,6 +169,7 @@ class World:
         fuse = fuse or Fuse()
         async with TaskGroup("hub") as tasks:
             hub = self._assemble(policy or ServerPolicy(), fuse, tasks, holder)
+            tasks.start("queue", hub.admission.run())
             if watching:
                 tasks.start("driver", hub.driver.run())
                 tasks.start("reconciler", hub.reconciler.run())
@@ -202,7 +207,8 @@ class World:
         spawners = cast("Any", Fused(self.spawners, fuse))
         roles = load_roles(roles=(), services=())
         routes = RouteTable(proxy=proxy, tasks=tasks, base_url="/")
-        line = StartLine(limit=policy.concurrent_spawn_limit)
+        queue = QueueBook(clock=self.clock)
+        breaker = StartBreaker(clock=self.clock, limit=policy.consecutive_failure_limit)
         progress = ProgressBook(base_url="/")
         activity = Activity(store=store, clock=self.clock)
         revocations = Revocations(proxy=proxy, clock=self.clock)
@@ -215,7 +221,6 @@ class World:
             randomness=self.randomness,
             environment=FakeEnvironment(),
             roles=roles,
-            line=line,
             progress=progress,
             policy=policy,
             base_url="/",
@@ -225,17 +230,19 @@ class World:
             store=store,
             effects=effects,
             spawners=spawners,
-            line=line,
+            queue=queue,
+            breaker=breaker,
             progress=progress,
             clock=self.clock,
             policy=policy,
             tasks=tasks,
             holder=holder,
         )
+        admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
         return Hub(
             store=store,
             driver=driver,
-            start=StartServer(store=store, clock=self.clock, driver=driver, policy=policy),
+            start=StartServer(store=store, clock=self.clock, driver=driver, breaker=breaker, policy=policy),
             stop=StopServer(store=store, driver=driver),
             reconciler=Reconciler(
                 store=store,
@@ -249,7 +256,9 @@ class World:
                 base_url="/",
             ),
             revocations=revocations,
-            line=line,
+            admission=admission,
+            queue=queue,
+            breaker=breaker,
             tasks=tasks,
             activity=activity,
             roles=roles,

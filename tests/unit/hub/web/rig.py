@@ -21,18 +21,20 @@ from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswo
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.hub.usecases.progress_book import ProgressBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Reconciler
 from perijove.hub.usecases.route_table import RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Revocations, SignOut
-from perijove.hub.usecases.start_line import StartLine
+from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.testing import (
     FakeClock,
     FakeEnvironment,
@@ -93,7 +95,8 @@ class Rig:
         sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=settings.sign_in)
         signer = FakeSigner()
         routes = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
-        line = StartLine(limit=policy.concurrent_spawn_limit)
+        queue = QueueBook(clock=clock)
+        breaker = StartBreaker(clock=clock, limit=policy.consecutive_failure_limit)
         progress = ProgressBook(base_url=settings.base_url)
         effects = ServerEffects(
             store=store,
@@ -104,7 +107,6 @@ class Rig:
             randomness=randomness,
             environment=FakeEnvironment(),
             roles=roles,
-            line=line,
             progress=progress,
             policy=policy,
             base_url=settings.base_url,
@@ -114,13 +116,16 @@ class Rig:
             store=store,
             effects=effects,
             spawners=self.spawners,
-            line=line,
+            queue=queue,
+            breaker=breaker,
             progress=progress,
             clock=clock,
             policy=policy,
             tasks=self._tasks,
             holder="rig",
         )
+        admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
+        self._tasks.start("queue", admission.run())
         stop_server = StopServer(store=store, driver=driver)
         book = StorePasswordBook(store=store, hasher=self.hasher)
         authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
@@ -158,12 +163,13 @@ class Rig:
             ),
             patch_user=PatchUser(store=store, revocations=revocations),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
-            start_server=StartServer(store=store, clock=clock, driver=driver, policy=policy),
+            start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
             stop_server=stop_server,
             get_server=GetServer(store=store, activity=activity),
             create_server=CreateServer(store=store, clock=clock, policy=policy),
             remove_server=RemoveServer(store=store),
             driver=driver,
+            queue=queue,
             reconciler=Reconciler(
                 store=store,
                 proxy=self.proxy,

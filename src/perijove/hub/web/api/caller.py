@@ -31,6 +31,7 @@ class Call:
         return Models(
             principal=self.principal,
             roles=self.parts.roles,
+            queue=self.parts.queue,
             base_url=settings.base_url,
             hub_prefix=settings.hub_prefix,
             public_url=settings.public_url,

@@ -17,6 +17,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may, reach
 from perijove.hub.scopes.fields import Visibility
 from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.users import KnownUser
 
 #: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”).
@@ -41,10 +42,18 @@ class Models:
     """Makes them for one asker."""
 
     def __init__(
-        self, *, principal: Principal, roles: RoleBook, base_url: str, hub_prefix: str, public_url: str
+        self,
+        *,
+        principal: Principal,
+        roles: RoleBook,
+        queue: QueueBook,
+        base_url: str,
+        hub_prefix: str,
+        public_url: str,
     ) -> None:
         self.principal = principal
         self.roles = roles
+        self.queue = queue
         self.base_url = base_url
         self.hub_prefix = hub_prefix
         self.public_url = public_url

@@ -77,8 +77,10 @@ def pending_page(frame: Frame, destination: Destination, server: Server | None, 
         "progress_url": progress_url(frame.hub, owner, name),
     }
     if server is not None and server.pending == "spawn":
+        place = frame.parts.queue.place_of(server.id) if server.state is State.QUEUED else None
+        message = place.words if place is not None else "Starting…"
         return frame.show(
-            "pending.html", title=f"{whose} is starting", waiting=True, progress=0, message="Starting…", **common
+            "pending.html", title=f"{whose} is starting", waiting=True, progress=0, message=message, **common
         )
     stopping = server is not None and server.state is State.STOPPING
     failure = server.failure if server is not None and not stopping else ""

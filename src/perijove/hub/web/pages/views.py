@@ -24,6 +24,7 @@ _RECENT_DAYS: Final = 14
 
 _WORDS: Final = {
     State.STOPPED: "Stopped",
+    State.QUEUED: "Waiting",
     State.LAUNCHING: "Starting",
     State.PROBING: "Starting",
     State.ROUTING: "Starting",

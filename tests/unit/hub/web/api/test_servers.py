@@ -54,6 +54,39 @@ async def test_a_start_that_takes_long_is_202(tasks: TaskGroup) -> None:
     assert model["pending"] == "spawn"
 
 
+async def test_whoever_waits_for_a_start_learns_the_place_in_the_line(tasks: TaskGroup) -> None:
+    policy = ServerPolicy(slow_start_seconds=0, concurrent_spawn_limit=1)
+    rig = Rig(tasks=tasks, settings=make_settings(servers=policy))
+    rig.spawners.gate.clear()
+    await rig.add_user("ada", admin=True)
+    for name in ("bob", "eve", "joe"):
+        await rig.add_user(name)
+    async with rig.program(await rig.token("ada")) as program:
+        for name in ("bob", "eve", "joe"):
+            await program.post(f"/hub/api/users/{name}/server")
+            await asyncio.sleep(0.1)
+        users = (await program.get("/hub/api/users")).json()
+    page = await (await rig.signed_in("joe")).get("/hub/spawn-pending/joe")
+
+    assert [user["pending"] for user in users] == [None, "spawn", "spawn", "spawn"]
+    shown = [user["servers"][""].get("queue") for user in users[1:]]
+    assert shown == [None, {"ahead": 0, "seconds": None}, {"ahead": 1, "seconds": None}]
+    assert "Waiting in line: 1 before you" in page.text
+
+
+async def test_a_profile_that_fails_for_everybody_is_refused_for_a_while(tasks: TaskGroup) -> None:
+    policy = ServerPolicy(consecutive_failure_limit=1)
+    rig = Rig(tasks=tasks, settings=make_settings(servers=policy))
+    rig.spawners.fail_with = "no such image"
+    await rig.add_user("bob")
+    async with rig.program(await rig.token("bob")) as program:
+        await program.post("/hub/api/users/bob/server")
+        answer = await program.post("/hub/api/users/bob/server")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "31")
+    assert "several people" in answer.json()["message"]
+
+
 async def test_a_running_server_is_not_started_again(bob: httpx.AsyncClient) -> None:
     await bob.post("/hub/api/users/bob/server")
 
