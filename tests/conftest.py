@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
+
+from tests.support.databases import Databases
 
 UNIT = Path(__file__).parent / "unit"
 
@@ -23,6 +26,15 @@ def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
         disable_socket(allow_unix_socket=True)
     yield
     enable_socket()
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """
+    One server for the whole session.
+    """
+    with ExitStack() as held:
+        yield Databases(tmp_path_factory.mktemp("databases"), held)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from perijove.authenticators.native import NativeAuthenticator, Verdict
 from perijove.authenticators.registry import BUILT_IN as AUTHENTICATORS
 from perijove.authenticators.registry import find as find_authenticator
 from perijove.config.check import Known, build, check_names, place
+from perijove.config.database import PASSWORD_VARIABLE, database_url, has_password
 from perijove.config.errors import WrongValue
 from perijove.config.settings import HubSettings, Paths, ServerPolicy, SignInPolicy
 from perijove.config.sources import (
@@ -45,16 +46,18 @@ from perijove.spawners.registry import find_spawner, spawners
 class Configuration:
     """Everything that was configured, checked."""
 
-    config: Config
+    #: may hold a secret, as `perijove` may
+    config: Config = field(repr=False)
     file: Path | None
     #: the words that make the same configuration again in a child process
     words: tuple[str, ...]
-    perijove: Perijove
+    perijove: Perijove = field(repr=False)
     authenticator: Authenticator
     #: one per server is made of it; this one shows its values and carries those the hub needs
     spawner: Spawner
     paths: Paths
-    db_url: str
+    #: may have a password in it
+    db_url: str = field(repr=False)
 
     @property
     def bind(self) -> BindUrl:
@@ -91,7 +94,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         authenticator=_trial_authenticator(authenticator_class, config, file),
         spawner=_trial_spawner(spawner_class, config, file),
         paths=paths,
-        db_url=_database(perijove, paths, file),
+        db_url=_database(perijove, paths, file, flags),
     )
 
 
@@ -144,13 +147,19 @@ def known_classes(*chosen: type[Configurable]) -> Known:
     return {cls.__name__: cls for cls in classes}
 
 
-def _database(perijove: Perijove, paths: Paths, file: Path | None) -> str:
-    if perijove.db_url and not perijove.db_url.startswith("sqlite:///"):
+def _database(perijove: Perijove, paths: Paths, file: Path | None, flags: Sequence[str]) -> str:
+    if not perijove.db_url:
+        return f"sqlite:///{paths.database}"
+    try:
+        url = database_url(perijove.db_url, password=process_environment().get(PASSWORD_VARIABLE, ""))
+    except WrongValue as exc:
+        raise WrongValue(f"{place(file, 'Perijove', 'db_url')}c.Perijove.db_url: {exc}") from exc
+    if has_password(perijove.db_url) and any(".db_url=" in flag for flag in flags):
         raise WrongValue(
-            f"{place(file, 'Perijove', 'db_url')}c.Perijove.db_url: this version keeps its database in SQLite: "
-            "sqlite:////folder/file.sqlite"
+            "Perijove.db_url: everybody on this machine can read a password on the command line: "
+            f"put it into the configuration file, or into ${PASSWORD_VARIABLE}"
         )
-    return perijove.db_url or f"sqlite:///{paths.database}"
+    return url
 
 
 def _paths(perijove: Perijove) -> Paths:

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from perijove.cli.configuration import hub_settings, load
+from perijove.config.database import SECRET_VARIABLES
 from perijove.config.errors import ConfigError
 from perijove.config.sources import process_environment
 from perijove.hub.app import HubInputs, run
@@ -50,7 +51,7 @@ def hub(*, file: Path | None, traits: Sequence[str]) -> None:
         authenticator=type(configuration.authenticator),
         spawner=type(configuration.spawner),
         config=configuration.config,
-        environ=environ,
+        environ={name: value for name, value in environ.items() if name not in SECRET_VARIABLES},
     )
     sys.exit(run(inputs))
 

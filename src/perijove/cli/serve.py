@@ -56,7 +56,7 @@ _SHORTCUTS = {
 @click.option("--bind-url", help="All three in one, for instance http://:8000/jupyter/.")
 @click.option("--state-dir", help="Folder of database, keys and logs.")
 @click.option("--runtime-dir", help="Folder of sockets.")
-@click.option("--db", help="SQLAlchemy database URL.")
+@click.option("--db", help="Database: sqlite:////folder/file.sqlite or postgresql://user@host/database.")
 @click.option("--pid-file", help="File to write the process id to.")
 @click.option("--log-level", help="debug, info, warning or error.")
 @click.option("--debug", is_flag=True, help="The same as --log-level debug.")

@@ -12,6 +12,7 @@ from typing import Any
 from traitlets.config import Configurable
 
 from perijove.config.check import Known, traits_of
+from perijove.config.database import without_password
 
 _WIDTH = 100
 
@@ -58,6 +59,8 @@ def effective(objects: list[Configurable]) -> dict[str, dict[str, Any]]:
 def _shown(name: str, value: Any) -> Any:
     if any(word in name for word in ("password", "secret", "token")) and isinstance(value, str) and value:
         return "[secret]"
+    if name == "db_url":
+        return without_password(value)
     if name == "services":
         return [{k: "[secret]" if k == "api_token" else v for k, v in item.items()} for item in value]
     return value

@@ -120,7 +120,7 @@ class HubSettings:
     trusted_forwarders: frozenset[str] = frozenset()
     #: URL that servers reach the hub's API with, for instance `http://127.0.0.1:8081/hub/api`
     api_url: str
-    db_url: str
+    db_url: str = field(repr=False)
     paths: Paths
     sign_in: SignInPolicy = field(default_factory=SignInPolicy)
     servers: ServerPolicy = field(default_factory=ServerPolicy)

@@ -60,7 +60,9 @@ class Perijove(Configurable):
         config=True
     )
     db_url = Unicode(
-        "", help="Database, for instance sqlite:////srv/perijove.sqlite. Default: a file in state_dir."
+        "",
+        help="Database: sqlite:////folder/file.sqlite, or postgresql://user@host/database with the password in "
+        "$PERIJOVE_DB_PASSWORD. Default: a SQLite file in state_dir.",
     ).tag(config=True)
     pid_file = Unicode("", help="File that the process id is written to.").tag(config=True)
     hub_user = Unicode("perijove-hub", help="System user that the hub runs as when started by root.").tag(config=True)

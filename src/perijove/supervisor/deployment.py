@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import perijove
+from perijove.config.database import SECRET_VARIABLES
 from perijove.config.settings import Paths
 from perijove.supervisor.accounts import check_interpreter, folder, lock, service_user, socket_group
 from perijove.supervisor.app import Deployment
@@ -117,8 +118,12 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
         parts=_parts(settings, owners, tuple(name for name in sockets if name.startswith((PUBLIC, REDIRECT)))),
         stop_order=("hub", "proxy", "launcher"),
         sockets=sockets,
-        # Passphrases are the proxy's alone.
-        environ={name: text for name, text in settings.environ.items() if name not in PASSPHRASE_VARIABLES},
+        # Passphrases are the proxy's alone, and the database's password is the hub's.
+        environ={
+            name: text
+            for name, text in settings.environ.items()
+            if name not in PASSPHRASE_VARIABLES and name not in SECRET_VARIABLES
+        },
         public_origin=settings.public_origin,
         base_url=settings.base_url,
         say=settings.say,
@@ -165,7 +170,7 @@ def _parts(settings: SupervisorSettings, owners: _Owners, public: tuple[str, ...
             # The hub reads the configuration as root, then becomes its own user: the file may be root's secret.
             argv=(*SELF, "hub", *settings.configuration_words),
             sockets=(HUB, API),
-            environment=token,
+            environment=token | {name: settings.environ[name] for name in SECRET_VARIABLES if name in settings.environ},
             stop_timeout=_HUB_STOP_TIMEOUT,
         ),
         Part(

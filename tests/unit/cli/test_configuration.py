@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from perijove.cli.configuration import load
+from perijove.cli.configuration import hub_settings, load
 from perijove.config.errors import ConfigError
+from perijove.config.generate import as_text, effective
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,24 @@ def test_a_broken_file_is_refused_with_its_line_and_what_is_wrong(line: str, mes
 def test_a_broken_flag_is_refused_without_a_place() -> None:
     with pytest.raises(ConfigError, match=r"^there is no c\.Perijove\.prot\. Did you mean c\.Perijove\.port\?$"):
         load(None, ["--Perijove.prot=1"])
+
+
+def test_a_database_password_on_the_command_line_is_refused_and_not_repeated() -> None:
+    """
+    Whoever lists processes would read it.
+    """
+    with pytest.raises(ConfigError, match="everybody on this machine can read") as refused:
+        load(None, ["--Perijove.db_url=postgresql://hub:hunter2@db/perijove"])
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_database_password_shows_in_no_text_about_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "config.py"
+    file.write_text("c.JupyterHub.db_url = 'postgresql+psycopg2://hub:hunter2@db/perijove'\n", encoding="utf-8")
+
+    configuration = load(file, [])
+    settings = hub_settings(configuration, control_token="token")
+
+    assert settings.db_url == "postgresql://hub:hunter2@db/perijove"
+    assert "hunter2" not in repr(configuration) + repr(settings) + as_text(effective([configuration.perijove]))

@@ -2,7 +2,8 @@
 What can be wrong with the database itself, said so that an administrator can act on it.
 
     StoreAway
-    └── StoreUnusable   SchemaTooNew  DatabaseCorrupt  DatabaseNotWritable
+    └── StoreUnusable   SchemaTooNew  OlderHubsAlive  DatabaseCorrupt  DatabaseNotWritable  DatabaseFull
+                        DatabaseBusy  DumpUnusable  DatabaseInUse
 """
 
 from __future__ import annotations
@@ -18,9 +19,29 @@ class SchemaTooNew(StoreUnusable):
     """The database was written by a newer version of perijove: install that version, or restore a backup."""
 
 
+class OlderHubsAlive(StoreUnusable):
+    """Hubs of an older version still use this database: stop them first."""
+
+
 class DatabaseCorrupt(StoreUnusable):
     """The database file is damaged or is no SQLite database: restore a backup."""
 
 
 class DatabaseNotWritable(StoreUnusable):
     """The database file or its directory cannot be written."""
+
+
+class DatabaseFull(StoreUnusable):
+    """The disk of the database is full."""
+
+
+class DatabaseBusy(StoreUnusable):
+    """The database is too busy."""
+
+
+class DumpUnusable(StoreUnusable):
+    """The backup cannot be used."""
+
+
+class DatabaseInUse(StoreUnusable):
+    """The database is not empty, or is in use."""

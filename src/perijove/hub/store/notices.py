@@ -13,25 +13,27 @@ from perijove.hub.domain.notices import Kind, Notice
 
 #: notices kept for a reader; one that is slower is told that it has lost some
 MAX_WAITING: Final = 1000
-_LOST: Final = Notice(Kind.LOST)
+#: the first one after every connection, and instead of what was missed
+LOST: Final = Notice(Kind.LOST)
 
 
-class _Reader:
+class Mailbox:
     """What one reader has not taken yet."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Notice] = deque([_LOST])
+        self._waiting: deque[Notice] = deque()
         self._more = asyncio.Event()
-        self._more.set()
 
     def put(self, notice: Notice) -> None:
+        """Keep it; a reader who is too slow finds `LOST` instead of all that waits."""
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.clear()
-            notice = _LOST
+            notice = LOST
         self._waiting.append(notice)
         self._more.set()
 
     async def take(self) -> Notice:
+        """The next one."""
         # No timeout: whoever reads does so until it is cancelled.
         await self._more.wait()
         notice = self._waiting.popleft()
@@ -44,7 +46,7 @@ class Board:
     """Posts notices to the readers of this process."""
 
     def __init__(self) -> None:
-        self._readers: set[_Reader] = set()
+        self._readers: set[Mailbox] = set()
 
     def post(self, notices: Iterable[Notice]) -> None:
         """Tell every reader."""
@@ -54,7 +56,8 @@ class Board:
 
     async def read(self) -> AsyncGenerator[Notice, None]:
         """Everything from now on, `LOST` first."""
-        reader = _Reader()
+        reader = Mailbox()
+        reader.put(LOST)
         self._readers.add(reader)
         try:
             while True:

@@ -2,7 +2,7 @@
 Brings a database to the schema that this version needs, at start. Nothing else changes the schema.
 
 A database that is up to date is recognised by one plain query, so that a start does not pay for importing
-Alembic. A SQLite file is copied aside before it is migrated.
+Alembic. A SQLite file is copied aside before it is migrated. How far one may go is `revisions.py`.
 """
 
 from __future__ import annotations
@@ -10,37 +10,61 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, create_engine, inspect, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
-from perijove.hub.store.errors import DatabaseCorrupt, DatabaseNotWritable, SchemaTooNew, StoreUnusable
+from perijove.hub.store.errors import DatabaseNotWritable, OlderHubsAlive, StoreUnusable
+from perijove.hub.store.outage import translate
+from perijove.hub.store.revisions import CODE, OLDEST_CODE, Code, is_older, plan
+from perijove.hub.store.tables import facts, hubs
+from perijove.hub.store.urls import connect_args, driver_url, parsed, sqlite_file
 
 log = structlog.get_logger(__name__)
 
-#: newest revision in `migrations/versions`; a test compares
-HEAD: Final = "0002"
-#: all revisions there
-KNOWN: Final = frozenset({"0001", HEAD})
-_MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_VERSION_TABLE: Final = "alembic_version"
+#: newest revision that this version knows
+HEAD: Final = CODE.head
+#: all that it knows
+KNOWN: Final = frozenset(revision.name for revision in CODE.revisions)
+VERSION_TABLE: Final = "alembic_version"
+#: seconds that one statement of a migration may take, and that another hub's migration is waited for
+MIGRATION_SECONDS: Final = 3600
+#: a hub whose clock is behind may believe that it is alive this much longer
+_SKEW: Final = timedelta(minutes=1)
+#: the advisory lock of whoever migrates; any number that is nobody else's
+_MIGRATION_LOCK: Final = 0x7065_7269_6A6F_7665
 
 
-def sqlite_file(db_url: str) -> Path | None:
-    """The file of a SQLite URL; None for other databases."""
-    url = make_url(db_url)
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgraded:
+    """What came of an upgrade."""
+
+    #: revision of the database before; None if it was new
+    before: str | None
+    #: and now
+    now: str
+    #: post halves that wait for hubs of an older version to end
+    waiting: tuple[str, ...] = ()
 
 
-def upgrade(db_url: str) -> None:
+def upgrade(db_url: str, *, code: Code = CODE, insist: bool = False) -> Upgraded:
     """
     Make the tables, or bring them up to date. Blocks: call it from a thread, or before the event loop runs.
 
+    Args:
+        db_url: the database.
+        code: whose schema is wanted.
+        insist: post halves must not wait.
+
     Raises:
-        SchemaTooNew: a newer version of perijove wrote this database.
+        SchemaTooNew: a newer version of perijove has changed this database for good.
+        OlderHubsAlive: a post half is needed, and hubs of an older version are alive.
         DatabaseNotWritable: the file or its directory cannot be written.
         DatabaseCorrupt: the file is damaged, or no SQLite database.
         StoreUnusable: it is somebody else's database, or cannot be reached.
@@ -48,42 +72,114 @@ def upgrade(db_url: str) -> None:
     file = sqlite_file(db_url)
     if file is not None:
         _prepare_file(file)
-    engine = create_engine(_sync_url(db_url))
+    engine = admin_engine(db_url)
     try:
         with engine.connect() as connection:
-            version = _version(connection)
-            if version == HEAD:
-                return
-            _check(connection, version)
-            if file is not None and version is not None:
-                _back_up(file, version)
-            _run_alembic(connection)
+            done = _upgrade(connection, file, code, insist=insist)
             connection.commit()
     except DBAPIError as exc:
         raise translate(exc, db_url) from exc
     finally:
         engine.dispose()
-    # A new database is no news; one that was changed is.
-    (log.info if version else log.debug)("database.migrated", before=version, now=HEAD)
+    if done.before is not None and done.before != done.now:
+        # A new database is no news; one that was changed is.
+        log.info("database.migrated", before=done.before, now=done.now)
+    if done.waiting:
+        log.info("database.halves_wait", revisions=done.waiting, why="hubs of an older version are alive")
+    return done
 
 
-def translate(exc: DBAPIError, db_url: str) -> StoreUnusable:
-    """What a driver's complaint means."""
-    file = sqlite_file(db_url)
-    where = "" if file is None else f" ({file})"
-    said = str(exc.orig).lower()
-    if "not a database" in said or "malformed" in said:
-        return DatabaseCorrupt(f"{DatabaseCorrupt.__doc__}{where}")
-    if "readonly" in said or "unable to open" in said or "disk i/o" in said or "full" in said:
-        return DatabaseNotWritable(f"{DatabaseNotWritable.__doc__}{where} It says: {exc.orig}")
-    return StoreUnusable(f"The database does not work{where}: {exc.orig}")
+def admin_engine(db_url: str) -> Engine:
+    """An engine for long work on a whole database. Raises StoreUnusable."""
+    if parsed(db_url).get_backend_name() not in {"sqlite", "postgresql", "postgres"}:
+        raise StoreUnusable("perijove keeps its database in SQLite or in PostgreSQL.")
+    words = connect_args(db_url, statement_seconds=MIGRATION_SECONDS)
+    return create_engine(driver_url(db_url), connect_args=words, poolclass=NullPool, **_dialect_words(db_url))
 
 
-def _sync_url(db_url: str) -> str:
-    url = make_url(db_url)
-    if url.get_backend_name() == "sqlite":
-        url = url.set(drivername="sqlite")
-    return url.render_as_string(hide_password=False)
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the schema; None if there is none."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()  # noqa: S608  # a constant
+    return None if found is None else str(found)
+
+
+def tables_of(connection: Connection) -> list[str]:
+    """All tables but the one that holds the revision."""
+    return sorted(set(inspect(connection).get_table_names()) - {VERSION_TABLE})
+
+
+def living_hubs(connection: Connection, now: datetime) -> list[tuple[str, str]]:
+    """Name and version of every hub that may still be alive."""
+    if not inspect(connection).has_table(hubs.name):
+        return []
+    rows = connection.execute(select(hubs.c.name, hubs.c.version).where(hubs.c.alive_until > now - _SKEW))
+    return [(row.name, row.version) for row in rows]
+
+
+def run_alembic(connection: Connection, code: Code, target: str) -> None:
+    """Run every revision up to *target*; each records the oldest code that may run on what it leaves."""
+    # Imported here: it takes a third of a second, and almost no start needs it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(code.folder))
+    config.attributes["connection"] = connection
+    command.upgrade(config, target)
+    oldest = next(revision.oldest_code for revision in code.revisions if revision.name == target)
+    if inspect(connection).has_table(facts.name):
+        connection.execute(facts.delete().where(facts.c.name == OLDEST_CODE))
+        connection.execute(facts.insert().values(name=OLDEST_CODE, value=oldest))
+
+
+def _dialect_words(db_url: str) -> dict[str, Any]:
+    return {} if sqlite_file(db_url) is not None else {"use_native_hstore": False}
+
+
+def _upgrade(connection: Connection, file: Path | None, code: Code, *, insist: bool) -> Upgraded:
+    before = revision_of(connection)
+    if before == code.head:
+        return Upgraded(before=before, now=before)
+    if file is None:
+        before = _alone(connection)
+    if before is None and tables_of(connection):
+        raise StoreUnusable(
+            f"The database is not perijove's: it has a table {tables_of(connection)[0]!r} and no revision."
+        )
+    older = _older_hubs(connection, code) if file is None else []
+    planned = plan(code, before, oldest_code=_oldest_code(connection), older_hubs=older)
+    if insist and planned.waiting:
+        raise OlderHubsAlive(f"{OlderHubsAlive.__doc__} ({', '.join(older)})")
+    if planned.target is not None:
+        if file is not None and before is not None:
+            _back_up(file, before, planned.target)
+        run_alembic(connection, code, planned.target)
+    return Upgraded(before=before, now=planned.target or before or code.head, waiting=planned.waiting)
+
+
+def _alone(connection: Connection) -> str | None:
+    """Wait for whoever else migrates this database, and look again."""
+    connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    # A table is locked to be changed; while we waited long for that, everybody else would wait behind us.
+    connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+    return revision_of(connection)
+
+
+def _older_hubs(connection: Connection, code: Code) -> list[str]:
+    alive = living_hubs(connection, datetime.now(UTC))
+    return [f"{name}, {version}" for name, version in alive if is_older(version, code.version)]
+
+
+def _oldest_code(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(facts.name):
+        return None
+    found: str | None = connection.execute(
+        select(facts.c.value).where(facts.c.name == OLDEST_CODE)
+    ).scalar_one_or_none()
+    return found
 
 
 def _prepare_file(file: Path) -> None:
@@ -97,35 +193,9 @@ def _prepare_file(file: Path) -> None:
         raise DatabaseNotWritable(f"The database's directory {file.parent} cannot be written.")
 
 
-def _version(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(_VERSION_TABLE):
-        return None
-    found = connection.execute(text(f"SELECT version_num FROM {_VERSION_TABLE}")).scalar_one_or_none()  # noqa: S608  # a constant
-    return None if found is None else str(found)
-
-
-def _check(connection: Connection, version: str | None) -> None:
-    if version is not None and version not in KNOWN:
-        raise SchemaTooNew(f"{SchemaTooNew.__doc__} (It has revision {version}; this version knows up to {HEAD}.)")
-    others = set(inspect(connection).get_table_names()) - {_VERSION_TABLE}
-    if version is None and others:
-        raise StoreUnusable(f"The database is not perijove's: it has a table {min(others)!r} and no revision.")
-
-
-def _back_up(file: Path, version: str) -> None:
-    copy = file.with_name(f"{file.name}.before-{HEAD}-was-{version}")
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
+def _back_up(file: Path, version: str, target: str) -> None:
+    copy = file.with_name(f"{file.name}.before-{target}-was-{version}")
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as end:
+        source.backup(end)
     copy.chmod(0o600)
     log.info("database.backed_up", copy=str(copy))
-
-
-def _run_alembic(connection: Connection) -> None:
-    # Imported here: it takes a third of a second, and almost no start needs it.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")

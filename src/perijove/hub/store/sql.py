@@ -1,5 +1,5 @@
 """
-The store over SQL: SQLite by default, and anything else that SQLAlchemy's async engine speaks.
+The store over SQL: SQLite by default, PostgreSQL (`server_database.py`) when hubs share one.
 
 One unit is one transaction. SQLite has one writer: a lock keeps units in line here, and other processes wait
 in `busy_timeout`. The rows of each noun are in `sql_<noun>.py`.
@@ -8,23 +8,20 @@ in `busy_timeout`. The rows of each noun are in `sql_<noun>.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from sqlalchemy import func, make_url, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import func, select, text
 
-from perijove.hub.domain.errors import Conflict, StoreAway
+from perijove.hub.domain.errors import StoreAway
 from perijove.hub.domain.notices import Notice
 from perijove.hub.ports import Unit
 from perijove.hub.store.notices import Board
-from perijove.hub.store.schema import sqlite_file, translate
+from perijove.hub.store.outage import Outage
 from perijove.hub.store.sql_accounts import SqlAccounts
 from perijove.hub.store.sql_groups import SqlGroups
 from perijove.hub.store.sql_servers import SqlServers
@@ -35,6 +32,7 @@ from perijove.hub.store.sql_users import SqlUsers
 from perijove.hub.store.sqlite_reader import SqliteReader
 from perijove.hub.store.sqlite_thread import Executes, SqliteThread
 from perijove.hub.store.tables import sessions, tokens, users
+from perijove.hub.store.urls import sqlite_file
 
 _NEWEST: Final = select(
     *(
@@ -49,12 +47,24 @@ WAIT_SECONDS: Final = 10.0
 class Database(Protocol):
     """Where transactions come from."""
 
-    def transaction(self) -> AbstractAsyncContextManager[Executes]:
-        """Committed when it ends well, rolled back when it does not."""
+    def transaction(self, *, reading: bool = False) -> AbstractAsyncContextManager[Executes]:
+        """Committed when it ends well, rolled back when it does not; *reading*: it changes nothing."""
         ...
 
-    def reader(self) -> AbstractAsyncContextManager[Executes]:
-        """For statements that change nothing: each sees what was committed when it began."""
+    async def alone(self, connection: Executes, what: str) -> None:
+        """Wait until no other transaction is alone with *what*."""
+        ...
+
+    async def tell(self, connection: Executes, notices: Sequence[Notice]) -> None:
+        """Make telling them a part of the transaction."""
+        ...
+
+    def committed(self, notices: Sequence[Notice]) -> None:
+        """The transaction that was to tell them is committed."""
+        ...
+
+    def notices(self) -> AsyncGenerator[Notice, None]:
+        """What is told from now on."""
         ...
 
     async def close(self) -> None:
@@ -66,10 +76,8 @@ class SqlStore:
     """`hub.ports.Store` over a database that `schema.upgrade` has prepared."""
 
     def __init__(self, db_url: str) -> None:
-        self._db_url = db_url
-        is_sqlite = make_url(db_url).get_backend_name() == "sqlite"
-        self._board = Board()
-        self._database: Database = SqliteDatabase(db_url) if is_sqlite else ServerDatabase(db_url)
+        self._database = open_database(db_url)
+        self._outage = Outage(db_url)
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,65 +91,63 @@ class SqlStore:
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Unit]:
-        """A transaction: committed when it ends well, rolled back when it does not. Raises StoreAway."""
-        try:
+        """
+        A transaction: committed when it ends well, rolled back when it does not.
+
+        Raises:
+            Conflict: it clashes with what is stored.
+            InvalidRequest: a value that no column can hold.
+            StoreAway: the database does not answer. If that was to the commit, nobody knows what came of it.
+        """
+        with self._outage.watched():
             async with self._database.transaction() as connection:
-                unit = SqlUnit(connection)
+                unit = SqlUnit(connection, self._database)
                 yield unit
-        except IntegrityError as exc:
-            raise Conflict from exc
-        except DBAPIError as exc:
-            raise translate(exc, self._db_url) from exc
-        except PoolTimeout as exc:
-            raise StoreAway from exc
-        self._board.post(unit.told)
+                await self._database.tell(connection, unit.told)
+        self._database.committed(unit.told)
 
     def reading(self) -> AbstractAsyncContextManager[Unit]:
         """A unit for looking only: each statement sees what was committed when it began. Raises StoreAway."""
-        return _Reading(self._database, self._db_url)
+        return _Reading(self._database, self._outage)
 
     def notices(self) -> AsyncGenerator[Notice, None]:
         """What units tell from now on."""
-        return self._board.read()
+        return self._database.notices()
 
     async def ping(self) -> None:
         """Raises StoreAway if the database does not answer."""
-        try:
+        with self._outage.watched():
             async with self._database.transaction() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (DBAPIError, PoolTimeout) as exc:
-            raise StoreAway from exc
 
 
 class _Reading:
-    """Opens a reader and translates its errors. A class, because `asynccontextmanager` costs as much as a look-up."""
+    """A unit for looking only. A class: `asynccontextmanager` costs as much as the look-up that it is opened for."""
 
-    __slots__ = ("_db_url", "_reader")
+    __slots__ = ("_database", "_outage", "_transaction")
 
-    def __init__(self, database: Database, db_url: str) -> None:
-        self._reader = database.reader()
-        self._db_url = db_url
+    def __init__(self, database: Database, outage: Outage) -> None:
+        self._database = database
+        self._outage = outage
+        self._transaction = database.transaction(reading=True)
 
     async def __aenter__(self) -> Unit:
-        try:
-            return SqlUnit(await self._reader.__aenter__())
-        except PoolTimeout as exc:
-            raise StoreAway from exc
-        except DBAPIError as exc:
-            raise translate(exc, self._db_url) from exc
+        with self._outage.watched():
+            return SqlUnit(await self._transaction.__aenter__(), self._database)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._reader.__aexit__(kind, error, trace)
-        if isinstance(error, DBAPIError):
-            raise translate(error, self._db_url) from error
+        with self._outage.watched():
+            await self._transaction.__aexit__(kind, error, trace)
+            if error is not None:
+                raise error
 
 
 class SqlUnit:
     """One transaction."""
 
-    def __init__(self, connection: Executes) -> None:
+    def __init__(self, connection: Executes, database: Database) -> None:
         self.users = SqlUsers(connection)
         self.servers = SqlServers(connection)
         self.sessions = SqlSessions(connection)
@@ -154,12 +160,14 @@ class SqlUnit:
         #: to be told after the commit
         self.told: list[Notice] = []
         self._connection = connection
+        self._database = database
 
     async def alone(self, what: str) -> None:
-        """SQLite has one writer, so that every unit is alone."""
+        """Go on when no other unit is alone with *what*."""
+        await self._database.alone(self._connection, what)
 
     def notify(self, notice: Notice) -> None:
-        """Tell it after the commit."""
+        """Tell it with the commit."""
         self.told.append(notice)
 
     async def newest(self) -> datetime | None:
@@ -169,25 +177,26 @@ class SqlUnit:
 
 
 class SqliteDatabase:
-    """One connection that transactions take in turn, and those of the reader."""
+    """One connection that transactions take in turn, and a reader that waits for none of them."""
 
-    def __init__(self, db_url: str) -> None:
+    def __init__(self, db_url: str, file: Path) -> None:
         self._sqlite = SqliteThread(db_url)
+        self._reader = SqliteReader(file)
         self._turn = asyncio.Lock()
-        self._reader = SqliteReader(sqlite_file(db_url) or Path())
+        self._board = Board()
 
     async def close(self) -> None:
         """Let it go."""
         await self._reader.close()
         await self._sqlite.close()
 
-    def reader(self) -> AbstractAsyncContextManager[Executes]:
-        """The reader, which is always there and never in use."""
-        return nullcontext(self._reader)
+    def transaction(self, *, reading: bool = False) -> AbstractAsyncContextManager[Executes]:
+        """The next transaction, once it is its turn; or the reader, which is always there and never in use."""
+        return nullcontext(self._reader) if reading else self._in_turn()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Executes]:
-        """The next transaction, once it is its turn. Raises StoreAway if that takes too long."""
+    async def _in_turn(self) -> AsyncIterator[Executes]:
+        """Raises StoreAway if it takes too long."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._turn.acquire()
@@ -202,23 +211,27 @@ class SqliteDatabase:
         finally:
             self._turn.release()
 
+    async def alone(self, connection: Executes, what: str) -> None:
+        """There is one writer, so that every unit is alone."""
 
-class ServerDatabase:
-    """A database server with a pool of connections."""
+    async def tell(self, connection: Executes, notices: Sequence[Notice]) -> None:
+        """Only this process is there to hear them, after the commit."""
 
-    def __init__(self, db_url: str) -> None:
-        self._engine = create_async_engine(db_url, pool_pre_ping=True)
+    def committed(self, notices: Sequence[Notice]) -> None:
+        """Tell the readers in this process."""
+        self._board.post(notices)
 
-    async def close(self) -> None:
-        """Let it go."""
-        await self._engine.dispose()
+    def notices(self) -> AsyncGenerator[Notice, None]:
+        """What is told from now on."""
+        return self._board.read()
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Executes]:
-        """A transaction on a connection of its own."""
-        async with self._engine.begin() as connection:
-            yield connection
 
-    def reader(self) -> AbstractAsyncContextManager[Executes]:
-        """The same: nobody waits for anybody here."""
-        return self.transaction()
+def open_database(db_url: str) -> Database:
+    """The database that *db_url* names. Connects when it is used."""
+    file = sqlite_file(db_url)
+    if file is not None:
+        return SqliteDatabase(db_url, file)
+    # Imported here: whoever has SQLite need not have, or load, the driver of a server.
+    from perijove.hub.store.server_database import ServerDatabase  # noqa: PLC0415
+
+    return ServerDatabase(db_url)

@@ -7,13 +7,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, delete, insert, select, update
 
 from perijove.hub.domain.accounts import Account, AccountState, Invitation, InvitationKind
 from perijove.hub.store.sqlite_thread import Executes
-from perijove.hub.store.tables import accounts, invitations
+from perijove.hub.store.tables import MAX_ID, accounts, invitations
+from perijove.hub.store.upsert import upsert
+
+_PUT: Final = upsert(accounts, accounts.columns.keys(), key="name")
 
 
 def _account_of(row: Row[Any]) -> Account:
@@ -40,13 +43,12 @@ class SqlAccounts:
     async def put(self, account: Account) -> None:
         """Add it or replace the one of that name."""
         values = {
+            "name": account.name,
             "password_hash": account.password_hash,
             "state": account.state.value,
             "created": account.created,
         }
-        done = await self._connection.execute(update(accounts).where(accounts.c.name == account.name).values(values))
-        if done.rowcount == 0:
-            await self._connection.execute(insert(accounts).values(name=account.name, **values))
+        await self._connection.execute(_PUT, values)
 
     async def rename(self, name: str, new_name: str) -> None:
         """Nothing happens if there is none."""
@@ -93,6 +95,8 @@ class SqlAccounts:
 
     async def delete_invitation(self, invitation_id: int) -> None:
         """Withdraw an invitation."""
+        if invitation_id > MAX_ID:
+            return
         await self._connection.execute(delete(invitations).where(invitations.c.id == invitation_id))
 
     async def delete_expired_invitations(self, now: datetime) -> int:

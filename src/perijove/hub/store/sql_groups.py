@@ -5,13 +5,17 @@ Rows of groups and of their members, in SQL.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, select
 
 from perijove.hub.domain.groups import Group
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import group_members, groups, users
+from perijove.hub.store.upsert import insert_missing, upsert
+
+_PUT: Final = upsert(groups, ("name", "properties"), key="name", returning="id")
+_JOIN: Final = insert_missing(group_members, group_members.columns.keys())
 
 
 def _group_of(row: Row[Any]) -> Group:
@@ -31,13 +35,9 @@ class SqlGroups:
 
     async def put(self, name: str, *, properties: Mapping[str, Any]) -> Group:
         """Add it or change its properties."""
-        values = {"name": name, "properties": dict(properties)}
-        change = update(groups).where(groups.c.name == name).values(values).returning(groups)
-        row = (await self._connection.execute(change)).one_or_none()
-        if row is None:
-            row = (await self._connection.execute(insert(groups).values(values).returning(groups))).one_or_none()
-        assert row is not None  # RETURNING answers the row that was written
-        return _group_of(row)
+        values = dict(properties)
+        written = await self._connection.execute(_PUT, {"name": name, "properties": values})
+        return Group(id=written.scalar_one(), name=name, properties=values)
 
     async def delete(self, group_id: int) -> None:
         """With its memberships."""
@@ -45,11 +45,10 @@ class SqlGroups:
 
     async def add_members(self, group_id: int, user_ids: Iterable[int]) -> None:
         """Being a member already is fine."""
-        have = select(group_members.c.user_id).where(group_members.c.group_id == group_id)
-        present = {row.user_id for row in await self._connection.execute(have)}
-        new = [{"group_id": group_id, "user_id": user_id} for user_id in set(user_ids) - present]
+        # In one order, so that two who add at once wait for each other instead of both for ever.
+        new = [{"group_id": group_id, "user_id": user_id} for user_id in sorted(set(user_ids))]
         if new:
-            await self._connection.execute(insert(group_members), new)
+            await self._connection.execute(_JOIN, new)
 
     async def remove_members(self, group_id: int, user_ids: Iterable[int]) -> None:
         """Not being a member is fine."""

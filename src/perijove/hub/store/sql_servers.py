@@ -184,9 +184,9 @@ class SqlServers:
 
     async def renew_leases(self, holder: str, until: datetime) -> None:
         """Move the end of every lease that *holder* has."""
-        await self._connection.execute(
-            update(servers).where(servers.c.lease_holder == holder).values(lease_until=until)
-        )
+        # Locked in the order of `touch`, so that two hubs wait for each other instead of both for ever.
+        held = select(servers.c.id).where(servers.c.lease_holder == holder).order_by(servers.c.id).with_for_update()
+        await self._connection.execute(update(servers).where(servers.c.id.in_(held)).values(lease_until=until))
 
     async def delete(self, server_id: int) -> None:
         """Forget a server."""
@@ -198,7 +198,9 @@ class SqlServers:
             return
         older = or_(servers.c.last_activity.is_(None), servers.c.last_activity < bindparam("at"))
         change = update(servers).where(servers.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(change, [{"which": server_id, "at": at} for server_id, at in seen.items()])
+        await self._connection.execute(
+            change, [{"which": server_id, "at": at} for server_id, at in sorted(seen.items())]
+        )
 
     async def _one(self, statement: Select[Any], wanted: Mapping[str, object]) -> Server | None:
         row = (await self._connection.execute(statement, dict(wanted))).one_or_none()

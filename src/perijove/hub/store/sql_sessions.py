@@ -58,7 +58,7 @@ class SqlSessions:
             return
         fence = (sessions.c.id == bindparam("which"), sessions.c.last_seen < bindparam("at"))
         change = update(sessions).where(*fence).values(last_seen=bindparam("at"))
-        await self._connection.execute(change, [{"which": session_id, "at": at} for session_id, at in seen.items()])
+        await self._connection.execute(change, [{"which": which, "at": at} for which, at in sorted(seen.items())])
 
     async def delete(self, session_id: str) -> None:
         """And the tokens bound to it."""

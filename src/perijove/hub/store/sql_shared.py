@@ -6,12 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 
 from perijove.hub.domain.hubs import HubProcess
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import attempts, facts, hubs
+from perijove.hub.store.upsert import upsert
+
+_REGISTER: Final = upsert(hubs, hubs.columns.keys(), key="name", counted="incarnation", returning="incarnation")
+_COUNT: Final = upsert(attempts, attempts.columns.keys(), key="key")
+_STATE: Final = upsert(facts, facts.columns.keys(), key="name")
 
 
 class SqlHubs:
@@ -22,12 +28,8 @@ class SqlHubs:
 
     async def register(self, name: str, *, version: str, now: datetime, until: datetime) -> HubProcess:
         """A new incarnation of that name."""
-        values = {"version": version, "started": now, "alive_until": until}
-        change = update(hubs).where(hubs.c.name == name).values(values | {"incarnation": hubs.c.incarnation + 1})
-        incarnation = (await self._connection.execute(change.returning(hubs.c.incarnation))).scalar_one_or_none()
-        if incarnation is None:
-            incarnation = 1
-            await self._connection.execute(insert(hubs).values(values | {"name": name, "incarnation": incarnation}))
+        values = {"name": name, "incarnation": 1, "version": version, "started": now, "alive_until": until}
+        incarnation = (await self._connection.execute(_REGISTER, values)).scalar_one()
         return HubProcess(name=name, incarnation=incarnation, version=version, started=now, alive_until=until)
 
     async def renew(self, hub: HubProcess, until: datetime) -> bool:
@@ -59,14 +61,17 @@ class SqlAttempts:
 
     async def put(self, times: Mapping[str, Sequence[datetime]]) -> None:
         """Replace what is known of these keys."""
-        await self._connection.execute(delete(attempts).where(attempts.c.key.in_(list(times))))
+        spent = [key for key, counted in times.items() if not counted]
+        if spent:
+            await self._connection.execute(delete(attempts).where(attempts.c.key.in_(spent)))
+        # In one order, so that two hubs that write at once wait for each other instead of both for ever.
         new = [
             {"key": key, "times": [at.timestamp() for at in counted], "latest": counted[-1]}
-            for key, counted in times.items()
+            for key, counted in sorted(times.items())
             if counted
         ]
         if new:
-            await self._connection.execute(insert(attempts), new)
+            await self._connection.execute(_COUNT, new)
 
     async def delete_older(self, than: datetime) -> int:
         """Forget the keys that were counted last before that."""
@@ -87,6 +92,4 @@ class SqlFacts:
 
     async def put(self, name: str, value: str) -> None:
         """Add or replace it."""
-        changed = await self._connection.execute(update(facts).where(facts.c.name == name).values(value=value))
-        if changed.rowcount == 0:
-            await self._connection.execute(insert(facts).values(name=name, value=value))
+        await self._connection.execute(_STATE, {"name": name, "value": value})

@@ -15,7 +15,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.store.kept import by_key
 from perijove.hub.store.sql_users import AS_OWNER, user_of
 from perijove.hub.store.sqlite_thread import Executes
-from perijove.hub.store.tables import tokens, users
+from perijove.hub.store.tables import MAX_ID, tokens, users
 
 # Built once: it is asked with every request, and building a statement costs more than running it.
 _BY_PREFIX: Final = by_key(
@@ -43,6 +43,8 @@ class SqlTokens:
 
     async def get(self, token_id: int) -> ApiToken | None:
         """The token of that id."""
+        if token_id > MAX_ID:
+            return None
         row = (await self._connection.execute(select(tokens).where(tokens.c.id == token_id))).one_or_none()
         return None if row is None else _token_of(row)
 
@@ -93,7 +95,7 @@ class SqlTokens:
             return
         older = or_(tokens.c.last_activity.is_(None), tokens.c.last_activity < bindparam("at"))
         change = update(tokens).where(tokens.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(change, [{"which": token_id, "at": at} for token_id, at in seen.items()])
+        await self._connection.execute(change, [{"which": token_id, "at": at} for token_id, at in sorted(seen.items())])
 
     async def delete_expired(self, now: datetime) -> int:
         """Forget tokens that have ended."""

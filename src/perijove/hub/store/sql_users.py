@@ -135,7 +135,7 @@ class SqlUsers:
             return
         older = or_(users.c.last_activity.is_(None), users.c.last_activity < bindparam("at"))
         change = update(users).where(users.c.name == bindparam("who"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(change, [{"who": name, "at": at} for name, at in seen.items()])
+        await self._connection.execute(change, [{"who": name, "at": at} for name, at in sorted(seen.items())])
 
 
 @cache

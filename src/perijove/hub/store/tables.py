@@ -28,6 +28,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+#: largest id that fits into its column; ids of tokens and invitations come from outside
+MAX_ID: Final = 2**31 - 1
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware time. SQLite has no time zones, so it gets UTC without one."""

@@ -25,6 +25,7 @@ from perijove.hub.domain.accounts import (
 from perijove.hub.domain.attempts import AttemptLimiter
 from perijove.hub.domain.errors import (
     AlreadyExists,
+    Conflict,
     InvalidRequest,
     NoSuchInvitation,
     NoSuchUser,
@@ -35,6 +36,7 @@ from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.users import User, check, normalise
 from perijove.hub.ports import PasswordHasher, Store, Unit
+from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.sign_in import SessionMaker, SignedIn
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock, Randomness
@@ -43,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 #: Longest life of an invitation, in days.
 MAX_INVITATION_DAYS: Final = 90.0
+#: what whoever makes the first administrator, or a link for one, is alone with
+FIRST_ADMIN: Final = "first administrator"
 #: Accounts that may wait for approval at once: strangers must not fill the database.
 MAX_WAITING: Final = 1000
 
@@ -60,6 +64,7 @@ class FirstAdmin:
         code = self._randomness.token(24)
         now = self._clock.now()
         async with self._store.unit() as unit:
+            await unit.alone(FIRST_ADMIN)
             await _void_first_admin_codes(unit)
             if await unit.users.has_admin():
                 return None
@@ -167,6 +172,7 @@ class Invitations:
         wanted = invited.name or check(normalise(name))
         password_hash = await self._hasher.hash(check_password(password))
         async with self._store.unit() as unit:
+            await alone_with(unit, wanted)
             invitation = self._valid(await unit.accounts.take_invitation(hash_secret(code)))
             user = await self._make(unit, invitation, wanted, password_hash)
             signed_in = await self._sessions.open_in(unit, user, address, user_agent)
@@ -193,6 +199,8 @@ class Invitations:
 
     async def _make(self, unit: Unit, invitation: Invitation, name: str, password_hash: str) -> User:
         first = invitation.kind is InvitationKind.FIRST_ADMIN
+        if first:
+            await unit.alone(FIRST_ADMIN)
         if first and await unit.users.has_admin():
             raise NoSuchInvitation
         account, user = await unit.accounts.get(name), await unit.users.by_name(name)
@@ -257,6 +265,7 @@ class SignUp:
         # Hashed even if the name is taken, so that the time it takes tells nothing.
         password_hash = await self._hasher.hash(check_password(password))
         async with self._store.unit() as unit:
+            await alone_with(unit, wanted)
             if await self._is_taken(unit, wanted):
                 log.info("sign_up.ignored", user=wanted, address=address)
                 return
@@ -278,6 +287,7 @@ class SignUp:
             NoSuchUser: nobody of that name waits.
         """
         async with self._store.unit() as unit:
+            await alone_with(unit, normalise(name))
             account = await self._waiting(unit, name)
             await unit.accounts.put(replace(account, state=AccountState.ACTIVE))
             user = await unit.users.by_name(account.name)
@@ -294,6 +304,7 @@ class SignUp:
             NoSuchUser: nobody of that name waits.
         """
         async with self._store.unit() as unit:
+            await alone_with(unit, normalise(name))
             account = await self._waiting(unit, name)
             await unit.accounts.delete(account.name)
         log.info("sign_up.refused", user=account.name, by=principal.name)
@@ -338,6 +349,7 @@ class ChangePassword:
             WrongCredentials: *old* is wrong, or the user has no password here.
             WeakPassword: *new* is too short.
             TooManyAttempts: too many wrong ones of late.
+            Conflict: the account was changed meanwhile.
         """
         now = self._clock.monotonic()
         self._limiter.check(account=user.name, address=address, now=now)
@@ -349,6 +361,9 @@ class ChangePassword:
         self._limiter.succeeded(account=user.name, address=address)
         password_hash = await self._hasher.hash(check_password(new))
         async with self._store.unit() as unit:
+            await alone_with(unit, user.name)
+            if await unit.accounts.get(user.name) != account:
+                raise Conflict("The account was changed by somebody else in the meantime.")
             await unit.accounts.put(replace(account, password_hash=password_hash))
             others = [session for session in await unit.sessions.of_user(user.id) if session.id != keep]
             for session in others:

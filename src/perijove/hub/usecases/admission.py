@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from perijove.config.settings import ServerPolicy
-from perijove.hub.domain.errors import StartsPaused
+from perijove.hub.domain.errors import StaleGeneration, StartsPaused
 from perijove.hub.domain.lifecycle import STARTING, Event, State
 from perijove.hub.domain.notices import Kind
 from perijove.hub.domain.queue import Entry, Place, fair_since, in_order, places
+from perijove.hub.domain.servers import Server
 from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.drive_servers import Driver, Move
 from perijove.hub.usecases.forever import forever
@@ -112,9 +113,18 @@ class Admission:
         try:
             self._breaker.check(server.user_options)
         except StartsPaused as exc:
-            return await self._driver.record_in(unit, server, Event.GAVE_UP, {"failure": exc.message})
-        self._breaker.begin(server)
-        return await self._driver.record_in(unit, server, Event.ADMITTED, {})
+            return await self._record(unit, server, Event.GAVE_UP, {"failure": exc.message})
+        move = await self._record(unit, server, Event.ADMITTED, {})
+        if move is not None:
+            self._breaker.begin(server)
+        return move
+
+    async def _record(self, unit: Unit, server: Server, event: Event, changes: Mapping[str, Any]) -> Move | None:
+        try:
+            return await self._driver.record_in(unit, server, event, changes)
+        except StaleGeneration:
+            # Whoever waited has left the queue in this moment; the others' turn is theirs all the same.
+            return None
 
     def _tell(self, stand: Mapping[int, Place]) -> None:
         """Everybody's place, for the API and the pages; and for those who watch, if theirs has changed enough."""

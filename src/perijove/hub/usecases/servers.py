@@ -27,6 +27,7 @@ from perijove.hub.domain.servers import Server, check_display_name, check_server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
@@ -101,6 +102,7 @@ class StartServer:
         if display_name is not None:
             changes["display_name"] = check_display_name(display_name)
         async with self._store.unit() as unit:
+            await alone_with(unit, user.name)
             server = await unit.servers.get(user.id, name)
             if server is not None and server.is_active:
                 return self._as_it_is(server)
@@ -184,6 +186,7 @@ class CreateServer:
         shown = check_display_name(display_name)
         kept = dict(_check_options(options or {}))
         async with self._store.unit() as unit:
+            await alone_with(unit, user.name)
             if await unit.servers.get(user.id, name) is not None:
                 raise AlreadyExists(f"{user.name} already has a server {name!r}")
             row = await _add(unit, user, name, self._clock, self._policy)
@@ -207,6 +210,7 @@ class RemoveServer:
         if not name:
             raise InvalidRequest("Cannot delete the default server")
         async with self._store.unit() as unit:
+            await alone_with(unit, user.name)
             server = await unit.servers.get(user.id, name)
             if server is None:
                 raise NoSuchServer

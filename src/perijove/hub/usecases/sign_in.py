@@ -20,6 +20,7 @@ from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User, normalise
 from perijove.hub.ports import Authenticated, SignInMethod, Store, Unit
+from perijove.hub.usecases.alone import alone_with
 from perijove.kit.clock import Clock, Randomness
 
 log = structlog.get_logger(__name__)
@@ -126,6 +127,10 @@ class SignIn:
     async def _row_of(self, unit: Unit, person: Authenticated) -> User:
         admin = True if person.name in self._admin_users else person.admin
         user = await unit.users.by_name(person.name)
+        if user is None:
+            # Two browsers may come with the same new name at once.
+            await alone_with(unit, person.name)
+            user = await unit.users.by_name(person.name)
         if user is None:
             log.info("user.added", user=person.name, admin=bool(admin), by="sign-in")
             return await unit.users.add(

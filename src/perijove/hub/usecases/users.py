@@ -17,6 +17,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User, check, normalise
 from perijove.hub.ports import Store, Unit, UserActivity, UserSort
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.servers import StopServer
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock
@@ -53,7 +54,16 @@ class CreateUsers:
             raise InvalidRequest("Must specify at least one user to create")
         wanted = list(dict.fromkeys(check(normalise(name)) for name in names))
         _refuse_raising(asker, admin=admin)
+        try:
+            return await self._add_new(wanted, admin=admin, asker=asker)
+        except AlreadyExists:
+            # Somebody may have added one of them between the look and the adding: look again.
+            return await self._add_new(wanted, admin=admin, asker=asker)
+
+    async def _add_new(self, wanted: Sequence[str], *, admin: bool, asker: Principal) -> Sequence[User]:
         async with self._store.unit() as unit:
+            # Two lists with the same names in another order would wait for each other for ever.
+            await unit.alone("lists of new users")
             new = [name for name in wanted if await unit.users.by_name(name) is None]
             if not new:
                 raise AlreadyExists(f"All {len(wanted)} users already exist")
@@ -71,6 +81,7 @@ class CreateUsers:
         wanted = check(normalise(name))
         _refuse_raising(asker, admin=admin)
         async with self._store.unit() as unit:
+            await alone_with(unit, wanted)
             if await unit.users.by_name(wanted) is not None:
                 raise AlreadyExists(f"User {wanted} already exists")
             return await self._add(unit, wanted, admin=admin, asker=asker)
@@ -173,6 +184,7 @@ class DeleteUser:
             if stopped.state is not State.STOPPED:
                 raise InvalidRequest(f"{name}'s server is still stopping: try again in a moment.")
         async with self._store.unit() as unit:
+            await alone_with(unit, user.name)
             if any(server.is_active for server in await unit.servers.of_users([user.id])):
                 raise InvalidRequest(f"{name}'s server has been started in the meantime.")
             await unit.users.delete(user.id)
@@ -202,6 +214,7 @@ class PatchUser:
         """
         _refuse_raising(asker, admin=bool(admin))
         async with self._store.unit() as unit:
+            await alone_with(unit, name, normalise(new_name or name))
             user = await unit.users.by_name(name)
             if user is None:
                 raise NoSuchUser

@@ -19,6 +19,7 @@ from sqlalchemy import create_engine
 from perijove.hub.domain.errors import StoreAway
 from perijove.hub.store import migrations
 from perijove.hub.store.errors import DatabaseCorrupt, DatabaseNotWritable, SchemaTooNew, StoreUnusable
+from perijove.hub.store.revisions import CODE
 from perijove.hub.store.schema import HEAD, KNOWN, upgrade
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.store.tables import metadata
@@ -44,9 +45,11 @@ def version(file: Path) -> str:
         return str(database.execute("SELECT version_num FROM alembic_version").fetchone()[0])
 
 
-def set_version(file: Path, revision: str) -> None:
+def set_version(file: Path, revision: str, oldest_code: str) -> None:
+    """As a newer version would have left it."""
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        database.execute("UPDATE facts SET value = ? WHERE name = 'schema.oldest_code'", (oldest_code,))
 
 
 def test_a_new_database_is_made_with_its_directory_for_the_owner_only(made: Path) -> None:
@@ -72,6 +75,8 @@ def test_the_known_revisions_are_those_in_the_folder() -> None:
 
     assert script.get_heads() == [HEAD]
     assert {revision.revision for revision in script.walk_revisions()} == KNOWN
+    named = {Path(revision.path).name[:8] for revision in script.walk_revisions()}
+    assert named == {f"{revision.name}_{revision.half.value[:3]}" for revision in CODE.revisions}
 
 
 def test_a_start_with_a_current_database_does_not_import_alembic(made: Path) -> None:
@@ -92,12 +97,25 @@ def test_a_start_with_a_current_database_does_not_import_alembic(made: Path) -> 
 
 
 def test_a_database_from_a_newer_version_is_refused_and_left_alone(made: Path) -> None:
-    set_version(made, "9999")
+    set_version(made, "9999", oldest_code="9998")
     before = made.read_bytes()
 
     with pytest.raises(SchemaTooNew, match=f"newer version.*9999.*{HEAD}"):
         upgrade(url(made))
 
+    assert made.read_bytes() == before
+
+
+def test_a_database_to_which_a_newer_version_only_added_is_accepted_and_left_alone(made: Path) -> None:
+    """
+    A hub of the last version that is restarted while another is upgraded already.
+    """
+    set_version(made, "9999", oldest_code=HEAD)
+    before = made.read_bytes()
+
+    done = upgrade(url(made))
+
+    assert done.now == "9999"
     assert made.read_bytes() == before
 
 

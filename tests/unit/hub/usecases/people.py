@@ -11,6 +11,7 @@ from perijove.config.settings import ServerPolicy, SignInPolicy
 from perijove.hub.domain.attempts import AttemptLimiter
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.users import User
+from perijove.hub.ports import Store
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
@@ -34,7 +35,7 @@ POLICY = ServerPolicy()
 
 
 class People:
-    """The use cases about people, over the store in memory."""
+    """The use cases about people, over the store in memory, or over another."""
 
     def __init__(
         self,
@@ -45,12 +46,14 @@ class People:
         blocked_users: Sequence[str] = (),
         max_token_seconds: int = 0,
         allow_signup: bool = True,
+        store: Store | None = None,
+        randomness: FakeRandomness | None = None,
     ) -> None:
         policy = SignInPolicy()
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.clock = FakeClock()
         self.proxy = FakeProxy()
-        self.randomness = FakeRandomness()
+        self.randomness = randomness or FakeRandomness()
         self.signer = FakeSigner()
         self.roles = load_roles(roles=roles, services=services)
         self.activity = Activity(store=self.store, clock=self.clock)

@@ -98,7 +98,11 @@ class FusedStore:
             self._fuse.burn()
         self._fuse.burn()
 
-    reading = unit
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Unit]:
+        """A look."""
+        async with self._inner.reading() as unit:
+            yield cast("Unit", FusedUnit(unit, self._fuse))
 
     def notices(self) -> AsyncGenerator[Notice, None]:
         """As they are: hearing one changes nothing."""

@@ -1,0 +1,155 @@
+"""
+PostgreSQL behind the store: a bounded pool, locks by name, notices by LISTEN and NOTIFY.
+
+Transactions run side by side at READ COMMITTED, so that whatever reads and then writes says by `alone`, or by a
+compare-and-swap, what it relies on. A unit for reading sees one moment of the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg.types.string import StrDumperUnknown
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from perijove.hub.domain.notices import Kind, Notice
+from perijove.hub.store.notices import LOST, Mailbox
+from perijove.hub.store.sqlite_thread import Executes
+from perijove.hub.store.urls import CONNECT_SECONDS, connect_args, driver_url
+from perijove.kit.tasks import TaskGroup
+
+log = structlog.get_logger(__name__)
+
+#: Connections of one hub at most, without the one that listens; PostgreSQL itself allows 100 by default.
+POOL_SIZE: Final = 10
+#: Seconds that a unit waits for a connection.
+WAIT_SECONDS: Final = 10
+#: Seconds after which a connection is replaced by a fresh one.
+RECYCLE_SECONDS: Final = 1800
+CHANNEL: Final = "perijove"
+#: Longest payload of a notification, in bytes, less the one that ends it.
+MAX_PAYLOAD: Final = 7999
+#: Seconds between tries to listen again: the first, and the longest.
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 2.0
+_ALONE: Final = text("SELECT pg_advisory_xact_lock(:key)")
+_TELL: Final = text("SELECT pg_notify(:channel, :payload)")
+
+
+class ServerDatabase:
+    """A PostgreSQL server."""
+
+    def __init__(self, db_url: str) -> None:
+        self._engine = create_async_engine(
+            driver_url(db_url),
+            connect_args=connect_args(db_url),
+            pool_size=POOL_SIZE,
+            max_overflow=0,
+            pool_timeout=WAIT_SECONDS,
+            pool_recycle=RECYCLE_SECONDS,
+            pool_pre_ping=True,
+            use_native_hstore=False,
+        )
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        event.listen(self._engine.sync_engine, "connect", _on_connect)
+
+    async def close(self) -> None:
+        """Let it go."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self, *, reading: bool = False) -> AsyncIterator[Executes]:
+        """A transaction on a connection of its own."""
+        async with (self._reading if reading else self._engine).begin() as connection:
+            yield connection
+
+    async def alone(self, connection: Executes, what: str) -> None:
+        """Wait until no other transaction is alone with *what*."""
+        await connection.execute(_ALONE, {"key": lock_key(what)})
+
+    async def tell(self, connection: Executes, notices: Sequence[Notice]) -> None:
+        """NOTIFY is transactional: nobody hears of what is rolled back."""
+        for notice in notices:
+            payload = payload_of(notice)
+            if payload is None:
+                # A notice may be lost, says their law; this one is told by nobody else.
+                log.warning("notice.too_long", kind=notice.kind.value, id=notice.id)
+                continue
+            await connection.execute(_TELL, {"channel": CHANNEL, "payload": payload})
+
+    def committed(self, notices: Sequence[Notice]) -> None:
+        """The database tells them, to this process too."""
+
+    async def notices(self) -> AsyncGenerator[Notice, None]:
+        """What is told from now on, over a connection of its own."""
+        box = Mailbox()
+        async with TaskGroup("notices") as tasks:
+            tasks.start("listen", self._listen(box))
+            while True:
+                yield await box.take()
+
+    async def _listen(self, box: Mailbox) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    connection = await self._connect()
+                async with connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    pause = FIRST_PAUSE
+                    box.put(LOST)
+                    # Ends with the connection: its keepalives notice a server that is gone without a word.
+                    async for heard in connection.notifies():
+                        notice = notice_of(heard.payload)
+                        if notice is not None:
+                            box.put(notice)
+            except (psycopg.Error, OSError, TimeoutError) as exc:
+                log.debug("notices.away", why=str(exc).strip())
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        _, words = self._engine.dialect.create_connect_args(self._engine.url)
+        own: dict[str, Any] = {**words, **connect_args(self._engine.url.render_as_string(hide_password=False))}
+        return await psycopg.AsyncConnection.connect(**own, autocommit=True)
+
+
+class _TextWithoutNul(StrDumperUnknown):
+    """PostgreSQL's texts hold every character but one; SQLite's hold all. A server's last words may be anything."""
+
+    def dump(self, obj: str) -> Any:
+        """Write U+FFFD, which stands for what cannot be shown, instead of it."""
+        return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+
+
+def _on_connect(dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.driver_connection.adapters.register_dumper(str, _TextWithoutNul)
+
+
+def lock_key(what: str) -> int:
+    """The 64-bit number that stands for *what* among PostgreSQL's advisory locks."""
+    digest = hashlib.blake2b(what.encode(), digest_size=8, person=b"perijove").digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def payload_of(notice: Notice) -> str | None:
+    """What is sent for *notice*: a JSON array; None if it is too long."""
+    payload = json.dumps([notice.kind.value, notice.id, notice.text], separators=(",", ":"), ensure_ascii=False)
+    return payload if len(payload.encode()) <= MAX_PAYLOAD else None
+
+
+def notice_of(payload: str) -> Notice | None:
+    """The notice that was sent; None for what a newer version tells, or what is none."""
+    try:
+        kind, id_, words = json.loads(payload)
+        return Notice(Kind(kind), int(id_), str(words))
+    except (ValueError, TypeError):
+        return None
