@@ -59,7 +59,7 @@ from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.stop_all import StopAllServers
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
-from perijove.hub.web.app import make_app
+from perijove.hub.web.app import WebApplication, make_app
 from perijove.hub.web.cookie_secret import load_cookie_secret
 from perijove.hub.web.lab.assets import LabAssets
 from perijove.hub.web.lab.tree import lab_static_dir
@@ -411,8 +411,10 @@ async def _serve(inputs: HubInputs) -> int:
         hasher = stack.enter_context(contextlib.closing(Argon2Hasher()))
         tasks = await stack.enter_async_context(TaskGroup("hub"))
         hub = compose(inputs, store=store, backend=backend, proxy=proxy, hasher=hasher, tasks=tasks)
-        server = _Server(_uvicorn_config(hub))
+        application = make_app(hub.parts)
+        server = _Server(_uvicorn_config(application))
         serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
+        tasks.start("warm-up", _warm_up(application))
         await _begin(hub, inputs, tasks)
         asked = tasks.start("end", hub.ending.asked.wait())
         await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
@@ -446,19 +448,23 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     code = await parts.first_admin.link_code() if parts.about.has_accounts else None
     if code is not None:
         notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"
-    # All that is here now stays. Walking it takes the garbage collector a tenth of a second, during which no
-    # request is answered.
-    gc.freeze()
     notify_parent(inputs.environ, NOTIFY_FD_VARIABLE, json.dumps(notice))
     log.debug("hub.ready", version=__version__)
 
 
-def _uvicorn_config(hub: Hub) -> uvicorn.Config:
+async def _warm_up(application: WebApplication) -> None:
+    await application.warm_up()
+    # All that is here now stays. Walking it takes the garbage collector a tenth of a second, during which no
+    # request is answered.
+    gc.freeze()
+
+
+def _uvicorn_config(application: WebApplication) -> uvicorn.Config:
     return uvicorn.Config(
-        make_app(hub.parts),
+        application,
         http="httptools",
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,

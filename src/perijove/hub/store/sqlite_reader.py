@@ -122,6 +122,9 @@ class SqliteReader:
             cursor = self._on_loop.execute(prepared.text, wanted)
             found = cursor.fetchmany(MAX_ON_LOOP + 1)
             cursor.close()
+        except (UnicodeError, OverflowError):
+            # No column can hold such a key, so there is no such row.
+            return FetchedRows([])
         except sqlite3.Error:
             # Locked for a moment, or worse: the thread may wait, and knows what to say about it.
             self._leave_loop()

@@ -6,8 +6,7 @@ Called by the hub's composition root with the parts; started by its server. Hold
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -34,16 +33,8 @@ from perijove.hub.web.parts import Parts
 from perijove.hub.web.quick import QuickRoutes, QuickTable
 
 #: what programs ask most
-_QUICK: Final = (users.list_users, users.get_user, hub.get_self)
+_QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
 _PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
-
-
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """What is made ready before the first request."""
-    edge: Edge = app.state.edge
-    edge.templates.compile_all()
-    yield
 
 
 class WebApplication(FastAPI):
@@ -60,6 +51,18 @@ class WebApplication(FastAPI):
         self._front: ASGIApp = DefaultHeaders(
             front, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
         )
+
+    async def warm_up(self) -> None:
+        """Make ready, step by step, what would be made when it is first asked for. Requests are answered meanwhile."""
+        edge: Edge = self.state.edge
+        for name in edge.templates.names():
+            edge.templates.compile(name)
+            await asyncio.sleep(0)
+        for route in self.routes:
+            # The framework prepares a router's routes when the first of them is looked for.
+            for _ in iter_route_contexts([route]):
+                pass
+            await asyncio.sleep(0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
@@ -78,7 +81,6 @@ def make_app(parts: Parts) -> WebApplication:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan,
         exception_handlers={
             HubError: problems.on_hub_error,
             WebError: problems.on_hub_error,
@@ -94,8 +96,8 @@ def make_app(parts: Parts) -> WebApplication:
     app.state.edge = Edge.of(parts)
     for part in (users, servers, tokens, hub):
         app.include_router(part.router, prefix=f"{prefix}api")
+        app.quick.fill(f"{prefix}api", part.router.routes, _QUICK)
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         app.include_router(router, prefix=prefix.rstrip("/"))
     app.include_router(root.outside)
-    app.quick.fill(iter_route_contexts(app.routes), _QUICK)
     return app

@@ -14,19 +14,18 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fastapi.routing import APIRoute, RouteContext
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from perijove.hub.domain.errors import HubError
 from perijove.hub.web.access import Access
 from perijove.hub.web.api.caller import call_of
-from perijove.hub.web.errors import WebError
 
 #: annotations of parameters that come from the address
 _TEXTS: Final = frozenset({"str", "str | None"})
-_CALL: Final = "CallOf"
+_CALL: Final = "call"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +34,8 @@ class _Quick:
 
     access: Access
     endpoint: Callable[..., Awaitable[Response]]
+    #: whether it is given the call
+    takes_call: bool
     #: parameters that are given with the query, and their defaults
     query: Mapping[str, str | None]
 
@@ -47,16 +48,16 @@ class QuickTable:
         #: by what stands before the only parameter, which ends the path
         self._named: dict[str, tuple[str, _Quick]] = {}
 
-    def fill(self, contexts: Iterable[RouteContext], endpoints: Iterable[Callable[..., Any]]) -> None:
-        """Give the routes of *endpoints* a short way."""
+    def fill(self, prefix: str, routes: Iterable[BaseRoute], endpoints: Iterable[Callable[..., Any]]) -> None:
+        """Give those of *routes*, declared below *prefix*, that lead to *endpoints* a short way."""
         wanted = frozenset(endpoints)
-        for context in contexts:
-            route = context.original_route
-            if not isinstance(route, APIRoute) or route.endpoint not in wanted or context.path is None:
+        for route in routes:
+            if not isinstance(route, APIRoute) or route.endpoint not in wanted:
                 continue
+            path = f"{prefix}{route.path}"
             if route.methods != {"GET"}:
-                raise ValueError(f"{context.path}: only reads may take the short way.")
-            self._add(context.path, route)
+                raise ValueError(f"{path}: only reads may take the short way.")
+            self._add(path, route)
 
     def find(self, path: str) -> tuple[_Quick, dict[str, str]] | None:
         """The route of *path* and its parameters."""
@@ -83,7 +84,13 @@ class QuickTable:
         name = last[1:-1] if last.startswith("{") else ""
         if "{" in before:
             raise ValueError(f"{path}: a short way has one parameter at most, at its end.")
-        quick = _Quick(access=access, endpoint=route.endpoint, query=_query(route.endpoint, path, name))
+        parameters = inspect.signature(route.endpoint).parameters
+        quick = _Quick(
+            access=access,
+            endpoint=route.endpoint,
+            takes_call=_CALL in parameters,
+            query=_query(path, parameters.values(), name),
+        )
         if name:
             self._named[before] = (name, quick)
         else:
@@ -116,19 +123,23 @@ async def _answer(quick: _Quick, parameters: dict[str, str], request: Request) -
         await quick.access.decide(request)
         given = request.query_params if quick.query else {}
         texts = {name: given.get(name, default) for name, default in quick.query.items()}
-        response = await quick.endpoint(call=call_of(request), **parameters, **texts)
-    except (HubError, WebError):
+        if quick.takes_call:
+            response = await quick.endpoint(call=call_of(request), **parameters, **texts)
+        else:
+            response = await quick.endpoint(**parameters, **texts)
+    except Exception:  # noqa: BLE001  # nothing is lost: see below
+        # Whatever it is: the long way meets it again, and knows what to say and to log.
         del request.scope["path_params"]
         return None
     request.scope["endpoint"] = quick.endpoint
     return response
 
 
-def _query(endpoint: Callable[..., Any], path: str, name: str) -> dict[str, str | None]:
-    """Parameters of *endpoint* that come with the query."""
+def _query(path: str, parameters: Iterable[inspect.Parameter], name: str) -> dict[str, str | None]:
+    """Those of *parameters* that come with the query; *name* is in the path."""
     found: dict[str, str | None] = {}
-    for parameter in inspect.signature(endpoint).parameters.values():
-        if parameter.name == "call" and parameter.annotation == _CALL:
+    for parameter in parameters:
+        if parameter.name == _CALL:
             continue
         if parameter.annotation not in _TEXTS:
             raise ValueError(f"{path}: {parameter.name} is no text, so there is no short way.")
