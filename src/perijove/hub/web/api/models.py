@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
@@ -115,6 +116,9 @@ class Models:
             "full_url": self._full(url),
             "full_progress_url": self._full(progress),
         }
+        place = self.queue.place_of(server.id) if server.state is State.QUEUED else None
+        if place is not None:
+            model["queue"] = {"ahead": place.ahead, "seconds": place.seconds}
         if self._reads_all_state or may(
             self.principal, "admin:server_state", ServerResource(server.user_name, server.name)
         ):
