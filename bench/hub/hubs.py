@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psutil
 from seed import fill_jupyterhub, fill_perijove
 
 from deployments import TOKEN, _as_ordinary_user, free_port
@@ -84,8 +85,8 @@ class Hub:
         assert self.process is not None
         return self.process.pid
 
-    def start(self) -> float:
-        """Seconds from the start of the process to the first 200 from `/hub/api/health`... of the version."""
+    def start(self, *, path: str = "/hub/api/") -> float:
+        """Seconds from the start of the process to the first 200 from *path*."""
         began = time.monotonic()
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(  # type: ignore[call-overload]  # a dictionary of keyword arguments
@@ -101,7 +102,7 @@ class Hub:
         while time.monotonic() - began < START_TIMEOUT:
             if self.process.poll() is not None:
                 break
-            if ask(self.port, "/hub/api/") == 200:
+            if ask(self.port, path) == 200:
                 return time.monotonic() - began
             time.sleep(0.005)
         sys.exit(f"{self.name} does not answer:\n{(self.folder / 'log').read_text(errors='replace')[-3000:]}")
@@ -109,16 +110,24 @@ class Hub:
     def kill(self) -> None:
         """End it at once, as a crash would."""
         if self.process is not None:
-            with suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(self.process.pid).children(recursive=True):
+                    child.kill()
+            self.process.kill()
             self.process.wait()
             self.process = None
 
+    def wait_for_children(self) -> None:
+        """Until what it does beside serving is done: perijove's first start compresses JupyterLab's files."""
+        time.sleep(1)
+        for child in psutil.Process(self.pid).children():
+            child.wait(timeout=START_TIMEOUT)
 
-def ask(port: int, path: str, *, token: str = "", timeout: float = 5.0, accept: str = "") -> int:
+
+def ask(port: int, path: str, *, token: str = "", timeout: float = 5.0) -> int:
     """Status of one GET; 0 if there is no answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-    headers = {**({"Authorization": f"token {token}"} if token else {}), **({"Accept": accept} if accept else {})}
+    headers = {"Authorization": f"token {token}"} if token else {}
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
@@ -170,8 +179,8 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def perijove_hub(*, level: str = "error") -> Iterator[Hub]:
-    """Perijove's hub, from this interpreter's environment, with its proxy beside it."""
+def perijove_hub(*, python: Path, assets: Path, level: str = "error") -> Iterator[Hub]:
+    """Perijove's hub, from the environment of *python*, with its proxy beside it; *assets* keeps what it makes once."""
     with folder("pj-") as place, ExitStack() as stack:
         port, public = free_port(), free_port()
         config = place / "config.py"
@@ -179,14 +188,15 @@ def perijove_hub(*, level: str = "error") -> Iterator[Hub]:
         for part in ("state", "state/hub", "run", "run/hub", "run/proxy"):
             (place / part).mkdir()
             _as_ordinary_user(place / part)
+        (place / "state" / "hub" / "lab-assets").symlink_to(assets)
         environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(place),
             "LANG": "C.UTF-8",
             "CONFIGPROXY_AUTH_TOKEN": TOKEN,
             **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
         }
-        perijove = (sys.executable, "-P", "-m", "perijove")
+        perijove = (str(python), "-P", "-m", "perijove")
         control = place / "run" / "proxy" / "control.sock"
         words = (*perijove, "proxy", "--port", str(public), "--api-socket", str(control), "--ip", "127.0.0.1")
         words += ("--default-target", f"http://127.0.0.1:{port}", "--workers", "1", "--log-level", "error")

@@ -76,6 +76,7 @@ def fill_jupyterhub(file: Path, *, users: int, active: int, port: int) -> None:
             ((number + 1, 1000 + number, _CREATED) for number in running),
         )
         database.execute(
-            "INSERT INTO api_tokens (hashed, prefix, user_id, created, note, scopes) VALUES (?, ?, 1, ?, 'bench', ?)",
+            "INSERT INTO api_tokens (hashed, prefix, user_id, created, note, scopes, client_id) "
+            "VALUES (?, ?, 1, ?, 'bench', ?, 'jupyterhub')",
             (f"sha512:1:0123456789abcdef:{digest}", USER_TOKEN[:4], _CREATED, '["inherit"]'),
         )
