@@ -238,8 +238,6 @@ def main() -> None:
     heads = ["what", *names, *(["ratio"] if arguments.peers else []), "to reach"]
     rows = (row.cells(names) for row in bench.rows)
     lines = [[cell for place, cell in enumerate(row) if arguments.peers or place != 2] for row in rows]
-        [cell for place, cell in enumerate(row.cells(names)) if arguments.peers or place != 2] for row in bench.rows
-    ]
     publish(f"{table(heads, lines)}\n\nMedians of {arguments.rounds} rounds. {machine()}.\n", arguments.write)
 
 
