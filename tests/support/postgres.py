@@ -78,6 +78,17 @@ class Postgres:
             )
             return len(rows.fetchall())
 
+    def add_role(self, role: str, password: str, database: str) -> None:
+        """Somebody who has to give a password, and owns a database."""
+        rules = self._folder / "data" / "pg_hba.conf"
+        rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
+        with self.connect() as connection:
+            words = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
+            connection.execute(words.format(sql.Identifier(role), sql.Literal(password)))
+            owner = sql.SQL("ALTER DATABASE {} OWNER TO {}")
+            connection.execute(owner.format(sql.Identifier(database), sql.Identifier(role)))
+            connection.execute("SELECT pg_reload_conf()")
+
     def initialise(self) -> None:
         """Make its files. Nothing is worth syncing to disk."""
         program = str(self._programs / "initdb")
@@ -125,6 +136,8 @@ def running_postgres() -> Iterator[Postgres]:
         pytest.skip("PostgreSQL is not installed (apt install postgresql)")
     folder = Path(tempfile.mkdtemp(prefix="perijove-pg-"))
     try:
+        # Whoever the hub runs as comes through here to the socket; the data are in a folder of their own.
+        folder.chmod(0o755)
         if os.getuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
         server = Postgres(where, folder)

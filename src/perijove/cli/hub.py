@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import grp
-import os
-import pwd
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +11,13 @@ from pathlib import Path
 import click
 
 from perijove.cli.configuration import hub_settings, load
+from perijove.cli.hub_user import become_hub
 from perijove.config.database import SECRET_VARIABLES
 from perijove.config.errors import ConfigError
 from perijove.config.sources import process_environment
 from perijove.hub.app import HubInputs, run
 from perijove.kit import logs
-from perijove.kit.process import become_user, die_with_parent
-from perijove.supervisor.accounts import SOCKET_GROUP
+from perijove.kit.process import die_with_parent
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
 from perijove.wire.supervision import EXIT_UNUSABLE, NOTIFY_FD_VARIABLE, ORPHANED_SIGNAL
 
@@ -42,8 +39,8 @@ def hub(*, file: Path | None, traits: Sequence[str]) -> None:
     if not token:
         click.echo(f"perijove hub: {AUTH_TOKEN_VARIABLE} is not set; the proxy has the same.", err=True)
         sys.exit(EXIT_UNUSABLE)
-    if os.geteuid() == 0:
-        _become(configuration.perijove.hub_user)
+    # Root was needed to read a configuration that may be root's secret.
+    become_hub(p.hub_user, command="perijove hub")
     if NOTIFY_FD_VARIABLE in environ:
         die_with_parent(ORPHANED_SIGNAL)
     inputs = HubInputs(
@@ -54,17 +51,3 @@ def hub(*, file: Path | None, traits: Sequence[str]) -> None:
         environ={name: value for name, value in environ.items() if name not in SECRET_VARIABLES},
     )
     sys.exit(run(inputs))
-
-
-def _become(name: str) -> None:
-    """Give up root, which was needed to read a configuration that may be root's secret."""
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        click.echo(f"perijove hub: there is no system user {name!r}; `perijove` makes it.", err=True)
-        sys.exit(EXIT_UNUSABLE)
-    try:
-        groups = [grp.getgrnam(SOCKET_GROUP).gr_gid]
-    except KeyError:
-        groups = []
-    become_user(uid=entry.pw_uid, gid=entry.pw_gid, groups=groups)

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "proxy": "perijove.cli.proxy",
     "launcher": "perijove.cli.launcher",
     "acme": "perijove.cli.acme",
+    "db": "perijove.cli.db",
 }
 _DEFAULT: Final = "serve"
 

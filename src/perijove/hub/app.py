@@ -28,7 +28,7 @@ from perijove.authenticators.base import Authenticator
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptLimiter
-from perijove.hub.domain.errors import HubError
+from perijove.hub.domain.errors import HubError, StoreAway
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
@@ -36,7 +36,7 @@ from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
 from perijove.hub.store.errors import StoreUnusable
-from perijove.hub.store.schema import upgrade
+from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
@@ -388,19 +388,22 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
 def run(inputs: HubInputs) -> int:
     """Run the hub until it is told to end; answers the exit status."""
     try:
-        upgrade(inputs.settings.db_url)
+        upgraded = upgrade_when_there(inputs.settings.db_url)
     except StoreUnusable as exc:
         log.error("hub.unusable_database", why=str(exc))  # noqa: TRY400  # a sentence for the operator, no trace
         return EXIT_UNUSABLE
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(_serve(inputs))
+            return runner.run(_serve(inputs, halves_wait=bool(upgraded.waiting)))
+        except StoreAway as exc:
+            log.error("hub.database_away", why=exc.message)  # noqa: TRY400  # the supervisor starts another
+            return 1
         except HubError as exc:
             log.error("hub.unusable_configuration", why=exc.message)  # noqa: TRY400  # likewise
             return EXIT_UNUSABLE
 
 
-async def _serve(inputs: HubInputs) -> int:
+async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
     settings = inputs.settings
     control = unix_origin(str(settings.paths.control_socket))
     backend_settings = BackendSettings(launcher_socket=settings.paths.launcher_socket, environment=dict(inputs.environ))
@@ -416,6 +419,8 @@ async def _serve(inputs: HubInputs) -> int:
         serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
         tasks.start("warm-up", _warm_up(application))
         await _begin(hub, inputs, tasks)
+        if halves_wait:
+            tasks.start("schema", finish_upgrade(settings.db_url))
         asked = tasks.start("end", hub.ending.asked.wait())
         await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
         if hub.ending.stop_servers:

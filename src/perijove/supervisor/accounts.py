@@ -21,6 +21,8 @@ from perijove.supervisor.plan import Identity
 SOCKET_GROUP: Final = "perijove"
 #: Seconds that useradd or groupadd may take.
 _ADD_TIMEOUT: Final = 30.0
+#: the file in the runtime folder that whoever runs perijove holds
+LOCK: Final = "perijove.lock"
 
 
 def socket_group() -> int:

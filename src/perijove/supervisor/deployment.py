@@ -17,7 +17,7 @@ from typing import Final
 import perijove
 from perijove.config.database import SECRET_VARIABLES
 from perijove.config.settings import Paths
-from perijove.supervisor.accounts import check_interpreter, folder, lock, service_user, socket_group
+from perijove.supervisor.accounts import LOCK, check_interpreter, folder, lock, service_user, socket_group
 from perijove.supervisor.app import Deployment
 from perijove.supervisor.certificates import DeploymentTls, copy_certificate
 from perijove.supervisor.exposure import PLAIN_HTTP, is_private
@@ -96,7 +96,7 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
         )
     owners = _owners(settings) if root else _Owners(hub=None, proxy=None, socket_gid=None)
     _make_folders(settings.paths, owners)
-    held.enter_context(lock(settings.paths.runtime / "perijove.lock"))
+    held.enter_context(lock(settings.paths.runtime / LOCK))
     _refresh(settings, owners)
     if not is_private(settings.ip, settings.public_origin):
         settings.say(PLAIN_HTTP)

@@ -2,13 +2,24 @@
 What can be wrong with the database itself, said so that an administrator can act on it.
 
     StoreAway
+    ├── DatabaseAway    DatabaseBusy
     └── StoreUnusable   SchemaTooNew  OlderHubsAlive  DatabaseCorrupt  DatabaseNotWritable  DatabaseFull
-                        DatabaseBusy  DumpUnusable  DatabaseInUse
+                        DumpUnusable  DatabaseInUse
+
+What is away comes back by itself, and is waited for; what is unusable needs somebody.
 """
 
 from __future__ import annotations
 
 from perijove.hub.domain.errors import StoreAway
+
+
+class DatabaseAway(StoreAway):
+    """The database does not answer right now."""
+
+
+class DatabaseBusy(DatabaseAway):
+    """The database is too busy right now."""
 
 
 class StoreUnusable(StoreAway):
@@ -33,10 +44,6 @@ class DatabaseNotWritable(StoreUnusable):
 
 class DatabaseFull(StoreUnusable):
     """The disk of the database is full."""
-
-
-class DatabaseBusy(StoreUnusable):
-    """The database is too busy."""
 
 
 class DumpUnusable(StoreUnusable):

@@ -16,7 +16,14 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from perijove.hub.domain.errors import Conflict, HubError, InvalidRequest, StoreAway
-from perijove.hub.store.errors import DatabaseBusy, DatabaseCorrupt, DatabaseFull, DatabaseNotWritable, StoreUnusable
+from perijove.hub.store.errors import (
+    DatabaseAway,
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseFull,
+    DatabaseNotWritable,
+    StoreUnusable,
+)
 from perijove.hub.store.urls import parsed, sqlite_file
 
 log = structlog.get_logger(__name__)
@@ -35,6 +42,8 @@ _SQLITE: Final = (
 #: classes of PostgreSQL's error codes that waiting may mend: connection, rollback by deadlock or serialization,
 #: resources, locks, an operator's intervention, the machine (appendix A of its manual)
 _PASSING: Final = frozenset({"08", "40", "53", "55", "57", "58"})
+#: what a server says that does not let anybody in right now; other refusals need somebody
+_LATER: Final = ("starting up", "shutting down", "recovery", "too many", "connection slots", "not yet accepting")
 #: a standby, or a database that was set to read-only while it is looked after
 _READ_ONLY: Final = "25006"
 
@@ -91,15 +100,18 @@ def meaning(exc: DBAPIError | PoolTimeout, db_url: str) -> HubError | None:
     return _of_server(exc)
 
 
-def translate(exc: DBAPIError, db_url: str) -> StoreUnusable:
+def translate(exc: DBAPIError, db_url: str) -> StoreAway:
     """What a complaint means to the administrator who starts perijove or works on the database."""
     file = sqlite_file(db_url)
-    where = "" if file is None else f" ({file})"
-    ours = _of_sqlite(exc) if file is not None else None
+    if file is None:
+        away = isinstance(_of_server(exc), DatabaseAway)
+        kind: type[StoreAway] = DatabaseAway if away else StoreUnusable
+        return kind(f"{'The database does not answer' if away else 'The database does not work'}: {said(exc)}")
+    ours = _of_sqlite(exc)
     if ours is None:
-        return StoreUnusable(f"The database does not work{where}: {said(exc)}")
+        return StoreUnusable(f"The database does not work ({file}): {said(exc)}")
     detail = "" if isinstance(ours, DatabaseCorrupt) else f" It says: {said(exc)}"
-    return type(ours)(f"{type(ours).__doc__}{where}{detail}")
+    return type(ours)(f"{type(ours).__doc__} ({file}){detail}")
 
 
 def said(exc: Exception) -> str:
@@ -108,15 +120,19 @@ def said(exc: Exception) -> str:
     return " ".join(words.split())
 
 
-def _of_sqlite(exc: DBAPIError) -> StoreUnusable | None:
+def _of_sqlite(exc: DBAPIError) -> StoreAway | None:
     words = said(exc).lower()
     return next((kind() for mark, kind in _SQLITE if mark in words), None)
 
 
 def _of_server(exc: DBAPIError) -> StoreAway | None:
-    code = getattr(exc.orig, "sqlstate", None) or ""
-    # Without a code the connection itself failed.
-    passes = not code or code[:2] in _PASSING or code == _READ_ONLY
-    if isinstance(exc, ProgrammingError) or not passes:
-        return StoreUnusable() if code[:2] in {"28", "3D", "42"} else None
-    return StoreAway()
+    code = getattr(exc.orig, "sqlstate", None)
+    if code is not None:
+        passes = code[:2] in _PASSING or code == _READ_ONLY
+        return DatabaseAway() if passes else None
+    if isinstance(exc, ProgrammingError):
+        return StoreUnusable()
+    # The connection failed. A server that answered says so in words alone.
+    words = said(exc)
+    refused = "FATAL:" in words and not any(mark in words for mark in _LATER)
+    return StoreUnusable() if refused else DatabaseAway()

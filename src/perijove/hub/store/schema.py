@@ -7,8 +7,10 @@ Alembic. A SQLite file is copied aside before it is migrated. How far one may go
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +22,8 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from perijove.hub.store.errors import DatabaseNotWritable, OlderHubsAlive, StoreUnusable
+from perijove.hub.domain.errors import StoreAway
+from perijove.hub.store.errors import DatabaseAway, DatabaseNotWritable, OlderHubsAlive, StoreUnusable
 from perijove.hub.store.outage import translate
 from perijove.hub.store.revisions import CODE, OLDEST_CODE, Code, is_older, plan
 from perijove.hub.store.tables import facts, hubs
@@ -35,6 +38,11 @@ KNOWN: Final = frozenset(revision.name for revision in CODE.revisions)
 VERSION_TABLE: Final = "alembic_version"
 #: seconds that one statement of a migration may take, and that another hub's migration is waited for
 MIGRATION_SECONDS: Final = 3600
+#: seconds between looks for a database that is away when the hub starts, and between words about it
+AWAIT_SECONDS: Final = 0.5
+WORD_SECONDS: Final = 30.0
+#: seconds between tries to run post halves that wait
+POST_SECONDS: Final = 30.0
 #: a hub whose clock is behind may believe that it is alive this much longer
 _SKEW: Final = timedelta(minutes=1)
 #: the advisory lock of whoever migrates; any number that is nobody else's
@@ -67,7 +75,8 @@ def upgrade(db_url: str, *, code: Code = CODE, insist: bool = False) -> Upgraded
         OlderHubsAlive: a post half is needed, and hubs of an older version are alive.
         DatabaseNotWritable: the file or its directory cannot be written.
         DatabaseCorrupt: the file is damaged, or no SQLite database.
-        StoreUnusable: it is somebody else's database, or cannot be reached.
+        DatabaseAway: it does not answer.
+        StoreUnusable: it is somebody else's database, or lets nobody in.
     """
     file = sqlite_file(db_url)
     if file is not None:
@@ -87,6 +96,35 @@ def upgrade(db_url: str, *, code: Code = CODE, insist: bool = False) -> Upgraded
     if done.waiting:
         log.info("database.halves_wait", revisions=done.waiting, why="hubs of an older version are alive")
     return done
+
+
+def upgrade_when_there(db_url: str) -> Upgraded:
+    """
+    Upgrade a database as soon as it answers: a hub that is restarted must not give up because its database is too.
+
+    Raises:
+        StoreUnusable: waiting would not help.
+    """
+    next_word = 0.0
+    while True:
+        try:
+            return upgrade(db_url)
+        except DatabaseAway as exc:
+            if time.monotonic() >= next_word:
+                log.warning("database.awaited", why=exc.message)
+                next_word = time.monotonic() + WORD_SECONDS
+        time.sleep(AWAIT_SECONDS)
+
+
+async def finish_upgrade(db_url: str) -> None:
+    """Run the post halves that wait, as soon as the last hub of an older version is gone."""
+    while True:
+        await asyncio.sleep(POST_SECONDS)
+        try:
+            if not (await asyncio.to_thread(upgrade, db_url)).waiting:
+                return
+        except StoreAway as exc:
+            log.warning("database.halves_delayed", why=exc.message)
 
 
 def admin_engine(db_url: str) -> Engine:

@@ -85,7 +85,7 @@ def status_of(error: Exception) -> int:
 
 async def on_hub_error(request: Request, error: Exception) -> Response:
     """A use case or the web edge refuses."""
-    retry_after = getattr(error, "retry_after", None)
+    retry_after = getattr(error, "retry_after", RETRY_SECONDS if isinstance(error, domain.Unavailable) else None)
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     # Which scope is missing helps those who write programs; people get the advice.
     for_programs_alone = isinstance(error, web.MissingScopes) and not _is_api(request)

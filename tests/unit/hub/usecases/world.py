@@ -54,6 +54,16 @@ class Fuse:
         self.blown = asyncio.Event()
         self._blows_at = blows_at
 
+    def blow_in(self, steps: int) -> None:
+        """Blow after that many further steps."""
+        self._blows_at = self.burnt + steps + 1
+
+    def burn_out(self) -> None:
+        """Nothing passes from now on."""
+        self._blows_at = 1
+        self.burnt += 1
+        self.blown.set()
+
     def burn(self) -> None:
         """One step further."""
         self.burnt += 1

@@ -15,7 +15,7 @@ from perijove.hub.web.access import OPEN_PAGE, SIGNED_IN
 from perijove.hub.web.fetch_metadata import is_own_navigation
 from perijove.hub.web.pages.arrival import arrive
 from perijove.hub.web.pages.frame import Frame, FrameOf
-from perijove.hub.web.problems import status_of
+from perijove.hub.web.problems import RETRY_SECONDS, status_of
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,11 @@ async def post_login(frame: FrameOf) -> Response:
         page = _form(frame, status=429, error=str(error), name=form.get("username", ""))
         page.headers["Retry-After"] = str(error.retry_after)
         return page
-    except (Refused, Unavailable) as error:
+    except Unavailable as error:
+        page = _form(frame, status=503, error=str(error), name=form.get("username", ""))
+        page.headers["Retry-After"] = str(RETRY_SECONDS)
+        return page
+    except Refused as error:
         return _form(frame, status=status_of(error), error=str(error), name=form.get("username", ""))
     return await arrive(frame, signed_in, then=frame.next())
 
