@@ -84,7 +84,7 @@ async def _sign_in(port: int, name: str) -> None:
             assert page.status == 200, page.status
         cookies = {cookie.key: cookie.value for cookie in client.cookie_jar}
         form = {"username": name, "password": "any", "_xsrf": field[1] if field else cookies["_xsrf"]}
-        async with client.post("/hub/login", data=form, allow_redirects=False) as answer:
+        async with client.post("/hub/login?next=/hub/home", data=form, allow_redirects=False) as answer:
             assert answer.status == 302, (answer.status, await answer.text())
             assert any("login" in key for key in answer.cookies), answer.cookies
 

@@ -22,6 +22,12 @@ _WITH_OWNER: Final = select(sessions, *AS_OWNER).join_from(sessions, users)
 # Built once: these are asked with every request, and building a statement costs more than running it.
 _BY_SECRET: Final = by_key(_WITH_OWNER.where(sessions.c.secret_hash == bindparam("wanted")))
 _BY_ID: Final = by_key(_WITH_OWNER.where(sessions.c.id == bindparam("wanted")))
+_TOUCH: Final = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("which"), sessions.c.last_seen < bindparam("at"))
+    .values(last_seen=bindparam("at"))
+)
+_ADD: Final = insert(sessions)
 _FIELDS: Final = tuple(column.name for column in sessions.columns)
 
 
@@ -50,15 +56,13 @@ class SqlSessions:
 
     async def add(self, session: Session) -> None:
         """Keep a session."""
-        await self._connection.execute(insert(sessions).values(asdict(session)))
+        await self._connection.execute(_ADD, asdict(session))
 
     async def touch(self, seen: Mapping[str, datetime]) -> None:
         """Raise `last_seen` by session id."""
         if not seen:
             return
-        fence = (sessions.c.id == bindparam("which"), sessions.c.last_seen < bindparam("at"))
-        change = update(sessions).where(*fence).values(last_seen=bindparam("at"))
-        await self._connection.execute(change, [{"which": which, "at": at} for which, at in sorted(seen.items())])
+        await self._connection.execute(_TOUCH, [{"which": which, "at": at} for which, at in sorted(seen.items())])
 
     async def delete(self, session_id: str) -> None:
         """And the tokens bound to it."""

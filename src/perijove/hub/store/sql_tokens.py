@@ -21,6 +21,14 @@ from perijove.hub.store.tables import MAX_ID, tokens, users
 _BY_PREFIX: Final = by_key(
     select(tokens, *AS_OWNER).join_from(tokens, users).where(tokens.c.prefix == bindparam("wanted"))
 )
+_TOUCH: Final = (
+    update(tokens)
+    .where(
+        tokens.c.id == bindparam("which"),
+        or_(tokens.c.last_activity.is_(None), tokens.c.last_activity < bindparam("at")),
+    )
+    .values(last_activity=bindparam("at"))
+)
 _FIELDS: Final = tuple(column.name for column in tokens.columns)
 
 
@@ -93,9 +101,7 @@ class SqlTokens:
         """Raise `last_activity` by token id."""
         if not seen:
             return
-        older = or_(tokens.c.last_activity.is_(None), tokens.c.last_activity < bindparam("at"))
-        change = update(tokens).where(tokens.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(change, [{"which": token_id, "at": at} for token_id, at in sorted(seen.items())])
+        await self._connection.execute(_TOUCH, [{"which": token_id, "at": at} for token_id, at in sorted(seen.items())])
 
     async def delete_expired(self, now: datetime) -> int:
         """Forget tokens that have ended."""

@@ -34,6 +34,13 @@ from perijove.hub.store.kept import by_key, many
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import accounts, servers, users
 
+_TOUCH: Final = (
+    update(users)
+    .where(
+        users.c.name == bindparam("who"), or_(users.c.last_activity.is_(None), users.c.last_activity < bindparam("at"))
+    )
+    .values(last_activity=bindparam("at"))
+)
 _FIELDS: Final = tuple(column.name for column in users.columns)
 
 
@@ -133,9 +140,7 @@ class SqlUsers:
         """Raise `last_activity` of the named users."""
         if not seen:
             return
-        older = or_(users.c.last_activity.is_(None), users.c.last_activity < bindparam("at"))
-        change = update(users).where(users.c.name == bindparam("who"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(change, [{"who": name, "at": at} for name, at in sorted(seen.items())])
+        await self._connection.execute(_TOUCH, [{"who": name, "at": at} for name, at in sorted(seen.items())])
 
 
 @cache
