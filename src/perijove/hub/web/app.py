@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -58,11 +57,6 @@ class WebApplication(FastAPI):
         for name in edge.templates.names():
             edge.templates.compile(name)
             await asyncio.sleep(0)
-        for route in self.routes:
-            # The framework prepares a router's routes when the first of them is looked for.
-            for _ in iter_route_contexts([route]):
-                pass
-            await asyncio.sleep(0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
@@ -95,9 +89,9 @@ def make_app(parts: Parts) -> WebApplication:
     app.state.parts = parts
     app.state.edge = Edge.of(parts)
     for part in (users, servers, tokens, hub):
-        app.include_router(part.router, prefix=f"{prefix}api")
-        app.quick.fill(f"{prefix}api", part.router.routes, _QUICK)
+        part.router.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
-        app.include_router(router, prefix=prefix.rstrip("/"))
-    app.include_router(root.outside)
+        router.add_to(app, prefix=prefix.rstrip("/"))
+    root.outside.add_to(app)
+    app.quick.fill(app.routes, _QUICK)
     return app

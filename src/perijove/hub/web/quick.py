@@ -48,16 +48,15 @@ class QuickTable:
         #: by what stands before the only parameter, which ends the path
         self._named: dict[str, tuple[str, _Quick]] = {}
 
-    def fill(self, prefix: str, routes: Iterable[BaseRoute], endpoints: Iterable[Callable[..., Any]]) -> None:
-        """Give those of *routes*, declared below *prefix*, that lead to *endpoints* a short way."""
+    def fill(self, routes: Iterable[BaseRoute], endpoints: Iterable[Callable[..., Any]]) -> None:
+        """Give those of *routes* that lead to *endpoints* a short way."""
         wanted = frozenset(endpoints)
         for route in routes:
             if not isinstance(route, APIRoute) or route.endpoint not in wanted:
                 continue
-            path = f"{prefix}{route.path}"
             if route.methods != {"GET"}:
-                raise ValueError(f"{path}: only reads may take the short way.")
-            self._add(path, route)
+                raise ValueError(f"{route.path}: only reads may take the short way.")
+            self._add(route.path, route)
 
     def find(self, path: str) -> tuple[_Quick, dict[str, str]] | None:
         """The route of *path* and its parameters."""

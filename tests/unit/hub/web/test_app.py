@@ -4,7 +4,7 @@ from perijove.kit.tasks import TaskGroup
 from tests.unit.hub.web.rig import Rig, make_settings
 
 
-async def test_warming_up_compiles_every_page_and_prepares_every_route(tasks: TaskGroup) -> None:
+async def test_warming_up_compiles_every_page(tasks: TaskGroup) -> None:
     """
     Whatever would be made when it is first asked for is there before.
     """

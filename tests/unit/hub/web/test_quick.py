@@ -173,9 +173,9 @@ async def test_whoever_is_no_administrator_any_more_sees_others_no_more(rig: Rig
 
 def _table(path: str, endpoint: Callable[..., Any], methods: list[str]) -> QuickTable:
     router = APIRouter()
-    router.add_api_route(path, endpoint, methods=methods, dependencies=[PUBLIC])
+    router.add_api_route(f"/hub{path}", endpoint, methods=methods, dependencies=[PUBLIC])
     table = QuickTable()
-    table.fill("/hub", router.routes, [endpoint])
+    table.fill(router.routes, [endpoint])
     return table
 
 

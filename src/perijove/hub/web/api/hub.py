@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from perijove import __version__
@@ -18,12 +18,13 @@ from perijove.hub.web.access import CALLER, PUBLIC, SCRAPE, needs
 from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, only
 from perijove.hub.web.api.caller import CallOf
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.headers import JUPYTERHUB_VERSION
 from perijove.hub.web.parts import PartsOf
 
-router = APIRouter()
+router = Routes()
 #: also below the hub's prefix, outside `/api`
-metrics_router = APIRouter(include_in_schema=False)
+metrics_router = Routes(include_in_schema=False)
 
 
 @router.get("", dependencies=[PUBLIC])

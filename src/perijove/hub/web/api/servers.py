@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import structlog
-from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from perijove.hub.domain.errors import HubError, Invalid, LaunchFailed, NoSuchServer
@@ -20,6 +19,7 @@ from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.web.access import needs, the_server
 from perijove.hub.web.api.bodies import json_object, member, only
 from perijove.hub.web.api.caller import CallOf
+from perijove.hub.web.declared import Routes
 from perijove.kit.tasks import TaskGroup
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ _READ: Final = needs("read:servers", on=the_server)
 _START: Final = needs("start:servers", on=the_server)
 _STOP: Final = needs("delete:servers", on=the_server)
 
-router = APIRouter(prefix="/users")
+router = Routes(prefix="/users")
 
 
 @router.get(DEFAULT, dependencies=[_READ])

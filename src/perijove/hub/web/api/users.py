@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from perijove.hub.domain.errors import Invalid
@@ -19,13 +18,14 @@ from perijove.hub.web.access import needs, the_user
 from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, member, only, texts
 from perijove.hub.web.api.caller import Call, CallOf
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.errors import HiddenResource
 
 #: name in the query → sort
 _SORTS: Final = frozenset(get_args(UserSort))
 _STATES: Final = frozenset(get_args(UserActivity))
 
-router = APIRouter(prefix="/users")
+router = Routes(prefix="/users")
 
 
 @router.get("", dependencies=[needs("list:users", partly=True)])
