@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Select, Update, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
@@ -46,6 +46,16 @@ _OF_USER: Final = by_key(_ROWS.where(servers.c.user_id == bindparam("user"), ser
 _ALL_OF_USER: Final = by_key(_ROWS.where(servers.c.user_id == bindparam("user")).order_by(servers.c.name))
 _BY_ID: Final = by_key(_ROWS.where(servers.c.id == bindparam("wanted")))
 _BY_KEY: Final = by_key(_ROWS.where(users.c.name == bindparam("user"), servers.c.name == bindparam("server")))
+_OWNER: Final = select(users.c.name).where(users.c.id == bindparam("wanted"))
+_ADD: Final = insert(servers).returning(servers.c.id)
+_TOUCH: Final = (
+    update(servers)
+    .where(servers.c.id == bindparam("which"))
+    .where(or_(servers.c.last_activity.is_(None), servers.c.last_activity < bindparam("at")))
+    .values(last_activity=bindparam("at"))
+)
+#: columns that must be as they were for a swap
+_FENCE: Final = ("id", "state", "generation", "lease_holder")
 _FIELDS: Final = (*(column.name for column in servers.columns), "user_name")
 
 
@@ -62,6 +72,13 @@ def _places(size: int) -> Sequence[str]:
 def _of_several(size: int) -> Select[Any]:
     named = servers.c.user_id.in_([bindparam(place, type_=Integer) for place in _places(size)])
     return many(_ROWS.where(named).order_by(servers.c.user_id, servers.c.name))
+
+
+@lru_cache(maxsize=128)
+def _swap(changed: Sequence[str]) -> Update:
+    # Each step of a start changes the same columns; building the statement costs several times what running it does.
+    fence = (servers.c[name] == bindparam(f"old_{name}") for name in _FENCE)
+    return update(servers).where(*fence).values({name: bindparam(f"new_{name}") for name in changed})
 
 
 def _server_of(row: Sequence[Any]) -> Server:
@@ -145,7 +162,7 @@ class SqlServers:
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
         """A STOPPED server of the first generation. Raises AlreadyExists."""
-        owner = (await self._connection.execute(select(users.c.name).where(users.c.id == user_id))).scalar_one_or_none()
+        owner = (await self._connection.execute(_OWNER, {"wanted": user_id})).scalar_one_or_none()
         if owner is None:
             raise NoSuchUser
         server = Server(
@@ -160,24 +177,18 @@ class SqlServers:
         )
         values = {column: _stored(column, server) for column in ("user_id", "created", *SWAPPED)}
         try:
-            done = await self._connection.execute(insert(servers).values(values).returning(servers.c.id))
+            done = await self._connection.execute(_ADD, values)
         except IntegrityError as exc:
             raise AlreadyExists(f"There is a server {name!r} already.") from exc
         return replace(server, id=done.scalar_one())
 
     async def swap(self, old: Server, new: Server) -> Server:
         """Compare and swap. Raises StaleGeneration."""
-        changes = {name: _stored(name, new) for name in SWAPPED if getattr(new, name) != getattr(old, name)}
-        fence = (
-            servers.c.id == old.id,
-            servers.c.state == old.state.value,
-            servers.c.generation == old.generation,
-            servers.c.lease_holder == old.lease_holder,
-        )
         # Without changes the fence is looked at all the same.
-        done = await self._connection.execute(
-            update(servers).where(*fence).values(changes or {"state": old.state.value})
-        )
+        changed = tuple(name for name in SWAPPED if getattr(new, name) != getattr(old, name)) or ("state",)
+        values = {f"new_{name}": _stored(name, new) for name in changed}
+        fence = {f"old_{name}": _stored(name, old) for name in _FENCE}
+        done = await self._connection.execute(_swap(changed), values | fence)
         if done.rowcount != 1:
             raise StaleGeneration
         return new
@@ -196,11 +207,8 @@ class SqlServers:
         """Raise `last_activity` by server id."""
         if not seen:
             return
-        older = or_(servers.c.last_activity.is_(None), servers.c.last_activity < bindparam("at"))
-        change = update(servers).where(servers.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(
-            change, [{"which": server_id, "at": at} for server_id, at in sorted(seen.items())]
-        )
+        rows = [{"which": server_id, "at": at} for server_id, at in sorted(seen.items())]
+        await self._connection.execute(_TOUCH, rows)
 
     async def _one(self, statement: Select[Any], wanted: Mapping[str, object]) -> Server | None:
         row = (await self._connection.execute(statement, dict(wanted))).one_or_none()

@@ -21,6 +21,8 @@ from perijove.hub.store.tables import MAX_ID, tokens, users
 _BY_PREFIX: Final = by_key(
     select(tokens, *AS_OWNER).join_from(tokens, users).where(tokens.c.prefix == bindparam("wanted"))
 )
+_ADD: Final = insert(tokens).returning(tokens.c.id)
+_DELETE_OF_SERVER: Final = delete(tokens).where(tokens.c.server == bindparam("wanted"))
 _TOUCH: Final = (
     update(tokens)
     .where(
@@ -86,7 +88,7 @@ class SqlTokens:
             "session_id": session_id,
             "server": server,
         }
-        done = await self._connection.execute(insert(tokens).values(values).returning(tokens.c.id))
+        done = await self._connection.execute(_ADD, values)
         return ApiToken(**{**values, "id": done.scalar_one(), "scopes": tuple(scopes)})
 
     async def delete(self, token_id: int) -> None:
@@ -95,7 +97,7 @@ class SqlTokens:
 
     async def delete_of_server(self, server_key: str) -> None:
         """Forget the tokens that a server was given."""
-        await self._connection.execute(delete(tokens).where(tokens.c.server == server_key))
+        await self._connection.execute(_DELETE_OF_SERVER, {"wanted": server_key})
 
     async def touch(self, seen: Mapping[int, datetime]) -> None:
         """Raise `last_activity` by token id."""

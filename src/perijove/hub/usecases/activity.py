@@ -84,7 +84,7 @@ class Activity:
             self.note_server(ids[name], at)
 
     async def _ids(self, user_name: str, wanted: Mapping[str, datetime]) -> dict[str, int]:
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             user = await unit.users.by_name(user_name)
             if user is None:
                 raise NoSuchUser

@@ -198,7 +198,7 @@ class Driver:
 
     async def poll_ready(self) -> None:
         """Find the ready servers whose process is gone without anybody having heard."""
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             rows = await unit.servers.in_states([State.READY])
         await self._check_all(rows)
 
@@ -276,7 +276,7 @@ class Driver:
     async def _hear_exits(self) -> None:
         async for key, generation, exit_ in self._spawners.exits():
             owner, name = split_audience(key)
-            async with self._store.unit() as unit:
+            async with self._store.reading() as unit:
                 server = await unit.servers.by_key(owner, name)
             if server is not None:
                 await self._exited(server.id, generation, exit_)
@@ -329,7 +329,7 @@ class Driver:
         return self._clock.now() + timedelta(seconds=self._policy.lease_seconds)
 
     async def _row(self, server_id: int) -> Server:
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             server = await unit.servers.by_id(server_id)
         if server is None:
             raise NoSuchServer

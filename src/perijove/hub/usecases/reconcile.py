@@ -106,7 +106,7 @@ class Reconciler:
     async def _needed(self) -> Sequence[Route] | None:
         """The whole table as it should be, or None if it is."""
         present = await self._proxy.routes()
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             servers = await unit.servers.in_states([State.ROUTING, State.READY])
         self._note_activity(present, servers)
         foreign = [_route(path, body) for path, body in present.items() if not body.get(MINE)]

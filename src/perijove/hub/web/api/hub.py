@@ -110,7 +110,7 @@ async def get_health() -> Response:
 @metrics_router.get("/metrics", dependencies=[SCRAPE])
 async def get_metrics(parts: PartsOf) -> Response:
     """For Prometheus."""
-    async with parts.store.unit() as unit:
+    async with parts.store.reading() as unit:
         _, users = await unit.users.page(offset=0, limit=1)
         ready = await unit.servers.in_states([State.READY])
     parts.metrics.total_users.set(users)
