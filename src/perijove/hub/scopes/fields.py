@@ -5,6 +5,7 @@ Which members of a user's JSON somebody may see (contract d, “visibility”).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 _NAMED: Final = frozenset({"kind", "name"})
@@ -31,6 +32,10 @@ READ_SCOPES: Final = (
 )
 
 
+#: sets of scopes that are remembered
+_REMEMBERED: Final = 1024
+
+
 class Visibility:
     """What a holder of *scopes* may see of anybody: what does not depend on whom is found once."""
 
@@ -44,6 +49,12 @@ class Visibility:
     def of(self, user: str) -> frozenset[str]:
         """Members of *user*'s model; empty: nothing, not even that they exist."""
         return visible_fields(self._scopes, user) if self._is_narrowed else self._everywhere
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def visibility_of(scopes: frozenset[str]) -> Visibility:
+    """What a holder of *scopes* may see: follows from them alone, so it is remembered for those who ask often."""
+    return Visibility(scopes)
 
 
 def visible_fields(scopes: frozenset[str], user: str) -> frozenset[str]:

@@ -192,6 +192,7 @@ def test_what_is_answered_on_the_event_loop_finds_its_rows_by_an_index(file: Pat
     """
     modules = (sql_servers, sql_sessions, sql_tokens, sql_users)
     statements = dict(pair for module in modules for pair in _kept_by_key(module))
+    statements["servers of a small page"] = sql_servers._of_several(50)
     plans = {}
     with closing(sqlite3.connect(file)) as database:
         for name, statement in statements.items():

@@ -4,9 +4,10 @@ The JSON of contract d: what a user, a server, a token look like, and to whom wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from urllib.parse import quote
 
 from perijove.hub.domain.lifecycle import State
@@ -15,14 +16,18 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import segment, server_url
 from perijove.hub.domain.users import User
-from perijove.hub.scopes.decision import ServerResource, UserResource, may, reach
-from perijove.hub.scopes.fields import Visibility
+from perijove.hub.scopes.decision import ServerResource, UserResource, may
+from perijove.hub.scopes.fields import visibility_of
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.users import KnownUser
 
 #: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”).
 _ONESELF = frozenset({"kind", "name", "groups"})
+
+
+#: sets of scopes whose order is remembered
+_REMEMBERED: Final = 1024
 
 
 def timestamp(at: datetime | None) -> str | None:
@@ -58,10 +63,10 @@ class Models:
         self.base_url = base_url
         self.hub_prefix = hub_prefix
         self.public_url = public_url
-        self._visibility = Visibility(principal.scopes)
-        # Found once for all of a list: an unfiltered scope reaches every server.
-        self._reads_all_servers = reach(principal, "read:servers").everything
-        self._reads_all_state = reach(principal, "admin:server_state").everything
+        self._visibility = visibility_of(principal.scopes)
+        # Found once for all of a list: `may` says yes to everything when the scope has no filter.
+        self._reads_all_servers = "read:servers" in principal.scopes
+        self._reads_all_state = "admin:server_state" in principal.scopes
 
     def user(self, known: KnownUser, *, with_stopped: bool = False, is_self: bool = False) -> dict[str, Any]:
         """A user, cut down to what the asker may see."""
@@ -94,7 +99,7 @@ class Models:
         return model | {
             "token_id": principal.token_id or None,
             "session_id": principal.session_id or None,
-            "scopes": sorted(principal.scopes),
+            "scopes": _in_order(principal.scopes),
         }
 
     def server(self, server: Server) -> dict[str, Any]:
@@ -168,6 +173,11 @@ class Models:
         if not self.public_url:
             return None
         return self.public_url.rstrip("/").removesuffix(self.base_url.rstrip("/")) + path
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _in_order(scopes: frozenset[str]) -> Sequence[str]:
+    return sorted(scopes)
 
 
 def _split(key: str) -> tuple[str, str]:
