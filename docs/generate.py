@@ -122,14 +122,27 @@ def command_line() -> str:
         "# Command line\n",
         "`perijove` without a command is `perijove serve`: everything, in the foreground.",
         "The other commands run one part each, for deployments that keep them apart.",
-        "Every trait of the [configuration](configuration.md) can also be given to `serve` and `hub`,",
+        "Every trait of the [configuration](configuration.md) can also be given to `serve`, `hub` and `db`,",
         "as `--Class.trait=value`.\n",
     ]
     for name, module in COMMANDS.items():
-        command: click.Command = getattr(importlib.import_module(module), name)
-        lines += [f"## `perijove {name}`\n", " ".join((command.help or "").split()) + "\n"]
-        lines += ["| option | what it does |", "|---|---|", *_options(command), ""]
+        lines += _command(f"perijove {name}", getattr(importlib.import_module(module), name))
     return "\n".join(lines)
+
+
+def _command(name: str, command: click.Command) -> Iterator[str]:
+    yield f"## `{name}`\n"
+    yield " ".join((command.help or "").split()) + "\n"
+    if isinstance(command, click.Group):
+        for part, below in command.commands.items():
+            yield from _command(" ".join([name, part, *_arguments(below)]), below)
+        return
+    yield from ("| option | what it does |", "|---|---|", *_options(command), "")
+
+
+def _arguments(command: click.Command) -> Iterator[str]:
+    """What must be named, as in `backup FILE`; the traits, which every command takes, are said once."""
+    return (word.name.upper() for word in command.params if isinstance(word, click.Argument) and word.nargs == 1)
 
 
 def _options(command: click.Command) -> Iterator[str]:

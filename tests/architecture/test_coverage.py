@@ -27,6 +27,7 @@ CORE: Final = (
     "gate",
     "heads",
     "limits",
+    "outages",
     "own_fields",
     "pace",
     "passing",

@@ -142,6 +142,11 @@ class Site:
             pytest.fail(f"perijove ended:\n{self.output}")
         return self.output.count(f"perijove is at {self.origin}/") > already
 
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What it, and commands for it, are started with."""
+        return _environment(self.folder)
+
     def account(self, name: str) -> pwd.struct_passwd:
         """The system user that *name*'s server runs as, where perijove is root."""
         return pwd.getpwnam(self.people + name)
@@ -170,6 +175,14 @@ class Site:
                 if name in child.cmdline():
                     return child
         raise LookupError(name)
+
+    def hub(self, number: int) -> psutil.Process:
+        """The process of that one of several hubs."""
+        for child in psutil.Process(self.pid).children():
+            with suppress(psutil.Error):
+                if "hub" in child.cmdline() and child.environ().get("PERIJOVE_HUB_NUMBER") == str(number):
+                    return child
+        raise LookupError(number)
 
     def records(self, user: str) -> list[dict[str, Any]]:
         """What the launcher has written down of the default server of *user*: one item, while it runs."""

@@ -7,6 +7,7 @@ The composition of `config`, `spawners` and `authenticators`: only here are all 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from perijove.authenticators.registry import find as find_authenticator
 from perijove.config.check import Known, build, check_names, place
 from perijove.config.database import PASSWORD_VARIABLE, database_url, has_password
 from perijove.config.errors import WrongValue
+from perijove.config.hubs import contradictions_of_hubs, hub_name
 from perijove.config.settings import HubSettings, Paths, ServerPolicy, SignInPolicy
 from perijove.config.sources import (
     DEFAULT_FILE,
@@ -83,8 +85,9 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
     spawner_class = _find(find_spawner, "spawner_class", perijove, file)
     check_names(config, known_classes(authenticator_class, spawner_class), file=file)
     paths = _paths(perijove)
+    db_url = _database(perijove, paths, file, flags)
     _check_declarations(perijove, file)
-    for name, why in contradictions(perijove):
+    for name, why in (*contradictions(perijove), *contradictions_of_hubs(perijove, db_url)):
         raise WrongValue(f"{place(file, 'Perijove', name)}c.Perijove.{name} {why}.")
     return Configuration(
         config=config,
@@ -94,7 +97,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         authenticator=_trial_authenticator(authenticator_class, config, file),
         spawner=_trial_spawner(spawner_class, config, file),
         paths=paths,
-        db_url=_database(perijove, paths, file, flags),
+        db_url=db_url,
     )
 
 
@@ -170,8 +173,8 @@ def _paths(perijove: Perijove) -> Paths:
     )
 
 
-def hub_settings(configuration: Configuration, *, control_token: str) -> HubSettings:
-    """What the hub is told."""
+def hub_settings(configuration: Configuration, *, control_token: str, number: int = 1) -> HubSettings:
+    """What the *number*-th hub of the deployment is told."""
     p, spawner = configuration.perijove, configuration.spawner
     bind = configuration.bind
     connect = p.hub_connect_url.rstrip("/") or f"http://{p.hub_ip or '127.0.0.1'}:{p.hub_port}"
@@ -180,9 +183,14 @@ def hub_settings(configuration: Configuration, *, control_token: str) -> HubSett
         public_url=p.public_url,
         trusted_forwarders=frozenset(p.trusted_forwarders),
         api_url=f"{connect}{bind.base_url}hub/api",
+        api_address=(p.hub_ip, p.hub_port),
         db_url=configuration.db_url,
         paths=configuration.paths,
         control_token=control_token,
+        hub_name=hub_name(p, host=socket.gethostname(), number=number),
+        proxy_api_urls=tuple(p.proxy_api_urls),
+        hub_targets=tuple(url.rstrip("/") for url in p.hub_urls),
+        proxy_addresses=frozenset(p.proxy_addresses),
         sign_in=SignInPolicy(allow_signup=p.allow_signup, session_days=p.cookie_max_age_days),
         servers=ServerPolicy(
             start_timeout=spawner.start_timeout,

@@ -5,21 +5,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
+from traitlets.config import Configurable
 
-from perijove.cli.configuration import hub_settings, load
+from perijove.cli.configuration import Configuration, hub_settings, load
 from perijove.cli.hub_user import become_hub
 from perijove.config.database import SECRET_VARIABLES
 from perijove.config.errors import ConfigError
+from perijove.config.reload import differing, settings_after
+from perijove.config.settings import HubSettings
 from perijove.config.sources import process_environment
-from perijove.hub.app import HubInputs, run
+from perijove.hub.app import HubInputs
+from perijove.hub.life import run
+from perijove.hub.usecases.reload import Reading
 from perijove.kit import logs
 from perijove.kit.process import die_with_parent
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
-from perijove.wire.supervision import EXIT_UNUSABLE, NOTIFY_FD_VARIABLE, ORPHANED_SIGNAL
+from perijove.wire.supervision import EXIT_UNUSABLE, HUB_NUMBER_VARIABLE, NOTIFY_FD_VARIABLE, ORPHANED_SIGNAL
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]})
@@ -43,11 +49,62 @@ def hub(*, file: Path | None, traits: Sequence[str]) -> None:
     become_hub(p.hub_user, command="perijove hub")
     if NOTIFY_FD_VARIABLE in environ:
         die_with_parent(ORPHANED_SIGNAL)
-    inputs = HubInputs(
-        settings=hub_settings(configuration, control_token=token),
-        authenticator=type(configuration.authenticator),
-        spawner=type(configuration.spawner),
-        config=configuration.config,
-        environ={name: value for name, value in environ.items() if name not in SECRET_VARIABLES},
-    )
-    sys.exit(run(inputs))
+    number = int(environ.get(HUB_NUMBER_VARIABLE, "1"))
+    sys.exit(run(_Configured(file, traits, configuration, token=token, number=number, environ=environ).inputs))
+
+
+class _Configured:
+    """What the hub is told, and told anew when the configuration is read again."""
+
+    def __init__(
+        self,
+        file: Path | None,
+        flags: Sequence[str],
+        configuration: Configuration,
+        *,
+        token: str,
+        number: int,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._file = file
+        self._flags = flags
+        self._first = self._last = configuration
+        self._token = token
+        self._number = number
+        self.inputs = HubInputs(
+            settings=self._settings(configuration),
+            authenticator=type(configuration.authenticator),
+            spawner=type(configuration.spawner),
+            config=configuration.config,
+            environ={name: value for name, value in environ.items() if name not in SECRET_VARIABLES},
+            read_again=self.read_again,
+            log_level=configuration.perijove.log_level,
+        )
+
+    def read_again(self) -> Reading[HubInputs]:
+        """
+        The same file and flags, as they are now.
+
+        Raises:
+            ConfigError: they are wrong, or cannot be read any more.
+        """
+        new = load(self._file, self._flags)
+        before, self._last = self._last, new
+        inputs = replace(
+            self.inputs,
+            settings=settings_after(self.inputs.settings, self._settings(new)),
+            config=new.config,
+            log_level=new.perijove.log_level,
+        )
+        return Reading(
+            inputs=inputs,
+            changed=differing(_owners(before), _owners(new), reloaded=True),
+            needs_restart=differing(_owners(self._first), _owners(new), reloaded=False),
+        )
+
+    def _settings(self, configuration: Configuration) -> HubSettings:
+        return hub_settings(configuration, control_token=self._token, number=self._number)
+
+
+def _owners(configuration: Configuration) -> tuple[Configurable, ...]:
+    return configuration.perijove, configuration.authenticator, configuration.spawner

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "launcher": "perijove.cli.launcher",
     "acme": "perijove.cli.acme",
     "db": "perijove.cli.db",
+    "chaos": "perijove.cli.chaos",
 }
 _DEFAULT: Final = "serve"
 

@@ -56,7 +56,11 @@ def _read_file(context: click.Context, _parameter: click.Parameter, value: Path 
         unknown = sorted(content.keys() - names.keys())
         if unknown:
             raise click.BadParameter(f"{value}: unknown settings: {', '.join(unknown)}")
-        context.default_map = {names[name] or name: setting for name, setting in content.items()}
+        several = {parameter.name for parameter in context.command.params if getattr(parameter, "multiple", False)}
+        context.default_map = {
+            names[name] or name: [setting] if names[name] in several and isinstance(setting, str) else setting
+            for name, setting in content.items()
+        }
     return value
 
 
@@ -69,10 +73,10 @@ def _workers(_context: click.Context, _parameter: click.Parameter, value: str) -
     raise click.BadParameter("must be a number or 'auto'")
 
 
-def _target(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Target | None:
-    """A URL that the proxy can connect to."""
+def _targets(_context: click.Context, _parameter: click.Parameter, value: Sequence[str]) -> tuple[Target, ...]:
+    """URLs that the proxy can connect to."""
     try:
-        return parse_target(value) if value else None
+        return tuple(parse_target(url) for url in value if url)
     except BadTarget as exc:
         raise click.BadParameter(str(exc)) from exc
 
@@ -93,9 +97,23 @@ def _target(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--api-ip", default="127.0.0.1", help="Address of the control API.")
 @click.option("--api-port", type=click.IntRange(0, 65535), help="Port of the control API.  [default: port + 1]")
 @click.option("--api-socket", type=_FILE, help="Unix socket of the control API (mode 0600) instead.")
-@click.option("--default-target", default="", help="Where everything without a route goes.")
-@click.option("--error-target", callback=_target, help="Error pages: GET <url>/<status>?url=<path>.")
-@click.option("--hub-url", callback=_target, help="The hub, with its prefix: whom the door asks.")
+@click.option(
+    "--default-target",
+    multiple=True,
+    help="Where everything without a route goes; repeated: who is tried next if one cannot be connected to.",
+)
+@click.option(
+    "--error-target",
+    callback=_targets,
+    multiple=True,
+    help="Error pages: GET <url>/<status>?url=<path>; repeated: who is asked next.",
+)
+@click.option(
+    "--hub-url",
+    callback=_targets,
+    multiple=True,
+    help="The hub, with its prefix: whom the door asks; repeated: who is asked next.",
+)
 @click.option("--enter-path", default="/hub/enter", help="Where visitors without a statement are sent.")
 @click.option("--keys-file", type=_FILE, help='Public keys of the door: {"keys": [JWK, ...]}.')
 @click.option("--snapshot", type=_FILE, help="Keep the table here, to start warm.")
@@ -188,9 +206,9 @@ def _config(  # one parameter per flag
     api_ip: str,
     api_port: int | None,
     api_socket: Path | None,
-    default_target: str,
-    error_target: Target | None,
-    hub_url: Target | None,
+    default_target: tuple[str, ...],
+    error_target: tuple[Target, ...],
+    hub_url: tuple[Target, ...],
     enter_path: str,
     keys_file: Path | None,
     snapshot: Path | None,
@@ -215,9 +233,9 @@ def _config(  # one parameter per flag
         api_socket=api_socket,
         inherited=inherited,
         auth_token=auth_token,
-        default_target=default_target,
-        error_target=error_target,
-        hub=hub_url,
+        default_targets=tuple(filter(None, default_target)),
+        error_targets=error_target,
+        hubs=hub_url,
         enter_path=enter_path,
         keys_file=keys_file,
         snapshot=snapshot,

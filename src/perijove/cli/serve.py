@@ -138,6 +138,8 @@ def _run(configuration: Configuration) -> int:
         trusted_forwarders=tuple(sorted(p.trusted_forwarders)),
         hub_ip=p.hub_ip,
         hub_port=p.hub_port,
+        hubs=p.hubs,
+        hub_urls=tuple(p.hub_urls),
         hub_user=p.hub_user,
         proxy_user=p.proxy_user,
         proxy_engine=p.proxy_engine,

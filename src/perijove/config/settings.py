@@ -120,8 +120,18 @@ class HubSettings:
     trusted_forwarders: frozenset[str] = frozenset()
     #: URL that servers reach the hub's API with, for instance `http://127.0.0.1:8081/hub/api`
     api_url: str
+    #: where it listens for them, when it runs alone
+    api_address: tuple[str, int] = ("127.0.0.1", 8081)
     db_url: str = field(repr=False)
     paths: Paths
+    #: what this process registers as among the hubs over one database
+    hub_name: str = "hub-1"
+    #: control APIs of all proxies; none: the one beside this hub, at its socket
+    proxy_api_urls: tuple[str, ...] = ()
+    #: where proxies reach hubs, in the order of trying; none: this hub's socket
+    hub_targets: tuple[str, ...] = ()
+    #: proxies of ours that reach the hub over TCP
+    proxy_addresses: frozenset[str] = frozenset()
     sign_in: SignInPolicy = field(default_factory=SignInPolicy)
     servers: ServerPolicy = field(default_factory=ServerPolicy)
     #: shared secret of the proxy's control API and of the door's questions

@@ -49,6 +49,28 @@ class Perijove(Configurable):
     )
     hub_ip = Unicode("127.0.0.1", help="Address at which servers reach the hub's API.").tag(config=True)
     hub_port = Int(8081, min=1, max=65535, help="Port at which servers reach the hub's API.").tag(config=True)
+    hubs = Int(1, min=1, max=64, help="Hub processes beside each other; more than one need a PostgreSQL (db_url).").tag(
+        config=True
+    )
+    hub_name = Unicode(
+        "",
+        help="What hubs started with this configuration are called among all over one database; "
+        "each adds its number. Default: this host's name.",
+    ).tag(config=True)
+    hub_urls = List(
+        Unicode(),
+        help="Where proxies reach the hubs over one database, if those run on several machines: the same list for "
+        "all of them, for instance http://10.0.0.5:8081. Default: the socket of this deployment.",
+    ).tag(config=True)
+    proxy_api_urls = List(
+        Unicode(),
+        help="Control APIs of all proxies: http://host:port, https://host:port, http+unix://%2Fpath. Each gets every "
+        "route. Default: the proxy of this deployment.",
+    ).tag(config=True)
+    proxy_addresses = Set(
+        Unicode(),
+        help="Addresses of perijove's own proxies on other machines: what they tell hubs about browsers is believed.",
+    ).tag(config=True)
     hub_connect_url = Unicode(
         "", help="URL at which servers reach the hub, if not http://hub_ip:hub_port; hub/api is appended to it."
     ).tag(config=True)

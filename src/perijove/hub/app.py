@@ -1,94 +1,69 @@
 """
-The hub's composition root: configuration in, a running hub out. The only place that picks implementations.
+The hub's composition root: configuration in, its parts out. The only place that picks implementations.
 
-Read `compose` from top to bottom: it is the parts list. `run` is the hub's life: the database first, then the
-sockets, then everything that runs beside them; and in the end, if so configured, the users' servers.
+Read `compose` from top to bottom: it is the parts list. `recompose` takes over a configuration that has changed.
+When they run is `life.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
-import json
-import signal
-import socket
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
-import uvicorn
-import uvloop
 from traitlets.config import Config
 
 from perijove import __version__
 from perijove.authenticators.base import Authenticator
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings
-from perijove.hub.domain.attempts import AttemptLimiter
-from perijove.hub.domain.errors import HubError, StoreAway
+from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
-from perijove.hub.store.errors import StoreUnusable
-from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
+from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.environment import ServerEnvironment
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
+from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
+from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
-from perijove.hub.usecases.reconcile import Reconciler
-from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.reconcile import Proxies, Reconciler
+from perijove.hub.usecases.reload import Reading, Reload
+from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
-from perijove.hub.usecases.sign_out import Revocations, SignOut
+from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.stop_all import StopAllServers
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
-from perijove.hub.web.app import WebApplication, make_app
 from perijove.hub.web.cookie_secret import load_cookie_secret
 from perijove.hub.web.lab.assets import LabAssets
 from perijove.hub.web.lab.tree import lab_static_dir
 from perijove.hub.web.metrics import Metrics
 from perijove.hub.web.parts import About, Parts
 from perijove.kit.clock import SystemClock, SystemRandomness
-from perijove.kit.process import inherited_sockets, notify_parent
 from perijove.kit.tasks import TaskGroup
 from perijove.spawners.base import Backend, Spawner
-from perijove.spawners.values import BackendSettings
 from perijove.wire.routes import unix_origin
-from perijove.wire.supervision import (
-    API,
-    EXIT_UNUSABLE,
-    HUB,
-    LISTEN_FDS_VARIABLE,
-    NOTIFY_FD_VARIABLE,
-    ORPHANED_SIGNAL,
-)
 
 log = structlog.get_logger(__name__)
-
-#: seconds that open requests get when the hub ends; longer than a page, shorter than a progress stream
-_GRACE: Final = 2
-#: seconds that an idle connection from the proxy is kept; the proxy's own pool lets go before that
-_KEEP_ALIVE: Final = 75
-_BACKLOG: Final = 2048
-#: seconds that all servers together get to end when the hub is stopped in order
-_STOP_ALL_TIMEOUT: Final = 45.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +76,9 @@ class HubInputs:
     #: traits of both
     config: Config
     environ: Mapping[str, str] = field(repr=False)
+    #: reads the configuration again; raises ConfigError
+    read_again: Callable[[], Reading[HubInputs]]
+    log_level: str = "info"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +90,14 @@ class Hub:
     housekeeping: Housekeeping
     stop_all: StopAllServers
     revocations: Revocations
+    membership: Membership
+    agree_on_secrets: AgreeOnSecrets
+    signer: FileSigner
+    sharing: SharedProgress
     ending: Ending
+    reload: Reload[HubInputs]
+    ground: _Ground
+    machinery: _Machinery
 
 
 class Ending:
@@ -121,11 +106,14 @@ class Ending:
     def __init__(self, *, stop_servers: bool) -> None:
         self.asked = asyncio.Event()
         self.stop_servers = stop_servers
+        #: whether somebody said what is to become of the servers, rather than the configuration
+        self.is_said = False
 
     def ask(self, stop_servers: bool | None = None, stop_proxy: bool | None = None) -> None:  # noqa: ARG002, FBT001
         """The proxy is the supervisor's to stop: it ends with the whole deployment, not with the hub."""
         if stop_servers is not None:
             self.stop_servers = stop_servers
+            self.is_said = True
         self.asked.set()
 
 
@@ -135,7 +123,11 @@ class _Ground:
 
     inputs: HubInputs
     store: SqlStore
-    proxy: HttpProxyGateway
+    proxies: Sequence[HttpProxyGateway]
+    #: one for each proxy
+    outboxes: Sequence[Outbox]
+    membership: Membership
+    limiter: AttemptLimiter
     tasks: TaskGroup
     clock: SystemClock
     randomness: SystemRandomness
@@ -158,20 +150,15 @@ class _Machinery:
     """What drives servers and the proxy."""
 
     driver: Driver
+    effects: ServerEffects
+    spawners: SpawnerGateway
+    reconcilers: Sequence[Reconciler]
+    sharing: SharedProgress
     queue: QueueBook
     breaker: StartBreaker
     admission: Admission
     stop_server: StopServer
-    reconciler: Reconciler
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the hub has work to do between the signal and the end."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the hub."""
-        yield
+    proxies: Proxies
 
 
 def compose(
@@ -179,7 +166,7 @@ def compose(
     *,
     store: SqlStore,
     backend: Backend,
-    proxy: HttpProxyGateway,
+    proxies: Sequence[HttpProxyGateway],
     hasher: Argon2Hasher,
     tasks: TaskGroup,
 ) -> Hub:
@@ -189,29 +176,89 @@ def compose(
     Raises:
         HubError: a declaration or a file of the configuration is not usable.
     """
-    ground = _ground(inputs, store=store, proxy=proxy, hasher=hasher, tasks=tasks)
+    ground = _ground(inputs, store=store, proxies=proxies, hasher=hasher, tasks=tasks)
     machinery = _machinery(ground, backend)
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
+    reload = Reload(store=store, membership=ground.membership, read=inputs.read_again)
     return Hub(
-        parts=_parts(ground, machinery, ending),
+        parts=_parts(ground, machinery, ending, reload, Metrics()),
         admission=machinery.admission,
-        housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock),
+        housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
         revocations=ground.revocations,
+        membership=ground.membership,
+        agree_on_secrets=AgreeOnSecrets(
+            store=store, membership=ground.membership, lease_seconds=inputs.settings.servers.lease_seconds
+        ),
+        signer=ground.signer,
+        sharing=machinery.sharing,
         ending=ending,
+        reload=reload,
+        ground=ground,
+        machinery=machinery,
     )
 
 
+def recompose(hub: Hub, inputs: HubInputs) -> Parts:
+    """
+    Have *hub* go on with *inputs*, which differ from its own in what may change; answers the parts of its edge.
+
+    All at once: nothing is awaited here, and what can go wrong comes first.
+
+    Raises:
+        HubError: a declaration of the configuration is not usable; nothing has changed.
+    """
+    settings, machinery = inputs.settings, hub.machinery
+    roles = load_roles(roles=settings.load_roles, services=settings.services)
+    identify = Identify(
+        store=hub.ground.store,
+        clock=hub.ground.clock,
+        roles=roles,
+        activity=hub.ground.activity,
+        blocked_users=settings.blocked_users,
+    )
+    ground = replace(hub.ground, inputs=inputs, roles=roles, identify=identify)
+    parts = _parts(ground, machinery, hub.ending, hub.reload, hub.parts.metrics)
+    machinery.effects.adopt(policy=settings.servers, roles=roles, environment=_environment(ground))
+    machinery.spawners.adopt(inputs.config)
+    machinery.admission.adopt(settings.servers)
+    machinery.breaker.adopt(settings.servers.consecutive_failure_limit)
+    for reconciler in machinery.reconcilers:
+        reconciler.adopt(roles.services)
+    hub.ending.stop_servers = settings.cleanup_servers
+    return parts
+
+
+def _environment(ground: _Ground) -> ServerEnvironment:
+    url = ground.lab_assets.url if ground.lab_assets else ""
+    return ServerEnvironment(settings=ground.settings, signer=ground.signer, lab_assets_url=url)
+
+
 def _ground(
-    inputs: HubInputs, *, store: SqlStore, proxy: HttpProxyGateway, hasher: Argon2Hasher, tasks: TaskGroup
+    inputs: HubInputs, *, store: SqlStore, proxies: Sequence[HttpProxyGateway], hasher: Argon2Hasher, tasks: TaskGroup
 ) -> _Ground:
     settings, clock = inputs.settings, SystemClock()
     roles = load_roles(roles=settings.load_roles, services=settings.services)
     activity = Activity(store=store, clock=clock)
+    outboxes = [Outbox(proxy) for proxy in proxies]
+    rule = AttemptRule(
+        per_account=settings.sign_in.attempts_per_account,
+        per_address=settings.sign_in.attempts_per_address,
+        window_seconds=settings.sign_in.window_seconds,
+    )
     return _Ground(
         inputs=inputs,
         store=store,
-        proxy=proxy,
+        proxies=proxies,
+        outboxes=outboxes,
+        membership=Membership(
+            store=store,
+            clock=clock,
+            name=settings.hub_name,
+            lease_seconds=settings.servers.lease_seconds,
+            version=__version__,
+        ),
+        limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
         tasks=tasks,
         clock=clock,
         randomness=SystemRandomness(),
@@ -222,7 +269,7 @@ def _ground(
         identify=Identify(
             store=store, clock=clock, roles=roles, activity=activity, blocked_users=settings.blocked_users
         ),
-        revocations=Revocations(proxy=proxy, clock=clock),
+        revocations=Revocations(outboxes=outboxes, clock=clock),
         lab_assets=_lab_assets(settings),
     )
 
@@ -230,19 +277,18 @@ def _ground(
 def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
     settings, policy, base_url = ground.settings, ground.settings.servers, ground.settings.base_url
     spawners = SpawnerGateway(kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend)
-    routes = RouteTable(proxy=ground.proxy, tasks=ground.tasks, base_url=base_url)
+    tables = [RouteTable(proxy=proxy, tasks=ground.tasks, base_url=base_url) for proxy in ground.proxies]
     progress = ProgressBook(base_url=base_url)
     queue = QueueBook(clock=ground.clock)
     breaker = StartBreaker(clock=ground.clock, limit=policy.consecutive_failure_limit)
-    assets_url = ground.lab_assets.url if ground.lab_assets else ""
     effects = ServerEffects(
         store=ground.store,
         spawners=spawners,
-        routes=routes,
+        routes=Routes(tables),
         prober=HttpProber(),
         clock=ground.clock,
         randomness=ground.randomness,
-        environment=ServerEnvironment(settings=settings, signer=ground.signer, lab_assets_url=assets_url),
+        environment=_environment(ground),
         roles=ground.roles,
         progress=progress,
         policy=policy,
@@ -259,36 +305,44 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         clock=ground.clock,
         policy=policy,
         tasks=ground.tasks,
-        # The same after a restart, so that what was under way is taken up at once. Over SQLite there is one hub.
-        holder=socket.gethostname(),
+        membership=ground.membership,
     )
-    reconciler = Reconciler(
-        store=ground.store,
-        proxy=ground.proxy,
-        routes=routes,
-        revocations=ground.revocations,
-        signer=ground.signer,
-        activity=ground.activity,
-        clock=ground.clock,
-        hub_target=unix_origin(str(settings.paths.hub_socket)),
-        base_url=base_url,
-        services=ground.roles.services,
-    )
+    reconcilers = [
+        Reconciler(
+            store=ground.store,
+            proxy=proxy,
+            routes=table,
+            outbox=outbox,
+            signer=ground.signer,
+            activity=ground.activity,
+            clock=ground.clock,
+            hub_targets=settings.hub_targets or (unix_origin(str(settings.paths.hub_socket)),),
+            base_url=base_url,
+            services=ground.roles.services,
+        )
+        for proxy, table, outbox in zip(ground.proxies, tables, ground.outboxes, strict=True)
+    ]
     stop_server = StopServer(store=ground.store, driver=driver)
     admission = Admission(
         store=ground.store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy
     )
     return _Machinery(
         driver=driver,
+        effects=effects,
+        spawners=spawners,
+        reconcilers=reconcilers,
+        sharing=SharedProgress(store=ground.store, driver=driver, progress=progress, membership=ground.membership),
         queue=queue,
         breaker=breaker,
         admission=admission,
         stop_server=stop_server,
-        reconciler=reconciler,
+        proxies=Proxies(gateways=ground.proxies, reconcilers=reconcilers),
     )
 
 
-def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
+def _parts(
+    ground: _Ground, machinery: _Machinery, ending: Ending, reload: Reload[HubInputs], metrics: Metrics
+) -> Parts:
     store, clock, randomness = ground.store, ground.clock, ground.randomness
     settings, policy = ground.settings, ground.settings.servers
     return Parts(
@@ -327,9 +381,8 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
         create_server=CreateServer(store=store, clock=clock, policy=policy),
         remove_server=RemoveServer(store=store),
         driver=machinery.driver,
+        proxies=machinery.proxies,
         queue=machinery.queue,
-        reconciler=machinery.reconciler,
-        proxy=ground.proxy,
         door=Door(
             store=store,
             identify=ground.identify,
@@ -341,9 +394,10 @@ def _parts(ground: _Ground, machinery: _Machinery, ending: Ending) -> Parts:
         ),
         activity=ground.activity,
         about=_about(ground.inputs),
-        metrics=Metrics(),
+        metrics=metrics,
         lab_assets=ground.lab_assets,
         shut_down=ending.ask,
+        reload=reload,
     )
 
 
@@ -352,11 +406,6 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
     store, clock, randomness, policy = ground.store, ground.clock, ground.randomness, ground.settings.sign_in
     hasher = ground.hasher
     sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy)
-    limiter = AttemptLimiter(
-        per_account=policy.attempts_per_account,
-        per_address=policy.attempts_per_address,
-        window_seconds=policy.window_seconds,
-    )
     authenticator = make_authenticator(
         ground.inputs.authenticator,
         config=ground.inputs.config,
@@ -368,7 +417,7 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
             store=store,
             clock=clock,
             method=AuthenticatorSignIn(authenticator=authenticator, store=store),
-            limiter=limiter,
+            limiter=ground.limiter,
             sessions=sessions,
             admin_users=ground.settings.admin_users,
         ),
@@ -377,121 +426,17 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
             store=store, clock=clock, randomness=randomness, hasher=hasher, sessions=sessions, reserved=reserved
         ),
         "sign_up": SignUp(
-            store=store, clock=clock, hasher=hasher, limiter=limiter, allowed=policy.allow_signup, reserved=reserved
+            store=store,
+            clock=clock,
+            hasher=hasher,
+            limiter=ground.limiter,
+            allowed=policy.allow_signup,
+            reserved=reserved,
         ),
         "change_password": ChangePassword(
-            store=store, clock=clock, hasher=hasher, limiter=limiter, revocations=ground.revocations
+            store=store, clock=clock, hasher=hasher, limiter=ground.limiter, revocations=ground.revocations
         ),
     }
-
-
-def run(inputs: HubInputs) -> int:
-    """Run the hub until it is told to end; answers the exit status."""
-    try:
-        upgraded = upgrade_when_there(inputs.settings.db_url)
-    except StoreUnusable as exc:
-        log.error("hub.unusable_database", why=str(exc))  # noqa: TRY400  # a sentence for the operator, no trace
-        return EXIT_UNUSABLE
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            return runner.run(_serve(inputs, halves_wait=bool(upgraded.waiting)))
-        except StoreAway as exc:
-            log.error("hub.database_away", why=exc.message)  # noqa: TRY400  # the supervisor starts another
-            return 1
-        except HubError as exc:
-            log.error("hub.unusable_configuration", why=exc.message)  # noqa: TRY400  # likewise
-            return EXIT_UNUSABLE
-
-
-async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
-    settings = inputs.settings
-    control = unix_origin(str(settings.paths.control_socket))
-    backend_settings = BackendSettings(launcher_socket=settings.paths.launcher_socket, environment=dict(inputs.environ))
-    async with contextlib.AsyncExitStack() as stack:
-        store = await stack.enter_async_context(SqlStore(settings.db_url))
-        proxy = await stack.enter_async_context(HttpProxyGateway(control, settings.control_token))
-        backend = await stack.enter_async_context(inputs.spawner.open_backend(backend_settings))
-        hasher = stack.enter_context(contextlib.closing(Argon2Hasher()))
-        tasks = await stack.enter_async_context(TaskGroup("hub"))
-        hub = compose(inputs, store=store, backend=backend, proxy=proxy, hasher=hasher, tasks=tasks)
-        application = make_app(hub.parts)
-        server = _Server(_uvicorn_config(application))
-        serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
-        tasks.start("warm-up", _warm_up(application))
-        await _begin(hub, inputs, tasks)
-        if halves_wait:
-            tasks.start("schema", finish_upgrade(settings.db_url))
-        asked = tasks.start("end", hub.ending.asked.wait())
-        await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
-        if hub.ending.stop_servers:
-            await hub.stop_all(timeout=_STOP_ALL_TIMEOUT)
-        server.should_exit = True
-        await serving
-    return 0
-
-
-async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
-    """Start what runs beside the web edge, and tell the supervisor that the hub is up."""
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, hub.ending.ask)
-    loop.add_signal_handler(ORPHANED_SIGNAL, hub.ending.ask, False)
-    parts = hub.parts
-    tasks.start("driver", parts.driver.run())
-    tasks.start("queue", hub.admission.run())
-    tasks.start("reconciler", parts.reconciler.run())
-    tasks.start("housekeeping", hub.housekeeping.run())
-    if parts.lab_assets is not None:
-        tasks.start("lab assets", parts.lab_assets.prepare())
-    for name in sorted(parts.settings.blocked_users):
-        # Blocked since the last start, perhaps: the proxy has outlived many a hub, with the visits that it let in.
-        await hub.revocations.revoke(user=name)
-    notice: dict[str, Any] = {"ready": True}
-    warning = await hub.housekeeping.clock_warning()
-    if warning:
-        notice["warnings"] = [warning]
-    code = await parts.first_admin.link_code() if parts.about.has_accounts else None
-    if code is not None:
-        notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"
-    notify_parent(inputs.environ, NOTIFY_FD_VARIABLE, json.dumps(notice))
-    log.debug("hub.ready", version=__version__)
-
-
-async def _warm_up(application: WebApplication) -> None:
-    await application.warm_up()
-    # All that is here now stays. Walking it takes the garbage collector a tenth of a second, during which no
-    # request is answered.
-    gc.freeze()
-
-
-def _uvicorn_config(application: WebApplication) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Who is asked for and by whom is the web edge's to judge: only the proxy's socket is trusted.
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_GRACE,
-    )
-
-
-def _sockets(inputs: HubInputs) -> list[socket.socket]:
-    """Inherited from the supervisor, or, when the hub runs alone, its own."""
-    inherited = inherited_sockets(inputs.environ, LISTEN_FDS_VARIABLE)
-    if inherited:
-        return [inherited[HUB], inherited[API]]
-    paths, api = inputs.settings.paths, urlsplit(inputs.settings.api_url)
-    paths.hub_socket.unlink(missing_ok=True)
-    for_proxy = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    for_proxy.bind(str(paths.hub_socket))
-    paths.hub_socket.chmod(0o660)
-    for_proxy.listen(_BACKLOG)
-    return [for_proxy, socket.create_server((api.hostname or "127.0.0.1", api.port or 8081), backlog=_BACKLOG)]
 
 
 def _lab_assets(settings: HubSettings) -> LabAssets | None:

@@ -327,13 +327,30 @@ class DoorState:
     instance: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyTable:
+    """A proxy's table as it was read."""
+
+    #: path → body
+    routes: Mapping[str, Mapping[str, Any]]
+    #: another one after each change; empty if the proxy has none
+    version: str = ""
+
+
 class ProxyGateway(Protocol):
     """The proxy's table and door. Every call raises ProxyAway if the proxy does not answer."""
 
     async def routes(self) -> Mapping[str, Mapping[str, Any]]: ...
+    async def read_table(self) -> ProxyTable:
+        """The same, with its version."""
+        ...
+
     async def add(self, route: Route) -> None: ...
     async def remove(self, path: str) -> None: ...
-    async def replace_all(self, routes: Sequence[Route]) -> None: ...
+    async def replace_all(self, routes: Sequence[Route], *, version: str = "") -> bool:
+        """Make the table exactly this. False, and nothing has changed, if it is no longer of that *version*."""
+        ...
+
     async def door(self) -> DoorState: ...
 
     async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None: ...

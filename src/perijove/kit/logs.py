@@ -72,7 +72,6 @@ def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") 
             exception_formatter=structlog.dev.plain_traceback,
         )
     )
-    threshold = logging.getLevelName(level.upper())
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -97,9 +96,14 @@ def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") 
             ],
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(threshold)
+    logging.getLogger().handlers[:] = [handler]
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Show lines of that *level* and more severe ones from now on."""
+    threshold = logging.getLevelName(level.upper())
+    logging.getLogger().setLevel(threshold)
     # These say per connection what our own access lines say per request.
     for noisy in ("httpx", "httpcore", "alembic", "uvicorn", "asyncio"):
         logging.getLogger(noisy).setLevel(max(threshold, logging.WARNING))

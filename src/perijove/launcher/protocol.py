@@ -117,7 +117,7 @@ class Protocol:
                 }
             case "terminate":
                 grace = min(max(_number(frame, "grace"), 0.0), MAX_GRACE)
-                self._servers.terminate(_text(frame, "key"), int(_number(frame, "generation")), grace)
+                await self._servers.terminate(_text(frame, "key"), int(_number(frame, "generation")), grace)
                 return {}
             case "watch":
                 self._watchers.add(connection)

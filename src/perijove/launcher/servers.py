@@ -40,6 +40,8 @@ BACKLOG: Final = 512
 REPORTED_LINES: Final = 50
 #: Seconds between two looks at the size of the logs.
 LOG_LOOK_SECONDS: Final = 2.0
+#: Reason of an end that no launcher saw (`ExitReport.reason`).
+UNSEEN: Final = "unknown"
 #: Rounds of killing what a dead server left: each round can only meet what was forked during the last.
 SWEEPS: Final = 10
 #: Seconds between two such rounds.
@@ -94,6 +96,8 @@ class Servers:
         self._running: dict[str, Server] = {}
         self._exits: dict[str, ExitReport] = {}
         self._newest: dict[str, int] = {}
+        #: newest generation of a key that was to end: it must not be launched any more
+        self._unwanted: dict[str, int] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
     def adopt(self) -> None:
@@ -138,7 +142,7 @@ class Servers:
                 raise Stale
             if running is not None:
                 raise AlreadyRunning
-            if request.generation == newest:
+            if request.generation == newest and not self._was_never_seen(request):
                 raise Stale("this generation has been launched already, and has ended")
             limits.check(request.limits, as_root=self._accounts.as_root)
             account = await self._accounts.account(request)
@@ -151,23 +155,41 @@ class Servers:
             log.debug("server.launched", key=request.key, pid=server.launched.pid, uid=account.uid)
             return server.launched
 
-    def terminate(self, key: str, generation: int, grace: float) -> None:
+    async def terminate(self, key: str, generation: int, grace: float) -> None:
         """
         Ask a server to end, and kill it and all its processes if it has not after *grace* seconds.
+
+        A launch of this generation that is under way is waited for, and one that comes later is refused: whoever
+        asked for it may be gone, and nobody would know of the server.
 
         Raises:
             Stale: a newer generation runs.
         """
-        server = self._running.get(key)
-        if server is None:
-            return
-        if generation < server.launched.generation:
-            raise Stale
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            self._newest[key] = self._unwanted[key] = max(generation, self._newest.get(key, -1))
+            server = self._running.get(key)
+            if server is None:
+                return
+            if generation < server.launched.generation:
+                raise Stale
+            self._end(server, grace)
+
+    def _was_never_seen(self, request: LaunchRequest) -> bool:
+        """
+        Whether this generation ended while no launcher watched, and is still wanted: its launcher was probably killed
+        before it let the child go on, and whoever asks again has never had an answer.
+        """
+        end = self._exits.get(request.key)
+        is_unseen = end is not None and end.generation == request.generation and end.reason == UNSEEN
+        return is_unseen and self._unwanted.get(request.key, -1) < request.generation
+
+    def _end(self, server: Server, grace: float) -> None:
         server.asked = True
         server.family.update(self._processes_of(server))
         if processes.is_alive(server.launched.pid, server.launched.start_time):
             processes.kill(server.launched.pid, signal.SIGTERM)
-        self._tasks.start(f"stop {key}", self._kill_after(server, grace))
+        self._tasks.start(f"stop {server.launched.key}", self._kill_after(server, grace))
 
     def log_tail(self, key: str, lines: int) -> tuple[str, ...]:
         """Last lines of the present or last run."""
@@ -188,7 +210,7 @@ class Servers:
         """End every server; return when all are gone."""
         ending = [server.ended for server in self._running.values()]
         for server in list(self._running.values()):
-            self.terminate(server.launched.key, server.launched.generation, grace)
+            self._end(server, grace)
         if ending:
             await asyncio.wait(ending, timeout=grace + 5)
 
@@ -340,7 +362,7 @@ def _report(server: Server, code: int, log_tail: tuple[str, ...]) -> ExitReport:
     reason, status, message = "exit", code, f"It ended with exit code {code}."
     if server.adopted:
         reason, status, message = (
-            "unknown",
+            UNSEEN,
             -1,
             "It ended while no launcher watched it, or was not its child.",
         )

@@ -42,6 +42,7 @@ from perijove.proxy.net.redirect import STREAM_LIMIT as REDIRECT_STREAM_LIMIT
 from perijove.proxy.net.redirect import RedirectServer
 from perijove.proxy.net.tls import CertificateStore, TrafficTls, readable_by_others
 from perijove.proxy.workers import WorkersEngine
+from perijove.wire.routes import ACCESS, FALLBACKS, TARGET
 from perijove.wire.supervision import CONTROL, PUBLIC, REDIRECT
 
 log = structlog.get_logger(__name__)
@@ -235,13 +236,15 @@ class Proxy:
 
     def _load(self) -> None:
         config, now = self._config, self._clock.now().timestamp()
-        self._state.door = config.hub is not None
+        self._state.door = bool(config.hubs)
         if config.snapshot is not None:
             restore(self._state, config.snapshot, now=now)
         if config.keys_file is not None:
             self._state.apply(SetKeys(_read_keys(config.keys_file)), now=now)
-        if config.default_target:
-            self._state.apply(PutRoute("/", {"target": config.default_target, "access": "open"}), now=now)
+        if config.default_targets:
+            target, *fallbacks = config.default_targets
+            default = {TARGET: target, ACCESS: "open"} | ({FALLBACKS: fallbacks} if fallbacks else {})
+            self._state.apply(PutRoute("/", default), now=now)
 
 
 def serve(config: ProxyConfig, read: Callable[[], ProxyConfig]) -> int:

@@ -5,7 +5,7 @@ Applies a control call to everything it concerns: the state, the engine that ser
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from perijove.kit.clock import Clock
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.control.api import read_revocation
 from perijove.proxy.core.changes import Change, PutRoute, RemoveRoute, ReplaceRoutes, Revoke, SetKeys
-from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.errors import BadControlCall, Outdated
 from perijove.proxy.core.routes import tidy
 from perijove.proxy.core.state import State
 from perijove.proxy.engine import Engine
@@ -65,6 +65,11 @@ class Backend:
         self._state.note_activity(await self._engine.activity())
         return {path: {**body, LAST_ACTIVITY: used} for path, (body, used) in self._state.routes().items()}
 
+    def version(self) -> str:
+        """Part of `ControlBackend`."""
+        # The numbers begin again with the proxy: what was read from the last one is of no table of this one.
+        return f"{self._instance}-{self._state.table.version}"
+
     async def put_route(self, path: str, body: Mapping[str, Any]) -> None:
         """Part of `ControlBackend`."""
         await self._change(PutRoute(path, body))
@@ -75,8 +80,13 @@ class Backend:
         await self._change(RemoveRoute(path))
         return was_there
 
-    async def replace_routes(self, bodies: Mapping[str, Mapping[str, Any]]) -> None:
+    async def replace_routes(
+        self, bodies: Mapping[str, Mapping[str, Any]], *, versions: Collection[str] | None
+    ) -> None:
         """Part of `ControlBackend`."""
+        # No `await` between this look and the change.
+        if versions is not None and self.version() not in versions:
+            raise Outdated
         await self._change(ReplaceRoutes(bodies))
 
     async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:

@@ -69,14 +69,14 @@ class ProxyConfig:
     inherited: Mapping[str, socket.socket] = field(default_factory=dict)
     #: secret of the control API and of the hub's door; empty leaves the control API open
     auth_token: str = ""
-    #: target of the default route, which is open; empty: there is none until the hub adds it
-    default_target: str = ""
-    #: where error pages come from
-    error_target: Target | None = None
+    #: target of the default route, which is open, and its fallbacks; empty: there is none until the hub adds it
+    default_targets: tuple[str, ...] = ()
+    #: where error pages come from: the first that answers
+    error_targets: tuple[Target, ...] = ()
     #: error pages of an administrator by status, `error` for all others
     error_pages: Mapping[str, bytes] = field(default_factory=dict)
-    #: the hub, for the door's questions; its base is the hub's prefix
-    hub: Target | None = None
+    #: hubs, for the door's questions, which the first that answers is asked; their base is the hub's prefix
+    hubs: tuple[Target, ...] = ()
     #: path on the public address where navigations without a statement are sent
     enter_path: str = "/hub/enter"
     #: JSON file `{"keys": [JWK, …]}` with the door's public keys

@@ -156,6 +156,20 @@ class Spawner(Configurable):
         """
         raise NotImplementedError
 
+    async def abandon(self, request: SpawnRequest) -> None:
+        """
+        End a start whose handle nobody has: what it has made is gone when this returns, and nothing comes later.
+
+        A hub that died, or that no longer waits, may have left a start under way. Backends that go on by themselves
+        must override this and see to it that a start of this generation cannot come to pass any more.
+
+        Raises:
+            StopTimedOut: it is still there.
+        """
+        running = await self.find(request)
+        if running is not None:
+            await self.stop(running.handle)
+
     async def progress(self) -> AsyncIterator[Progress]:
         """Steps of the start under way."""
         yield Progress(percent=50, message="Starting your server…")

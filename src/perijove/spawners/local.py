@@ -101,9 +101,14 @@ class LocalSpawner(Spawner):
 
     async def stop(self, handle: Handle, *, now: bool = False) -> None:
         """SIGTERM, then SIGKILL to all its processes."""
-        grace = 0.0 if now else float(self.term_timeout)
-        if await self.poll(handle) is not None:
-            return
+        if await self.poll(handle) is None:
+            await self._end(handle, grace=0.0 if now else float(self.term_timeout))
+
+    async def abandon(self, request: SpawnRequest) -> None:
+        """The launcher waits for a launch under way, and refuses one that comes later."""
+        await self._end({"key": request.key, "generation": request.generation}, grace=float(self.term_timeout))
+
+    async def _end(self, handle: Handle, *, grace: float) -> None:
         await self._launcher.terminate(str(handle["key"]), int(handle["generation"]), grace=grace)
         try:
             async with asyncio.timeout(grace + self.kill_timeout):

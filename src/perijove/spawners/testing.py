@@ -49,6 +49,8 @@ class FakeMachine:
     servers: dict[str, FakeServer] = field(default_factory=dict)
     #: how many servers were really started
     starts: int = 0
+    #: newest generation of a key that was abandoned
+    abandoned: dict[str, int] = field(default_factory=dict)
     _watchers: list[asyncio.Queue[ExitReport]] = field(default_factory=list)
 
     def end(self, key: str, *, reason: str = "exit", status: int = 1, message: str = "", asked: bool = False) -> None:
@@ -108,6 +110,8 @@ class FakeSpawner(Spawner):
             raise SpawnRefused("another generation of this server has been started")
         if self.machine.gate is not None:
             await self.machine.gate.wait()
+        if request.generation <= self.machine.abandoned.get(request.key, -1):
+            raise SpawnRefused("this start was abandoned")
         if self.machine.failure:
             raise SpawnFailed(self.machine.failure)
         self.machine.starts += 1
@@ -122,6 +126,11 @@ class FakeSpawner(Spawner):
         if server is None or server.ended is not None or server.request.generation != request.generation:
             return None
         return _running(server)
+
+    async def abandon(self, request: SpawnRequest) -> None:
+        """End it, and let it not come again."""
+        self.machine.abandoned[request.key] = max(request.generation, self.machine.abandoned.get(request.key, -1))
+        await super().abandon(request)
 
     async def poll(self, handle: Handle) -> ExitReport | None:
         """Look on the machine."""

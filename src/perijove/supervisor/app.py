@@ -1,8 +1,8 @@
 """
 The supervisor's loop: start every part, start again whichever dies, end all in order.
 
-Order of ending: the hub first, because it ends the servers and needs the launcher for that; then the proxy,
-so that people see the hub's last word; the launcher last.
+Order of ending: the hubs first, because the last of them ends the servers and needs the launcher for that; then the
+proxy, so that people see the hub's last word; the launcher last.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ from perijove.kit.tasks import TaskGroup
 from perijove.supervisor.errors import StartError
 from perijove.supervisor.part import Child
 from perijove.supervisor.plan import RECOVERED_AFTER, Part, pause_before_restart
-from perijove.wire.supervision import EXIT_UNUSABLE
+from perijove.wire.supervision import EXIT_UNUSABLE, ORPHANED_SIGNAL
 
 log = structlog.get_logger(__name__)
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+#: parts that read their configuration again on SIGHUP
+_READ_AGAIN: Final = frozenset({"hub", "proxy"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """What to run and what to say about it."""
 
-    #: in the order of starting; ended in the order of `stop_order`
+    #: in the order of starting; ended in the order of `stop_order`, which names kinds
     parts: Sequence[Part]
     stop_order: Sequence[str]
     sockets: Mapping[str, socket.socket]
@@ -46,7 +48,7 @@ class Deployment:
     base_url: str
     #: writes one line for the operator
     say: Callable[[str], None]
-    #: on SIGHUP, before the proxy is told to read again: hands it what it may not read itself; raises `StartError`
+    #: on SIGHUP, before the parts are told to read again: hands them what they may not read; raises `StartError`
     refresh: Callable[[], None]
 
 
@@ -60,6 +62,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._status = 0
         self._interrupts = 0
+        self._warned: set[str] = set()
 
     async def run(self) -> int:
         """Answers the exit status: 0 after a stop in order, else that of the part which cannot run."""
@@ -93,9 +96,11 @@ class Supervisor:
         except StartError as exc:
             log.error("reload.failed", reason=str(exc))  # noqa: TRY400  # an operator's mistake, no defect
             return
-        proxy = self._children.get("proxy")
-        if proxy is not None:
-            proxy.signal(signal.SIGHUP)
+        for part in self._deployment.parts:
+            child = self._children.get(part.name)
+            if part.kind in _READ_AGAIN and child is not None and child.ready.done():
+                # One that is still starting would die of it, and has just read everything.
+                child.signal(signal.SIGHUP)
 
     async def _keep_running(self, part: Part) -> None:
         deaths = 0
@@ -131,7 +136,10 @@ class Supervisor:
             where = f"{self._deployment.public_origin}{self._deployment.base_url}"
             self._deployment.say(f"perijove is at {where} (Ctrl-C stops it)")
         for warning in notice.get("warnings", ()):
-            self._deployment.say(f"Warning: {warning}")
+            # Several hubs see the same.
+            if not (first and warning in self._warned):
+                self._deployment.say(f"Warning: {warning}")
+            self._warned.add(warning)
         link = notice.get("first_admin", "")
         if link:
             self._deployment.say(
@@ -140,20 +148,26 @@ class Supervisor:
             )
 
     async def _stop_all(self) -> None:
-        say = self._deployment.say
-        parts = {part.name: part for part in self._deployment.parts}
-        for name in self._deployment.stop_order:
-            child = self._children.get(name)
-            if child is None or child.ended.done():
+        for kind in self._deployment.stop_order:
+            living = [part for part in self._deployment.parts if part.kind == kind and self._is_alive(part)]
+            if not living:
                 continue
-            say(f"Stopping the {name} …")
-            patience = parts[name].stop_timeout
+            self._deployment.say(f"Stopping the {kind} …")
+            last, *others = living
+            # Of several hubs only the last ends the servers: nobody is left who would start them again.
+            await asyncio.gather(*(self._stop(part, ORPHANED_SIGNAL) for part in others))
+            await self._stop(last, signal.SIGTERM)
+        self._deployment.say("perijove has stopped.")
 
-            def too_slow(name: str = name, patience: float = patience) -> None:
-                say(f"The {name} did not end within {patience:.0f} s; ending it by force.")
+    def _is_alive(self, part: Part) -> bool:
+        child = self._children.get(part.name)
+        return child is not None and not child.ended.done()
 
-            await child.stop(patience, on_kill=too_slow)
-        say("perijove has stopped.")
+    async def _stop(self, part: Part, signum: signal.Signals) -> None:
+        def too_slow() -> None:
+            self._deployment.say(f"The {part.name} did not end within {part.stop_timeout:.0f} s; ending it by force.")
+
+        await self._children[part.name].stop(part.stop_timeout, on_kill=too_slow, signum=signum)
 
     def _reap_adopted(self) -> None:
         """

@@ -25,7 +25,7 @@ from perijove.supervisor.plan import Identity, Part
 from perijove.supervisor.sockets import listen_tcp, listen_together, listen_unix
 from perijove.wire.control import AUTH_TOKEN_VARIABLE, PASSPHRASE_VARIABLES
 from perijove.wire.routes import unix_origin
-from perijove.wire.supervision import API, CONTROL, HUB, LAUNCHER, PUBLIC, REDIRECT
+from perijove.wire.supervision import API, CONTROL, HUB, HUB_NUMBER_VARIABLE, LAUNCHER, PUBLIC, REDIRECT
 
 #: The hub needs this long to end many servers in order.
 _HUB_STOP_TIMEOUT: Final = 60.0
@@ -48,6 +48,10 @@ class SupervisorSettings:
     #: where servers reach the hub
     hub_ip: str
     hub_port: int
+    #: hub processes
+    hubs: int
+    #: where the proxy reaches hubs; none: at this deployment's socket
+    hub_urls: tuple[str, ...]
     hub_user: str
     proxy_user: str
     #: processes that carry the traffic
@@ -122,7 +126,7 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
         environ={
             name: text
             for name, text in settings.environ.items()
-            if name not in PASSPHRASE_VARIABLES and name not in SECRET_VARIABLES
+            if name not in {*PASSPHRASE_VARIABLES, *SECRET_VARIABLES, AUTH_TOKEN_VARIABLE}
         },
         public_origin=settings.public_origin,
         base_url=settings.base_url,
@@ -162,17 +166,11 @@ def _refresh(settings: SupervisorSettings, owners: _Owners) -> None:
 
 
 def _parts(settings: SupervisorSettings, owners: _Owners, public: tuple[str, ...]) -> tuple[Part, ...]:
-    token = {AUTH_TOKEN_VARIABLE: secrets.token_hex(32)}
+    # An administrator's own, where hubs of other machines must know it.
+    token = {AUTH_TOKEN_VARIABLE: settings.environ.get(AUTH_TOKEN_VARIABLE) or secrets.token_hex(32)}
     return (
         Part(name="launcher", argv=_launcher_words(settings, owners), sockets=(LAUNCHER,)),
-        Part(
-            name="hub",
-            # The hub reads the configuration as root, then becomes its own user: the file may be root's secret.
-            argv=(*SELF, "hub", *settings.configuration_words),
-            sockets=(HUB, API),
-            environment=token | {name: settings.environ[name] for name in SECRET_VARIABLES if name in settings.environ},
-            stop_timeout=_HUB_STOP_TIMEOUT,
-        ),
+        *(_hub(settings, number, token) for number in range(1, settings.hubs + 1)),
         Part(
             name="proxy",
             argv=_proxy_words(settings),
@@ -180,6 +178,20 @@ def _parts(settings: SupervisorSettings, owners: _Owners, public: tuple[str, ...
             environment=token | {name: settings.environ.get(name, "") for name in PASSPHRASE_VARIABLES},
             identity=owners.proxy,
         ),
+    )
+
+
+def _hub(settings: SupervisorSettings, number: int, token: Mapping[str, str]) -> Part:
+    """One of several that accept from the same sockets, so that who dies loses only what it was answering."""
+    own = {name: settings.environ[name] for name in SECRET_VARIABLES if name in settings.environ}
+    return Part(
+        name="hub" if number == 1 else f"hub-{number}",
+        role="hub",
+        # The hub reads the configuration as root, then becomes its own user: the file may be root's secret.
+        argv=(*SELF, "hub", *settings.configuration_words),
+        sockets=(HUB, API),
+        environment={**token, **own, HUB_NUMBER_VARIABLE: str(number)},
+        stop_timeout=_HUB_STOP_TIMEOUT,
     )
 
 
@@ -199,16 +211,16 @@ def _launcher_words(settings: SupervisorSettings, owners: _Owners) -> tuple[str,
 
 
 def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
-    hub = unix_origin(str(settings.paths.hub_socket))
+    hubs = [url.rstrip("/") for url in settings.hub_urls] or [unix_origin(str(settings.paths.hub_socket))]
     prefix = f"{settings.base_url}hub/"
     return (
         *SELF,
         "proxy",
         # First, so that they cannot undo what the rest relies on.
         *settings.proxy_args,
-        *("--default-target", hub),
-        *("--error-target", f"{hub}{prefix}error"),
-        *("--hub-url", f"{hub}{prefix}"),
+        *(word for hub in hubs for word in ("--default-target", hub)),
+        *(word for hub in hubs for word in ("--error-target", f"{hub}{prefix}error")),
+        *(word for hub in hubs for word in ("--hub-url", f"{hub}{prefix}")),
         *("--enter-path", f"{prefix}enter"),
         *("--trusted-forwarders", ",".join(settings.trusted_forwarders)),
         *("--snapshot", str(settings.paths.route_snapshot)),

@@ -86,9 +86,9 @@ class Child:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signum)
 
-    async def stop(self, timeout: float, *, on_kill: Callable[[], None]) -> None:
-        """SIGTERM, and after *timeout* seconds SIGKILL; answers when it is gone."""
-        self.signal(signal.SIGTERM)
+    async def stop(self, timeout: float, *, on_kill: Callable[[], None], signum: int) -> None:
+        """*signum*, and after *timeout* seconds SIGKILL; answers when it is gone."""
+        self.signal(signum)
         done, _ = await asyncio.wait([self.ended], timeout=timeout)
         if not done:
             on_kill()

@@ -37,6 +37,13 @@ class Part:
     identity: Identity | None = None
     #: seconds it has to end in order before it is killed
     stop_timeout: float = 10.0
+    #: what it is one of several of; its name, if there is one only
+    role: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it is, whatever its number."""
+        return self.role or self.name
 
 
 def pause_before_restart(deaths: int) -> float:

@@ -10,7 +10,8 @@ The launcher's socket: frames of a 4-byte big-endian length and that many bytes 
 | `launch` | `LaunchRequest` | `Launched` (at once; the listening socket is bound, the child may still import) |
 | `list` | | `{"servers": [Launched, …]}` running now, adopted ones included |
 | `inspect` | `key` | `{"running": Launched \| null, "exit": ExitReport \| null}` |
-| `terminate` | `key`, `generation`, `grace` seconds | `{}` at once; SIGTERM, SIGKILL to its session after `grace` |
+| `terminate` | `key`, `generation`, `grace` seconds | `{}` at once; SIGTERM, SIGKILL to its session after `grace`; |
+| | | a launch of that generation under way is waited for, a later one refused |
 | `watch` | | `{}`, then events `{"event": "exited", "report": ExitReport}` |
 | `log_tail` | `key`, `lines` ≤ 500 | `{"lines": [str, …]}` of its last or present run |
 

@@ -14,6 +14,8 @@ from typing import Final
 
 LISTEN_FDS_VARIABLE: Final = "PERIJOVE_LISTEN_FDS"
 NOTIFY_FD_VARIABLE: Final = "PERIJOVE_NOTIFY_FD"
+#: Which of the deployment's hubs this is, from 1. The first is the one who speaks for all to the operator.
+HUB_NUMBER_VARIABLE: Final = "PERIJOVE_HUB_NUMBER"
 
 #: names of inherited sockets
 PUBLIC: Final = "public"

@@ -51,7 +51,7 @@ async def site(make_site: MakeSite) -> AsyncIterator[Site]:
 @asynccontextmanager
 async def _in_a_thread(engine: Engine, *, hub_url: str = "", **settings: Any) -> AsyncIterator[Site]:
     if hub_url:
-        settings["hub"] = parse_target(hub_url)
+        settings["hubs"] = (parse_target(hub_url),)
     async with running(engine="haproxy" if engine == "haproxy" else "builtin", **settings) as made:
         yield made
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from perijove.kit.jws import SigningKey
+from tests.contract.proxy.conftest import MakeSite
 from tests.integration.proxy.support import TOKEN, Site, request, running
 
 TARGET = "http://127.0.0.1:47721"
@@ -142,6 +143,64 @@ async def test_the_whole_table_can_be_replaced(site: Site) -> None:
 
     assert (answer.status, answer.body) == (204, b"")
     assert sorted(listed) == ["/", "/user/bob"]
+
+
+async def version_of(site: Site) -> str:
+    """The `ETag` of the table."""
+    tag = (await site.control("GET", "/api/routes")).field("ETag")
+    assert tag is not None
+    return tag
+
+
+async def test_the_version_changes_with_the_table_and_not_with_its_use(site: Site) -> None:
+    versions = [await version_of(site)]
+    for method, path, content in (
+        ("POST", "/api/routes/user/ada", ADA),
+        ("POST", "/api/routes/user/ada", ADA | {"user": "eve"}),
+        ("PUT", "/api/routes", {"/user/ada": ADA}),
+        ("DELETE", "/api/routes/user/ada", None),
+    ):
+        await site.control(method, path, content)
+        versions.append(await version_of(site))
+    await site.control("PUT", "/api/routes", {})
+    await site.control("DELETE", "/api/routes/user/ada")
+    await site.ask("/user/ada")
+
+    assert len(set(versions)) == len(versions)
+    assert await version_of(site) == versions[-1]
+
+
+async def test_a_whole_table_is_not_replaced_by_who_has_read_an_older_one(site: Site) -> None:
+    """
+    Of several hubs none undoes by a whole table what another has just added.
+    """
+    old = await version_of(site)
+    await site.control("POST", "/api/routes/user/ada", ADA)
+    refused = await site.control("PUT", "/api/routes", {"/user/bob": ADA}, fields=(f"If-Match: {old}",))
+    between = await site.control("GET", "/api/routes")
+    accepted = await site.control(
+        "PUT", "/api/routes", {"/user/bob": ADA}, fields=(f"If-Match: {between.field('ETag')}",)
+    )
+    after = (await site.control("GET", "/api/routes")).json()
+
+    assert (refused.status, list(between.json())) == (412, ["/user/ada"])
+    assert (accepted.status, list(after)) == (204, ["/user/bob"])
+
+
+async def test_a_table_may_be_replaced_whatever_it_is(site: Site) -> None:
+    await site.control("POST", "/api/routes/user/ada", ADA)
+    answer = await site.control("PUT", "/api/routes", {}, fields=("If-Match: *",))
+
+    assert (answer.status, (await site.control("GET", "/api/routes")).json()) == (204, {})
+
+
+async def test_two_proxies_never_have_the_same_version(make_site: MakeSite) -> None:
+    async with make_site() as one, make_site() as other:
+        versions = await version_of(one), await version_of(other)
+        answer = await other.control("PUT", "/api/routes", {}, fields=(f"If-Match: {versions[0]}",))
+
+    assert versions[0] != versions[1]
+    assert answer.status == 412
 
 
 async def test_a_table_of_ten_thousand_routes_is_one_call(site: Site) -> None:

@@ -136,6 +136,26 @@ async def test_a_newer_generation_is_refused_while_one_runs(make: Make) -> None:
     await make().stop(running.handle, now=True)
 
 
+async def test_an_abandoned_start_is_ended_and_cannot_come_to_pass_any_more(make: Make) -> None:
+    """
+    Whoever asked for it has not waited for the handle: nobody would ever find the server again.
+    """
+    made, under_way, later = spawn_request(), spawn_request(), spawn_request()
+    await make().start(made)
+    await make().abandon(made)
+    async with TaskGroup("test") as tasks:
+        start = tasks.start("start", make().start(under_way))
+        await asyncio.sleep(0)
+        await make().abandon(under_way)
+        await asyncio.wait({start})
+    await make().abandon(later)
+
+    for request in (made, under_way, later):
+        assert await make().find(request) is None
+        with pytest.raises(SpawnRefused):
+            await make().start(request)
+
+
 async def test_stopping_twice_is_no_error(make: Make) -> None:
     running = await make().start(spawn_request())
 

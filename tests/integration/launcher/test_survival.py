@@ -43,6 +43,11 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+async def is_over(client: LauncherClient, key: str) -> bool:
+    running, _ = await client.inspect(key)
+    return running is None
+
+
 @pytest.fixture
 def launcher() -> Iterator[LauncherProcess]:
     with launcher_process(own_uid=True, words=TINY) as process:
@@ -235,3 +240,25 @@ async def test_a_handed_down_socket_outlives_the_launcher(launcher: LauncherProc
     assert first == second == '{"ready": true}\n'
     assert hello["pid"] == launcher.pid
     assert path.exists()
+
+
+async def test_a_launch_whose_launcher_died_before_answering_can_be_asked_for_again(launcher: LauncherProcess) -> None:
+    """
+    A child waits for its launcher's word before it goes on, so that it ends with it: nobody has seen that server.
+    Once it was to end, the same generation is not launched any more.
+    """
+    request = shell("sleep 100", user="eve")
+    async with launcher.client() as client:
+        first = await launched(client, request)
+    launcher.kill()
+    os.kill(first.pid, signal.SIGKILL)
+    launcher.start(*TINY)
+    async with launcher.client() as client:
+        await exit_of(client, first)
+        second = await launched(client, request)
+        await client.terminate(second.key, second.generation, grace=10)
+        await eventually(lambda: is_over(client, second.key))
+        with pytest.raises(SpawnRefused):
+            await launched(client, request)
+
+    assert second.pid != first.pid

@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -259,11 +259,13 @@ class Site:
         client.close()
         return response
 
-    async def control(self, method: str, path: str, content: Any = None, *, token: str = TOKEN) -> Response:
+    async def control(
+        self, method: str, path: str, content: Any = None, *, token: str = TOKEN, fields: Sequence[str] = ()
+    ) -> Response:
         """One call of the control API."""
         client = Connection(*await asyncio.open_connection("127.0.0.1", self.control_port, limit=2**24))
         payload = b"" if content is None else json.dumps(content).encode()
-        client.send(request(path, f"Authorization: token {token}", method=method, body=payload))
+        client.send(request(path, f"Authorization: token {token}", *fields, method=method, body=payload))
         response = await client.response()
         await client.gone()
         return response

@@ -363,7 +363,7 @@ async def test_error_pages_come_from_the_hub() -> None:
     page = ok(b"<h1>sorry</h1>", b"Content-Type: text/html; charset=utf-8", status=b"200 OK")
     async with (
         serving(answering(lambda _, __: page, seen)) as hub,
-        running(error_target=parse_target(hub.url + "/hub/error")) as proxy,
+        running(error_targets=(parse_target(hub.url + "/hub/error"),)) as proxy,
     ):
         answer = await proxy.ask("/user/eve/x?a=1&b")
 
@@ -375,7 +375,7 @@ async def test_error_pages_come_from_the_hub() -> None:
 async def test_without_the_hubs_page_there_is_a_plain_one() -> None:
     with listening() as free:
         port = free.getsockname()[1]
-    async with running(error_target=parse_target(f"http://127.0.0.1:{port}/hub/error")) as proxy:
+    async with running(error_targets=(parse_target(f"http://127.0.0.1:{port}/hub/error"),)) as proxy:
         answer = await proxy.ask("/user/eve", "Accept: text/html")
 
     assert answer.status == 404

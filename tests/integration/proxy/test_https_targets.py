@@ -171,7 +171,7 @@ async def test_error_pages_come_from_an_https_hub(authority: Authority) -> None:
     async with (
         serving_https(answering(lambda *_: page), context) as url,
         running(
-            tls=TlsConfig(client=ClientTls(ca=authority.path)), error_target=parse_target(f"{url}/hub/error")
+            tls=TlsConfig(client=ClientTls(ca=authority.path)), error_targets=(parse_target(f"{url}/hub/error"),)
         ) as proxy,
     ):
         response = await proxy.ask("/nothing")

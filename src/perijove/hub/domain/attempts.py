@@ -1,107 +1,103 @@
 """
-How many sign-in attempts somebody may make: a sliding window per account and per address.
+How many sign-in attempts somebody may make: a sliding window per account and per address. Pure.
 
-Pure: the time comes in as an argument. Memory is bounded: past `MAX_KEYS` the key that was quiet
-the longest is forgotten.
+The times are rows that all hubs share (`usecases/limit_attempts.py`); they are of several machines' clocks.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
 
 from perijove.hub.domain.errors import TooManyAttempts
+from perijove.hub.domain.hubs import MAX_SKEW
 
-#: accounts and addresses remembered at once; a flood of invented names must not fill the memory
-MAX_KEYS: Final = 10_000
+#: Longest account or address that is told from another; no real one is longer.
+MAX_KEY: Final = 255
 
-
-class SlidingWindow:
-    """Failures of many keys, each counted over the last *seconds*."""
-
-    def __init__(self, *, limit: int, seconds: float, max_keys: int = MAX_KEYS) -> None:
-        self._limit = limit
-        self._seconds = seconds
-        self._max_keys = max_keys
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def wait(self, key: str, now: float) -> float:
-        """Seconds until *key* may try again; 0 if it may now."""
-        times = self._recent(key, now)
-        return times[0] + self._seconds - now if len(times) >= self._limit else 0.0
-
-    def add(self, key: str, now: float) -> None:
-        """Count a failure of *key*."""
-        times = self._recent(key, now)
-        times.append(now)
-        if len(times) > self._limit:
-            times.popleft()
-        self._failures[key] = times
-        self._failures.move_to_end(key)
-        while len(self._failures) > self._max_keys:
-            self._failures.popitem(last=False)
-
-    def take_back(self, key: str) -> None:
-        """Uncount the latest failure of *key*."""
-        times = self._failures.get(key)
-        if times:
-            times.pop()
-
-    def clear(self, key: str) -> None:
-        """Forget the failures of *key*."""
-        self._failures.pop(key, None)
-
-    def __len__(self) -> int:
-        return len(self._failures)
-
-    def _recent(self, key: str, now: float) -> deque[float]:
-        times = self._failures.get(key)
-        if times is None:
-            return deque()
-        while times and times[0] <= now - self._seconds:
-            times.popleft()
-        if not times:
-            del self._failures[key]
-        return times
+Times = Sequence[datetime]
 
 
-class AttemptLimiter:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """So many attempts within so much time."""
+
+    limit: int
+    length: timedelta
+
+    def recent(self, times: Times, now: datetime) -> Times:
+        """Those that still count."""
+        # One that lies further ahead than clocks differ was noted by a clock that has been put right since.
+        return tuple(at for at in times if now - self.length < at <= now + MAX_SKEW)
+
+    def wait(self, times: Times, now: datetime) -> timedelta:
+        """How long until another attempt may be made; zero or less if it may now."""
+        counted = self.recent(times, now)
+        return counted[-self.limit] + self.length - now if len(counted) >= self.limit else timedelta()
+
+    def counting(self, times: Times, now: datetime) -> Times:
+        """With one more; no more of them than matter."""
+        return tuple(sorted((*self.recent(times, now), now)))[-self.limit :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRule:
     """The two windows that guard signing in, signing up and one-time codes."""
 
-    def __init__(self, *, per_account: int, per_address: int, window_seconds: float) -> None:
-        self._accounts = SlidingWindow(limit=per_account, seconds=window_seconds)
-        self._addresses = SlidingWindow(limit=per_address, seconds=window_seconds)
+    per_account: int
+    per_address: int
+    window_seconds: float
 
-    def check(self, *, account: str, address: str, now: float) -> None:
-        """
-        Let an attempt through, or not. Of the two, one that is empty is unknown and does not count.
+    @property
+    def length(self) -> timedelta:
+        """Of both."""
+        return timedelta(seconds=self.window_seconds)
 
-        Raises:
-            TooManyAttempts: with the seconds to wait.
-        """
-        wait = max(
-            self._accounts.wait(account, now) if account else 0.0,
-            self._addresses.wait(_network(address), now) if address else 0.0,
-        )
-        if wait > 0:
-            raise TooManyAttempts(retry_after=int(wait) + 1)
-
-    def failed(self, *, account: str, address: str, now: float) -> None:
-        """Count a failed attempt. It is counted before the slow check of a password, so that many at once count too."""
+    def windows(self, *, account: str, address: str) -> Mapping[str, Window]:
+        """The windows of an attempt, by key. Of the two, one that is empty is unknown and does not count."""
+        found = {}
         if account:
-            self._accounts.add(account, now)
+            found[account_key(account)] = Window(limit=self.per_account, length=self.length)
         if address:
-            self._addresses.add(_network(address), now)
+            found[address_key(address)] = Window(limit=self.per_address, length=self.length)
+        return found
 
-    def succeeded(self, *, account: str, address: str) -> None:
-        """The attempt just counted was good: the account starts afresh, and the address gets that one back."""
-        self._accounts.clear(account)
-        self._addresses.take_back(_network(address))
+
+def counted(windows: Mapping[str, Window], times: Mapping[str, Times], now: datetime) -> Mapping[str, Times]:
+    """
+    The times of *windows* with an attempt that is made *now*.
+
+    Raises:
+        TooManyAttempts: it may not be made; with the seconds to wait.
+    """
+    wait = max((window.wait(times.get(key, ()), now) for key, window in windows.items()), default=timedelta())
+    if wait > timedelta():
+        raise TooManyAttempts(retry_after=int(wait.total_seconds()) + 1)
+    return {key: window.counting(times.get(key, ()), now) for key, window in windows.items()}
+
+
+def forgiven(times: Mapping[str, Times], *, account: str, address: str) -> Mapping[str, Times]:
+    """The attempt counted last was good: the account starts afresh, and the address gets that one back."""
+    after: dict[str, Times] = {account_key(account): ()} if account else {}
+    if address:
+        after[address_key(address)] = tuple(times.get(address_key(address), ()))[:-1]
+    return after
+
+
+def account_key(account: str) -> str:
+    """What attempts for *account* are counted by."""
+    return f"account {account[:MAX_KEY]}"
+
+
+def address_key(address: str) -> str:
+    """What attempts from *address* are counted by: whoever has one IPv6 address has the 2⁶⁴ of its network."""
+    return f"address {_network(address)[:MAX_KEY]}"
 
 
 def _network(address: str) -> str:
-    """Whom *address* stands for: whoever has one IPv6 address has the 2⁶⁴ of its network."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     PROGRESS = "progress"
     #: what somebody may do has changed: users, groups, sessions, tokens
     ACCESS = "access"
+    #: the configuration is to be read again; `text` is the hub that has done so
+    RELOAD = "reload"
 
 
 @dataclass(frozen=True, slots=True)

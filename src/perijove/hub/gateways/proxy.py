@@ -7,6 +7,7 @@ nonsense is none.
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -16,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 
 from perijove.hub.domain.errors import ProxyAway
-from perijove.hub.ports import DoorState
+from perijove.hub.ports import DoorState, ProxyTable
 from perijove.wire.control import DOOR_PATH, KEYS_PATH, REVOCATIONS_PATH, ROUTES_PATH, Revocation
 from perijove.wire.routes import Route
 
@@ -38,15 +39,17 @@ class HttpProxyGateway:
         Prepare calls; nothing is opened yet.
 
         Args:
-            base: `http://host:port` or `http+unix://<percent-encoded path>`.
+            base: `http://host:port`, `https://host:port` or `http+unix://<percent-encoded path>`.
             token: shared secret of the control API.
             timeout: seconds that a call may take.
         """
         url = urlsplit(base)
         socket = unquote(url.netloc) if url.scheme == _UNIX else None
+        # The authorities that the system trusts, or those of $SSL_CERT_FILE; loaded only where they are needed.
+        verify = ssl.create_default_context() if url.scheme == "https" else False
         self._client = httpx.AsyncClient(
             base_url="http://proxy" if socket else base,
-            transport=httpx.AsyncHTTPTransport(uds=socket, verify=False, retries=1),
+            transport=httpx.AsyncHTTPTransport(uds=socket, verify=verify, retries=1),
             headers={"Authorization": f"token {token}"},
             timeout=timeout,
         )
@@ -63,7 +66,12 @@ class HttpProxyGateway:
 
     async def routes(self) -> Mapping[str, Mapping[str, Any]]:
         """The whole table."""
-        return _object(await self._call("GET", ROUTES_PATH))
+        return (await self.read_table()).routes
+
+    async def read_table(self) -> ProxyTable:
+        """The whole table, with its version."""
+        answer = await self._call("GET", ROUTES_PATH)
+        return ProxyTable(routes=_object(answer), version=answer.headers.get("ETag", ""))
 
     async def add(self, route: Route) -> None:
         """Add or replace a route; it works once this has answered."""
@@ -73,9 +81,11 @@ class HttpProxyGateway:
         """Remove a route, if it is there."""
         await self._call("DELETE", _route_path(path), may_be_missing=True)
 
-    async def replace_all(self, routes: Sequence[Route]) -> None:
-        """The table is exactly this, in one step."""
-        await self._call("PUT", ROUTES_PATH, {route.path: route.to_body() for route in routes})
+    async def replace_all(self, routes: Sequence[Route], *, version: str = "") -> bool:
+        """The table is exactly this, in one step, if it is still of that version."""
+        body = {route.path: route.to_body() for route in routes}
+        answer = await self._call("PUT", ROUTES_PATH, body, if_match=version)
+        return answer.status_code != httpx.codes.PRECONDITION_FAILED
 
     async def door(self) -> DoorState:
         """Which keys the door knows, and which start of the proxy this is."""
@@ -92,25 +102,31 @@ class HttpProxyGateway:
         """Refuse identity tokens."""
         await self._call("POST", REVOCATIONS_PATH, revocation.to_body())
 
-    async def _call(self, method: str, path: str, body: Any = None, *, may_be_missing: bool = False) -> httpx.Response:
+    async def _call(
+        self, method: str, path: str, body: Any = None, *, may_be_missing: bool = False, if_match: str = ""
+    ) -> httpx.Response:
+        headers = {"If-Match": if_match} if if_match else {}
         try:
-            response = await self._send(method, path, body)
+            response = await self._send(method, path, body, headers)
         except httpx.HTTPError as exc:
             raise ProxyAway(f"The proxy does not answer right now ({type(exc).__name__}).") from exc
         if response.is_success or (may_be_missing and response.status_code == httpx.codes.NOT_FOUND):
+            return response
+        if if_match and response.status_code == httpx.codes.PRECONDITION_FAILED:
             return response
         if response.status_code == httpx.codes.FORBIDDEN:
             raise ProxyAway("The proxy refuses the hub's token: both must be given the same CONFIGPROXY_AUTH_TOKEN.")
         raise ProxyAway(f"The proxy answered {response.status_code} to {method} {path}.")
 
-    async def _send(self, method: str, path: str, body: Any) -> httpx.Response:
+    async def _send(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> httpx.Response:
         try:
-            return await self._client.request(method, path, json=body)
+            return await self._client.request(method, path, json=body, headers=headers)
         except httpx.TimeoutException:
             raise
         except httpx.TransportError:
-            # A connection kept from before the proxy restarted. Every call may be made twice: they all state what is.
-            return await self._client.request(method, path, json=body)
+            # A connection kept from before the proxy restarted. Every call may be made twice: they all state what is,
+            # and a whole table that has arrived the first time is then of an older version, and read again.
+            return await self._client.request(method, path, json=body, headers=headers)
 
 
 def _route_path(path: str) -> str:

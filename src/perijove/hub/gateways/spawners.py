@@ -35,6 +35,10 @@ class SpawnerGateway:
         self._config = config
         self._backend = backend
 
+    def adopt(self, config: Config) -> None:
+        """Start servers with these traits from now on."""
+        self._config = config
+
     async def launch(self, plan: SpawnPlan) -> Running:
         """
         Start the server of *plan*, or find it if this generation has been started.
@@ -82,10 +86,11 @@ class SpawnerGateway:
             LauncherAway: that cannot be done now, or it is still there.
         """
         spawner = self._spawner(server)
-        handle = await self._handle_of(server)
         try:
-            if handle is not None:
-                await spawner.stop(handle)
+            if server.handle:
+                await spawner.stop(server.handle)
+            else:
+                await spawner.abandon(_request(server, environment={}))
         except StopTimedOut as exc:
             raise LauncherAway(str(exc)) from exc
         except SpawnerError as exc:

@@ -116,12 +116,12 @@ def upgrade_when_there(db_url: str) -> Upgraded:
         time.sleep(AWAIT_SECONDS)
 
 
-async def finish_upgrade(db_url: str) -> None:
+async def finish_upgrade(db_url: str, *, code: Code = CODE) -> None:
     """Run the post halves that wait, as soon as the last hub of an older version is gone."""
     while True:
         await asyncio.sleep(POST_SECONDS)
         try:
-            if not (await asyncio.to_thread(upgrade, db_url)).waiting:
+            if not (await asyncio.to_thread(upgrade, db_url, code=code)).waiting:
                 return
         except StoreAway as exc:
             log.warning("database.halves_delayed", why=exc.message)

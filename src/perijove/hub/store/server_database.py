@@ -10,28 +10,35 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import select
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 import structlog
 from psycopg.types.string import StrDumperUnknown
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Executable, event, text
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from perijove.hub.domain.notices import Kind, Notice
+from perijove.hub.store.errors import DatabaseAway
 from perijove.hub.store.notices import LOST, Mailbox
-from perijove.hub.store.sqlite_thread import Executes
-from perijove.hub.store.urls import CONNECT_SECONDS, connect_args, driver_url
+from perijove.hub.store.sqlite_thread import Executes, Rows
+from perijove.hub.store.urls import CONNECT_SECONDS, STATEMENT_SECONDS, connect_args, driver_url
 from perijove.kit.tasks import TaskGroup
 
 log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 #: Connections of one hub at most, without the one that listens; PostgreSQL itself allows 100 by default.
 POOL_SIZE: Final = 10
 #: Seconds that a unit waits for a connection.
 WAIT_SECONDS: Final = 10
+#: Seconds that an answer may take; a server that works ends the statement before (`STATEMENT_SECONDS`).
+ANSWER_SECONDS: Final = STATEMENT_SECONDS + 5
 #: Seconds after which a connection is replaced by a fresh one.
 RECYCLE_SECONDS: Final = 1800
 CHANNEL: Final = "perijove"
@@ -55,11 +62,11 @@ class ServerDatabase:
             max_overflow=0,
             pool_timeout=WAIT_SECONDS,
             pool_recycle=RECYCLE_SECONDS,
-            pool_pre_ping=True,
             use_native_hstore=False,
         )
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         event.listen(self._engine.sync_engine, "connect", _on_connect)
+        event.listen(self._engine.sync_engine, "checkout", _on_checkout)
 
     async def close(self) -> None:
         """Let it go."""
@@ -68,8 +75,13 @@ class ServerDatabase:
     @asynccontextmanager
     async def transaction(self, *, reading: bool = False) -> AsyncIterator[Executes]:
         """A transaction on a connection of its own."""
-        async with (self._reading if reading else self._engine).begin() as connection:
-            yield connection
+        async with (self._reading if reading else self._engine).connect() as connection:
+            try:
+                yield _Patient(connection)
+                await _in_time(connection.commit())
+            except BaseException:
+                await _in_time(connection.rollback())
+                raise
 
     async def alone(self, connection: Executes, what: str) -> None:
         """Wait until no other transaction is alone with *what*."""
@@ -122,6 +134,25 @@ class ServerDatabase:
         return await psycopg.AsyncConnection.connect(**own, autocommit=True)
 
 
+class _Patient:
+    """A connection on which nothing is waited for without end: the server may be there and still not answer."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> Rows:
+        """Run a statement and read its whole result. Raises DatabaseAway."""
+        return await _in_time(self._connection.execute(statement, parameters))
+
+
+async def _in_time(work: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await work
+    except TimeoutError as exc:
+        raise DatabaseAway("The database takes too long to answer.") from exc
+
+
 class _TextWithoutNul(StrDumperUnknown):
     """PostgreSQL's texts hold every character but one; SQLite's hold all. A server's last words may be anything."""
 
@@ -132,6 +163,25 @@ class _TextWithoutNul(StrDumperUnknown):
 
 def _on_connect(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.driver_connection.adapters.register_dumper(str, _TextWithoutNul)
+
+
+def _on_checkout(dbapi_connection: Any, _record: object, _proxy: object) -> None:
+    """
+    Refuse a connection that the server has closed since; the pool then makes a new one, for all that were idle.
+
+    A server that has gone has left an end of file, which costs no round trip to see. SQLAlchemy's `pool_pre_ping`
+    asks the server each time, and turns the cancellation of whoever waits for that into an error.
+    """
+    connection = dbapi_connection.driver_connection
+    if connection.closed or _has_news(connection.pgconn.socket):
+        raise InvalidatePoolError("The server has closed this connection.")
+
+
+def _has_news(descriptor: int) -> bool:
+    """Whether there is anything to read where nothing was asked: the end, or words that come before it."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def lock_key(what: str) -> int:

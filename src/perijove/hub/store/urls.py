@@ -18,7 +18,7 @@ APPLICATION: Final = "perijove"
 #: Seconds for a new connection.
 CONNECT_SECONDS: Final = 5
 #: Seconds that one statement may take, that it waits for a lock, and that a transaction may do nothing.
-STATEMENT_SECONDS: Final = 30
+STATEMENT_SECONDS: Final = 15
 LOCK_SECONDS: Final = 10
 IDLE_SECONDS: Final = 60
 #: A server that vanished without a word is noticed within `idle + interval * count` seconds.

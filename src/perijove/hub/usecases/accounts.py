@@ -22,7 +22,6 @@ from perijove.hub.domain.accounts import (
     InvitationKind,
     check_password,
 )
-from perijove.hub.domain.attempts import AttemptLimiter
 from perijove.hub.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -37,6 +36,7 @@ from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.users import User, check, normalise
 from perijove.hub.ports import PasswordHasher, Store, Unit
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.sign_in import SessionMaker, SignedIn
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock, Randomness
@@ -259,9 +259,7 @@ class SignUp:
         if not self._allowed:
             raise NotAllowed("Signing up is not open here: ask for an invitation.")
         wanted = check(normalise(name))
-        now = self._clock.monotonic()
-        self._limiter.check(account="", address=address, now=now)
-        self._limiter.failed(account="", address=address, now=now)
+        await self._limiter.count(account="", address=address)
         # Hashed even if the name is taken, so that the time it takes tells nothing.
         password_hash = await self._hasher.hash(check_password(password))
         async with self._store.unit() as unit:
@@ -351,14 +349,12 @@ class ChangePassword:
             TooManyAttempts: too many wrong ones of late.
             Conflict: the account was changed meanwhile.
         """
-        now = self._clock.monotonic()
-        self._limiter.check(account=user.name, address=address, now=now)
-        self._limiter.failed(account=user.name, address=address, now=now)
+        await self._limiter.count(account=user.name, address=address)
         async with self._store.unit() as unit:
             account = await unit.accounts.get(user.name)
         if account is None or not await self._hasher.verify(account.password_hash, old):
             raise WrongCredentials("The present password is wrong.")
-        self._limiter.succeeded(account=user.name, address=address)
+        await self._limiter.succeeded(account=user.name, address=address)
         password_hash = await self._hasher.hash(check_password(new))
         async with self._store.unit() as unit:
             await alone_with(unit, user.name)

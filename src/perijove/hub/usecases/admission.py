@@ -59,6 +59,11 @@ class Admission:
         # Bounded by the queue: only who waits is in it.
         self._told: dict[int, int] = {}
 
+    def adopt(self, policy: ServerPolicy) -> None:
+        """Admit as many as another policy allows."""
+        self._policy = policy
+        self._book.wake()
+
     async def run(self) -> None:
         """Admit until cancelled."""
         async with TaskGroup("queue") as tasks:

@@ -4,48 +4,48 @@ outcome into the next event. The only interpreter of effects, and the only calle
 
 Law: the truth is the row. An event is recorded by compare-and-swap before its effects begin, so that a hub
 that dies between any two statements finds, when it is back, a state from which `RESUME` leads on. An outcome
-whose row has moved on meanwhile is dropped: whoever moved it has put the effects that count now on the desk.
+whose row has moved on meanwhile is dropped: whoever moved it has put the effects that count now on a desk, here
+or in another hub. What a hub did to the world while it was overtaken is undone or looked at again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from perijove.config.settings import ServerPolicy
-from perijove.hub.domain.errors import InvalidRequest, LauncherAway, NoSuchServer, StaleGeneration
+from perijove.hub.domain.errors import InvalidRequest, NoSuchServer, StaleGeneration
+from perijove.hub.domain.hubs import LOOK
 from perijove.hub.domain.lifecycle import RESUME, SETTLED, STARTING, UNDRIVEN, Effect, Event, State, step
+from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.servers import Server
-from perijove.hub.domain.urls import split_audience
 from perijove.hub.ports import Exit, Spawners, Store, Unit
 from perijove.hub.usecases.forever import forever
+from perijove.hub.usecases.leases import Leases
+from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.server_effects import Outcome, ServerEffects
 from perijove.hub.usecases.start_breaker import StartBreaker
+from perijove.hub.usecases.watch_exits import ExitWatch
 from perijove.kit.clock import Clock
 from perijove.kit.tasks import TaskGroup
 
 log = structlog.get_logger(__name__)
 
-#: servers that are checked at once
-POLLS_AT_ONCE: Final = 16
-#: seconds between looks at a row that another hub may be driving
-LOOK_AGAIN: Final = 1.0
-#: how far the clocks of two hubs over one database may differ
-MAX_SKEW: Final = timedelta(minutes=1)
+#: seconds between looks at a row that another hub may be driving: the net below what hubs tell each other
+LOOK_AGAIN: Final = 3.0
 #: tries to record something that others keep overtaking
 SWAP_TRIES: Final = 10
 #: effects that lead towards READY: these are dropped as soon as something else is recorded
 FORWARD: Final = frozenset({Effect.LAUNCH, Effect.PROBE, Effect.ADD_ROUTE})
-_TRANSIENT: Final = tuple(state for state in State if state not in UNDRIVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ class Move:
 class _Desk:
     """Where one server is being worked on: one effect at a time, in the order of the events."""
 
+    key: str
+    #: the lease under which it was opened
+    holder: str
+    #: whether that lease is lost: nothing more is begun here
+    is_left: bool = False
     due: deque[Move] = field(default_factory=deque)
     effect: Effect | None = None
     work: asyncio.Task[Outcome | None] | None = None
@@ -80,19 +85,21 @@ class Driver:
         clock: Clock,
         policy: ServerPolicy,
         tasks: TaskGroup,
-        holder: str,
+        membership: Membership,
     ) -> None:
         self._store = store
         self._effects = effects
-        self._spawners = spawners
         self._queue = queue
         self._breaker = breaker
         self._progress = progress
         self._clock = clock
         self._policy = policy
         self._tasks = tasks
-        self._holder = holder
+        self._membership = membership
         self._desks: dict[int, _Desk] = {}
+        self._leases = Leases(store=store, clock=clock, membership=membership, seconds=policy.lease_seconds)
+        #: finds the processes that are gone
+        self.watch = ExitWatch(store=store, spawners=spawners, record=self._exited)
 
     # -- what use cases call ----------------------------------------------------------------------------------
 
@@ -105,7 +112,8 @@ class Driver:
             StaleGeneration: the row has moved on.
         """
         state, effects = step(server.state, event)
-        undriven = state in UNDRIVEN
+        # Who may hold no lease records all the same, and leaves it to whoever takes the server up.
+        holder = "" if state in UNDRIVEN else self._membership.holder
         is_new = event is Event.START_ASKED
         new = replace(
             server,
@@ -113,10 +121,11 @@ class Driver:
             **_AFRESH[state],
             **({"queued_at": self._clock.now(), **changes} if is_new else changes),
             generation=server.generation + is_new,
-            lease_holder="" if undriven else self._holder,
-            lease_until=None if undriven else self._lease_end(),
+            lease_holder=holder,
+            lease_until=self._leases.end() if holder else None,
         )
         stored = await unit.servers.swap(server, new)
+        unit.notify(Notice(Kind.SERVER, stored.id, self._membership.holder))
         if state is State.STOPPED:
             await unit.tokens.delete_of_server(server.key)
         return Move(stored, effects)
@@ -129,7 +138,7 @@ class Driver:
             desk.due.append(move)
             if desk.work is not None and desk.effect in FORWARD:
                 desk.work.cancel()
-        elif move.effects:
+        elif move.effects and self._is_mine(move.server):
             self._open_desk(move)
         return move.server
 
@@ -148,7 +157,7 @@ class Driver:
             if server.state in SETTLED or left <= 0:
                 move.cancel()
                 return server
-            # Another hub's moves are not heard here: look again now and then.
+            # What another hub tells may be lost: look again now and then.
             await asyncio.wait({move}, timeout=min(left, LOOK_AGAIN))
             if move.done() and move.result().state in SETTLED:
                 return move.result()
@@ -168,72 +177,116 @@ class Driver:
         if server.state in SETTLED or server.state is State.STOPPING:
             yield self._progress.last_word(server)
             return
-        async for event in self._progress.follow(server):
+        async for event in self._progress.follow(server, partial(self._look_at, server_id), every=LOOK_AGAIN):
             yield event
+
+    # -- what other hubs tell ---------------------------------------------------------------------------------
+
+    async def heard(self, server_id: int, holder: str) -> None:
+        """Another hub has recorded something about a server."""
+        if holder != self._membership.holder:
+            await self._look_at(server_id)
+
+    async def heard_nothing(self) -> None:
+        """Something may have been told and not heard, or leases are free: look at everything."""
+        self._leases.look_soon()
+        for server_id in {*self._desks, *self._progress.followed()}:
+            await self._look_at(server_id)
+
+    async def _look_at(self, server_id: int) -> None:
+        """Tell those who wait here what has become of a server that is driven elsewhere."""
+        desk = self._desks.get(server_id)
+        if desk is None and server_id not in self._progress.followed():
+            return
+        async with self._store.reading() as unit:
+            server = await unit.servers.by_id(server_id)
+        if server is None:
+            return
+        self._progress.heard(server)
+        # A launch under way is waited for: what it has made must be known to be ended.
+        is_interruptible = desk is not None and desk.effect in FORWARD and desk.effect is not Effect.LAUNCH
+        if desk is not None and desk.work is not None and is_interruptible and not self._is_mine(server):
+            desk.work.cancel()
 
     # -- what the composition root runs -----------------------------------------------------------------------
 
     async def run(self) -> None:
         """Take up what was under way, then keep watch until cancelled."""
         async with TaskGroup("driver") as loops:
-            loops.start("exits", forever("server exits", self._hear_exits, every=1.0))
-            loops.start("polls", forever("server polls", self.poll_ready, every=self._policy.poll_seconds))
-            await forever("server leases", self.recover, every=self._policy.lease_seconds / 3)
+            loops.start("exits", self.watch.run(poll_seconds=self._policy.poll_seconds))
+            # Beside each other: a database that hangs must not keep this hub from letting go.
+            loops.start("lost leases", forever("lost leases", self._let_go, every=self._policy.lease_seconds * LOOK))
+            await forever("server leases", self._recover_if_due, every=self._policy.lease_seconds * LOOK)
+
+    async def _recover_if_due(self) -> None:
+        if self._leases.is_due():
+            await self.recover()
 
     async def recover(self) -> None:
         """Renew the leases, and take up every server that nobody drives from the state that is recorded."""
-        now = self._clock.now()
-        async with self._store.unit() as unit:
-            if self._desks:
-                await unit.servers.renew_leases(self._holder, self._lease_end())
-            rows = await unit.servers.in_states(_TRANSIENT)
-            orphans = [row for row in rows if row.id not in self._desks and self._may_take(row, now)]
-            taken = [await self._take(unit, row) for row in orphans]
-        for server in filter(None, taken):
+        if self._membership.has_lost_one:
+            # Whatever the lost one did to the routes last may be done by half.
+            self._membership.has_lost_one = False
+            self._effects.doubt_routes()
+        taken = await self._leases.take_up(driven=self._desks)
+        for server in taken:
             log.info("server.taken_up", server=server.key, state=server.state.value, generation=server.generation)
             self.carry_out(Move(server, RESUME[server.state]))
         # Exits are told to whoever listens then; one from before is only found by looking. Else probing what is
         # dead would go on until the last timeout.
-        await self._check_all([server for server in taken if server is not None and server.handle])
-
-    async def poll_ready(self) -> None:
-        """Find the ready servers whose process is gone without anybody having heard."""
-        async with self._store.reading() as unit:
-            rows = await unit.servers.in_states([State.READY])
-        await self._check_all(rows)
-
-    async def _check_all(self, rows: Sequence[Server]) -> None:
-        gate = asyncio.Semaphore(POLLS_AT_ONCE)
-        async with TaskGroup("polls") as polls:
-            checks = {polls.start(row.key, self._check(row, gate)) for row in rows}
-            if checks:
-                await asyncio.wait(checks)
+        await self.watch.check([server for server in taken if server.handle])
 
     # -- the desk ---------------------------------------------------------------------------------------------
 
     def _open_desk(self, move: Move) -> None:
-        desk = _Desk(due=deque([move]))
+        desk = _Desk(key=move.server.key, holder=self._membership.holder, due=deque([move]))
         self._desks[move.server.id] = desk
         self._tasks.start(f"server {move.server.key}", self._sit(move.server.id, desk))
 
+    async def _let_go(self) -> None:
+        """Leave the desks of leases that are lost; whoever holds them now goes on from what is recorded."""
+        for server_id, desk in list(self._desks.items()):
+            if desk.holder == self._membership.holder:
+                continue
+            log.info("server.let_go", server=desk.key)
+            desk.is_left = True
+            del self._desks[server_id]
+            if desk.work is not None and desk.effect is not Effect.LAUNCH:
+                desk.work.cancel()
+            # What was on its way to the proxy may arrive after what its new driver says.
+            self._effects.doubt_routes()
+
     async def _sit(self, server_id: int, desk: _Desk) -> None:
         try:
-            while desk.due:
+            while desk.due and not desk.is_left:
                 await self._work_off(desk, desk.due.popleft())
         finally:
             # No await between the last look at `due` and this: nothing can be put on a desk that is given up.
-            del self._desks[server_id]
+            if not desk.is_left:
+                del self._desks[server_id]
 
     async def _work_off(self, desk: _Desk, move: Move) -> None:
         current: Move | None = move
-        while current is not None:
+        while current is not None and not desk.is_left:
             outcome: Outcome | None = None
             for effect in current.effects:
                 outcome = await self._perform(desk, effect, current.server)
-            current = None if outcome is None else await self._advance(current.server, outcome)
+            if outcome is None:
+                await self._look_back(current)
+                return
+            current = await self._advance(desk, current.server, outcome)
+
+    async def _look_back(self, move: Move) -> None:
+        """A route that was removed late may have been a newer one's, which another hub has added."""
+        if Effect.REMOVE_ROUTE not in move.effects or self._membership.is_alone:
+            return
+        async with self._store.reading() as unit:
+            server = await unit.servers.by_id(move.server.id)
+        if server is not None and server.generation != move.server.generation:
+            self._effects.doubt_routes()
 
     async def _perform(self, desk: _Desk, effect: Effect, server: Server) -> Outcome | None:
-        if effect in FORWARD and desk.due:
+        if desk.is_left or (effect in FORWARD and desk.due):
             return None
         work: asyncio.Task[Outcome | None]
         work = self._tasks.start(f"{effect.value} {server.key}", self._effects.perform(effect, server))
@@ -252,12 +305,14 @@ class Driver:
             raise error
         return work.result()
 
-    async def _advance(self, server: Server, outcome: Outcome) -> Move | None:
+    async def _advance(self, desk: _Desk, server: Server, outcome: Outcome) -> Move | None:
         try:
             async with self._store.unit() as unit:
                 move = await self.record_in(unit, server, outcome.event, outcome.changes)
         except StaleGeneration:
             log.debug("server.overtaken", server=server.key, outcome=outcome.event.value)
+            if desk.is_left or not desk.due:
+                await self._effects.undo(server, outcome)
             return None
         self._tell(move.server)
         if move.server.is_ready:
@@ -272,23 +327,6 @@ class Driver:
         self._queue.moved(server)
 
     # -- exits, leases ----------------------------------------------------------------------------------------
-
-    async def _hear_exits(self) -> None:
-        async for key, generation, exit_ in self._spawners.exits():
-            owner, name = split_audience(key)
-            async with self._store.reading() as unit:
-                server = await unit.servers.by_key(owner, name)
-            if server is not None:
-                await self._exited(server.id, generation, exit_)
-
-    async def _check(self, server: Server, gate: asyncio.Semaphore) -> None:
-        async with gate:
-            try:
-                exit_ = await self._spawners.poll(server)
-            except LauncherAway:
-                return
-        if exit_ is not None:
-            await self._exited(server.id, server.generation, exit_)
 
     async def _exited(self, server_id: int, generation: int, exit_: Exit) -> None:
         """Record that a process is gone, unless that is old news."""
@@ -310,23 +348,11 @@ class Driver:
             self.carry_out(move)
             return
 
-    def _may_take(self, server: Server, now: datetime) -> bool:
-        if server.lease_holder in ("", self._holder) or server.lease_until is None:
+    def _is_mine(self, server: Server) -> bool:
+        """Whether the effects of what was recorded are this hub's to perform."""
+        if server.state in UNDRIVEN:
             return True
-        # No hub grants itself that much: the clock has been set back since, and nobody may hold it any more.
-        impossible = server.lease_until > self._lease_end() + MAX_SKEW
-        return server.lease_until <= now or impossible
-
-    async def _take(self, unit: Unit, server: Server) -> Server | None:
-        mine = replace(server, lease_holder=self._holder, lease_until=self._lease_end())
-        try:
-            return await unit.servers.swap(server, mine)
-        except StaleGeneration:
-            # Another hub was quicker.
-            return None
-
-    def _lease_end(self) -> datetime:
-        return self._clock.now() + timedelta(seconds=self._policy.lease_seconds)
+        return bool(server.lease_holder) and server.lease_holder == self._membership.holder
 
     async def _row(self, server_id: int) -> Server:
         async with self._store.reading() as unit:

@@ -15,6 +15,7 @@ import structlog
 from perijove.hub.ports import Store
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.forever import forever
+from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.kit.clock import Clock
 from perijove.kit.tasks import TaskGroup
 
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 HOUR: Final = 3600.0
 #: seconds of activity that a crash may lose
 FLUSH_SECONDS: Final = 10.0
+#: seconds between sweeps of attempts, of which strangers make as many as they like
+ATTEMPTS_SECONDS: Final = 300.0
 #: how far the wall clock may move against the monotonic one within a round: NTP slews, nobody set it
 STEADY: Final = timedelta(minutes=1)
 #: how far the newest row may lie ahead of the clock: servers of other machines report their own times
@@ -33,10 +36,11 @@ TOLERATED: Final = timedelta(hours=1)
 class Housekeeping:
     """The hub's regular chores."""
 
-    def __init__(self, *, store: Store, activity: Activity, clock: Clock) -> None:
+    def __init__(self, *, store: Store, activity: Activity, clock: Clock, limiter: AttemptLimiter) -> None:
         self._store = store
         self._activity = activity
         self._clock = clock
+        self._limiter = limiter
         self._clock_started: datetime | None = None
 
     async def clock_warning(self) -> str:
@@ -56,6 +60,7 @@ class Housekeeping:
         try:
             async with TaskGroup("housekeeping") as tasks:
                 tasks.start("activity", forever("activity", self._activity.flush, every=FLUSH_SECONDS))
+                tasks.start("attempts", forever("old attempts", self._limiter.sweep, every=ATTEMPTS_SECONDS))
                 await forever("expired rows", self.sweep_if_steady, every=HOUR)
         finally:
             await self._activity.flush()

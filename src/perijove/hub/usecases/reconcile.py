@@ -1,5 +1,6 @@
 """
-Makes the proxy agree with the database: its keys, its routes, its revocations.
+Makes a proxy agree with the database: its keys, its routes, its revocations. Each proxy has a reconciler of its own;
+`Proxies` is all of them.
 
 Cheap looks find a proxy that has come back; full looks find what no message told. Routes that are not marked
 as a hub's (`jupyterhub`) belong to somebody else and are kept as they are (contract h).
@@ -7,7 +8,9 @@ as a hub's (`jupyterhub`) belong to somebody else and are kept as they are (cont
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -19,9 +22,10 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.ports import DoorState, IdentitySigner, ProxyGateway, Store
 from perijove.hub.usecases.activity import Activity, parse_time
 from perijove.hub.usecases.forever import forever
-from perijove.hub.usecases.route_table import RouteTable
-from perijove.hub.usecases.sign_out import Revocations
+from perijove.hub.usecases.route_table import RouteTable, Wanted
+from perijove.hub.usecases.sign_out import Outbox
 from perijove.kit.clock import Clock
+from perijove.kit.tasks import TaskGroup
 from perijove.wire.routes import ACCESS, AUDIENCE, LAST_ACTIVITY, MINE, TARGET, Route
 
 log = structlog.get_logger(__name__)
@@ -32,7 +36,7 @@ FULL_SECONDS: Final = 300.0
 
 
 class Reconciler:
-    """Watches over the proxy."""
+    """Watches over one proxy."""
 
     def __init__(
         self,
@@ -40,25 +44,33 @@ class Reconciler:
         store: Store,
         proxy: ProxyGateway,
         routes: RouteTable,
-        revocations: Revocations,
+        outbox: Outbox,
         signer: IdentitySigner,
         activity: Activity,
         clock: Clock,
-        hub_target: str,
+        hub_targets: Sequence[str],
         base_url: str,
         services: Sequence[Service] = (),
     ) -> None:
         self._store = store
         self._proxy = proxy
         self._routes = routes
-        self._revocations = revocations
+        self._outbox = outbox
         self._signer = signer
         self._activity = activity
         self._clock = clock
-        self._fixed = (self._hub_route(hub_target), *self._service_routes(base_url, services))
+        self._base_url = base_url
+        self._hub = self._hub_route(hub_targets)
+        self._fixed = (self._hub, *self._service_routes(base_url, services))
         self._last_full: float | None = None
         self._last_door: DoorState | None = None
-        self._was_away = False
+        #: whether the proxy did not answer the last time
+        self.is_away = False
+
+    def adopt(self, services: Sequence[Service]) -> None:
+        """Other services have routes from now on."""
+        self._fixed = (self._hub, *self._service_routes(self._base_url, services))
+        self._routes.is_doubtful = True
 
     async def run(self) -> None:
         """Look again and again until cancelled."""
@@ -68,18 +80,19 @@ class Reconciler:
         """One cheap look; a full one if anything is in doubt. A proxy that is away is no error here."""
         try:
             door = await self._proxy.door()
-            if not self._was_away and door == self._last_door and not self._is_full_due():
-                await self._revocations.send_pending()
+            if not self.is_away and door == self._last_door and not self._is_full_due():
+                await self._outbox.send()
                 return
             await self.once()
         except ProxyAway as exc:
-            if not self._was_away:
+            if not self.is_away:
                 log.warning("proxy.away", why=exc.message)
-            self._was_away = True
+            self.is_away = self._routes.is_away = True
             return
-        if self._was_away:
+        self._routes.is_away = False
+        if self.is_away:
             log.info("proxy.back")
-        self._was_away = False
+        self.is_away = False
 
     async def once(self) -> None:
         """
@@ -93,7 +106,7 @@ class Reconciler:
         if door.keys != ours:
             await self._proxy.set_keys(self._signer.public_jwks)
         await self._routes.replace(self._needed)
-        await self._revocations.send_pending()
+        await self._outbox.send()
         # A proxy that restarts from here on says another instance, or has lost its keys: either is a reason to look.
         self._last_door = DoorState(keys=ours, instance=door.instance)
         self._last_full = self._clock.monotonic()
@@ -103,9 +116,11 @@ class Reconciler:
             return True
         return self._clock.monotonic() - self._last_full >= FULL_SECONDS
 
-    async def _needed(self) -> Sequence[Route] | None:
+    async def _needed(self) -> Wanted | None:
         """The whole table as it should be, or None if it is."""
-        present = await self._proxy.routes()
+        # The table before the rows: what another hub adds or removes from here on makes its version an older one.
+        table = await self._proxy.read_table()
+        present = table.routes
         async with self._store.reading() as unit:
             servers = await unit.servers.in_states([State.ROUTING, State.READY])
         self._note_activity(present, servers)
@@ -116,7 +131,7 @@ class Reconciler:
         if now == {path: route.to_body() for path, route in wanted.items()}:
             return None
         log.debug("routes.replaced", before=len(present), after=len(wanted))
-        return list(wanted.values())
+        return Wanted(routes=list(wanted.values()), version=table.version)
 
     def _note_activity(self, present: Mapping[str, Mapping[str, Any]], servers: Sequence[Server]) -> None:
         for server in servers:
@@ -131,8 +146,9 @@ class Reconciler:
             self._activity.note_user(server.user_name, at)
 
     @staticmethod
-    def _hub_route(target: str) -> Route:
-        return Route(path="/", target=target, access="open", data={"hub": True, MINE: True})
+    def _hub_route(targets: Sequence[str]) -> Route:
+        first, *others = targets
+        return Route(path="/", target=first, fallbacks=tuple(others), access="open", data={"hub": True, MINE: True})
 
     @staticmethod
     def _service_routes(base_url: str, services: Sequence[Service]) -> Sequence[Route]:
@@ -146,6 +162,53 @@ class Reconciler:
             for service in services
             if service.url
         ]
+
+
+class Proxies:
+    """All proxies together, for those who do not care which."""
+
+    def __init__(self, *, gateways: Sequence[ProxyGateway], reconcilers: Sequence[Reconciler]) -> None:
+        self._gateways = gateways
+        self._reconcilers = reconcilers
+
+    async def run(self) -> None:
+        """Watch over each until cancelled."""
+        async with TaskGroup("proxies") as loops:
+            # No timeout: that is what they do until cancelled.
+            await asyncio.wait([loops.start("reconciler", each.run()) for each in self._reconcilers])
+
+    async def once(self) -> None:
+        """
+        A full look at each that was there the last time.
+
+        Raises:
+            ProxyAway: none answers.
+        """
+        present = [each for each in self._reconcilers if not each.is_away]
+        failures = await asyncio.gather(*(_failure_of(each) for each in present or self._reconcilers))
+        if None not in failures:
+            raise failures[0] or ProxyAway
+
+    async def routes(self) -> Mapping[str, Mapping[str, Any]]:
+        """
+        The table of the first that answers.
+
+        Raises:
+            ProxyAway: none does.
+        """
+        *others, last = self._gateways
+        for gateway in others:
+            with suppress(ProxyAway):
+                return await gateway.routes()
+        return await last.routes()
+
+
+async def _failure_of(reconciler: Reconciler) -> ProxyAway | None:
+    try:
+        await reconciler.once()
+    except ProxyAway as exc:
+        return exc
+    return None
 
 
 def _without_activity(body: Mapping[str, Any]) -> dict[str, Any]:

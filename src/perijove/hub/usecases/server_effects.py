@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, Unavailable
-from perijove.hub.domain.lifecycle import Effect, Event
+from perijove.hub.domain.lifecycle import Effect, Event, State
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import PREFIX_LENGTH
@@ -24,7 +24,7 @@ from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Prober, Spawners, SpawnPlan, Store
 from perijove.hub.usecases.progress_book import ProgressBook
-from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.route_table import Routes
 from perijove.kit.clock import Clock, Randomness
 from perijove.kit.tasks import TaskGroup
 
@@ -77,7 +77,7 @@ class ServerEffects:
         *,
         store: Store,
         spawners: Spawners,
-        routes: RouteTable,
+        routes: Routes,
         prober: Prober,
         clock: Clock,
         randomness: Randomness,
@@ -112,11 +112,36 @@ class ServerEffects:
         """Do *effect*; None if nothing follows from it."""
         return await self._performers[effect](server)
 
+    def adopt(self, *, policy: ServerPolicy, roles: TokenScopes, environment: EnvironmentMaker) -> None:
+        """Go on with another configuration; what is under way ends by the one that it began with."""
+        self._policy = policy
+        self._roles = roles
+        self._environment = environment
+
+    def doubt_routes(self) -> None:
+        """What this hub or a lost one did to the routes may be overtaken: they must be looked at."""
+        self._routes.doubt()
+
+    async def undo(self, server: Server, outcome: Outcome) -> None:
+        """Another hub has moved the row of *server* while an effect was under way: leave nothing of it behind."""
+        if outcome.event in (Event.ROUTED, Event.EXITED):
+            self.doubt_routes()
+        if outcome.event is not Event.LAUNCHED:
+            return
+        async with self._store.unit() as unit:
+            row = await unit.servers.by_id(server.id)
+            if row is not None and row.state is State.STOPPED:
+                await unit.tokens.delete_of_server(row.key)
+        is_wanted = row is not None and row.generation == server.generation
+        if row is None or not is_wanted or row.state in (State.STOPPED, State.STOPPING):
+            log.info("server.launched_in_vain", server=server.key, generation=server.generation)
+            await self._terminate(replace(server, **outcome.changes))
+
     async def _launch(self, server: Server) -> Outcome | None:
         plan = await self._plan(server)
         if plan is None:
             return None
-        self._progress.say(server.id, 50, "Spawning server...")
+        self._progress.tell(server.id, 50, "Spawning server...")
         relay = self._tasks.start(f"progress of {server.key}", self._relay_progress(server))
         try:
             running = await self._within(self._policy.start_timeout, lambda: self._spawners.launch(plan))
@@ -154,7 +179,7 @@ class ServerEffects:
 
     async def _relay_progress(self, server: Server) -> None:
         async for percent, message in self._spawners.progress(server):
-            self._progress.say(server.id, percent, message)
+            self._progress.tell(server.id, percent, message)
 
     async def _probe(self, server: Server) -> Outcome:
         path = f"{server_url(self._base_url, server.user_name, server.name)}api"

@@ -14,13 +14,13 @@ from typing import Final
 import structlog
 
 from perijove.config.settings import SignInPolicy
-from perijove.hub.domain.attempts import AttemptLimiter
 from perijove.hub.domain.errors import AwaitingApproval, NotAllowed, WrongCredentials
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User, normalise
 from perijove.hub.ports import Authenticated, SignInMethod, Store, Unit
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.kit.clock import Clock, Randomness
 
 log = structlog.get_logger(__name__)
@@ -110,18 +110,15 @@ class SignIn:
             return await self._sessions.open_in(unit, user, address, user_agent)
 
     async def _judge(self, form: Mapping[str, str], address: str) -> Authenticated:
-        # A longer name is nobody's, and must not fill the limiter's memory.
+        # A longer name is nobody's.
         account = normalise(form.get("username", "")[:MAX_ACCOUNT])
-        now = self._clock.monotonic()
-        self._limiter.check(account=account, address=address, now=now)
-        # Counted before the slow check, so that many at once cannot slip through together.
-        self._limiter.failed(account=account, address=address, now=now)
+        await self._limiter.count(account=account, address=address)
         try:
             person = await self._method.sign_in(form)
         except (WrongCredentials, NotAllowed, AwaitingApproval) as refusal:
             log.info("sign_in.refused", account=account, address=address, why=type(refusal).__name__)
             raise
-        self._limiter.succeeded(account=account, address=address)
+        await self._limiter.succeeded(account=account, address=address)
         return person
 
     async def _row_of(self, unit: Unit, person: Authenticated) -> User:

@@ -1,12 +1,14 @@
 """
 Signing out, and taking back what was let through the proxy's door before.
 
-`Revocations` remembers what a proxy that was away has not heard yet; the reconciler sends it again.
+An `Outbox` remembers what a proxy that was away has not heard yet; its reconciler sends it again.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -24,21 +26,20 @@ log = structlog.get_logger(__name__)
 MAX_PENDING: Final = 10_000
 
 
-class Revocations:
-    """Tells the proxy whom to refuse from now on."""
+class Outbox:
+    """What one proxy is to be told, until it has been."""
 
-    def __init__(self, *, proxy: ProxyGateway, clock: Clock) -> None:
+    def __init__(self, proxy: ProxyGateway) -> None:
         self._proxy = proxy
-        self._clock = clock
         self._pending: deque[Revocation] = deque(maxlen=MAX_PENDING)
+        #: whether the last sending failed
+        self.is_away = False
 
-    async def revoke(self, *, sid: str = "", user: str = "", audience: str = "") -> None:
-        """Refuse a session's or a user's identity tokens that were issued until now; sent again later if need be."""
-        before = int(self._clock.now().timestamp())
-        self._pending.append(Revocation(before=before, sid=sid, user=user, audience=audience))
-        await self.send_pending()
+    def put(self, revocation: Revocation) -> None:
+        """To be sent, last."""
+        self._pending.append(revocation)
 
-    async def send_pending(self) -> bool:
+    async def send(self) -> bool:
         """Send what is due, oldest first; whether all of it arrived."""
         while self._pending:
             revocation = self._pending[0]
@@ -46,11 +47,30 @@ class Revocations:
                 await self._proxy.revoke(revocation)
             except ProxyAway:
                 log.warning("revocation.delayed", waiting=len(self._pending))
+                self.is_away = True
                 return False
             # Another task may have sent this one, or a full queue dropped it, while we waited.
             if self._pending and self._pending[0] is revocation:
                 self._pending.popleft()
+        self.is_away = False
         return True
+
+
+class Revocations:
+    """Tells every proxy whom to refuse from now on. One that is away hears of it when it is back, and delays nobody."""
+
+    def __init__(self, *, outboxes: Sequence[Outbox], clock: Clock) -> None:
+        self._outboxes = outboxes
+        self._clock = clock
+
+    async def revoke(self, *, sid: str = "", user: str = "", audience: str = "") -> None:
+        """Refuse a session's or a user's identity tokens that were issued until now; sent again later if need be."""
+        before = int(self._clock.now().timestamp())
+        revocation = Revocation(before=before, sid=sid, user=user, audience=audience)
+        for outbox in self._outboxes:
+            outbox.put(revocation)
+        present = [outbox for outbox in self._outboxes if not outbox.is_away]
+        await asyncio.gather(*(outbox.send() for outbox in present or self._outboxes))
 
 
 class SignOut:

@@ -26,6 +26,10 @@ class StartBreaker:
         self._clock = clock
         self._breaker = Breaker(limit=limit)
 
+    def adopt(self, limit: int) -> None:
+        """Trip after that many failures from now on."""
+        self._breaker.limit = limit
+
     def check(self, user_options: Mapping[str, Any]) -> None:
         """
         Let a start with these options through, or not.

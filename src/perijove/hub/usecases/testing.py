@@ -14,7 +14,7 @@ from typing import Any
 from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, WrongCredentials
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
-from perijove.hub.ports import Authenticated, DoorState, Exit, Running, SpawnPlan
+from perijove.hub.ports import Authenticated, DoorState, Exit, ProxyTable, Running, SpawnPlan
 from perijove.wire.control import Revocation
 from perijove.wire.routes import LAST_ACTIVITY, Route
 
@@ -121,6 +121,8 @@ class FakeProxy:
         self.instance = "start-1"
         self.replacements = 0
         self.calls = 0
+        #: whether the table has versions
+        self.has_versions = True
 
     def restart(self) -> None:
         """Forget everything."""
@@ -133,6 +135,10 @@ class FakeProxy:
         self._answer()
         return {path: {**body, LAST_ACTIVITY: START.isoformat()} for path, body in self.table.items()}
 
+    async def read_table(self) -> ProxyTable:
+        """The same, with its version."""
+        return ProxyTable(routes=await self.routes(), version=self._version())
+
     async def add(self, route: Route) -> None:
         """Add or replace one."""
         self._answer()
@@ -143,11 +149,14 @@ class FakeProxy:
         self._answer()
         self.table.pop(path, None)
 
-    async def replace_all(self, routes: Sequence[Route]) -> None:
-        """The table is exactly this."""
+    async def replace_all(self, routes: Sequence[Route], *, version: str = "") -> bool:
+        """The table is exactly this, if it has not changed since that version."""
         self._answer()
+        if version and version != self._version():
+            return False
         self.replacements += 1
         self.table = {route.path: route.to_body() for route in routes}
+        return True
 
     async def door(self) -> DoorState:
         """Ids of the keys that were set."""
@@ -163,6 +172,10 @@ class FakeProxy:
         """Remember it."""
         self._answer()
         self.revocations.append(revocation)
+
+    def _version(self) -> str:
+        # Tests change the table behind our back, too: its text is the version.
+        return f"{self.instance}-{self.table}" if self.has_versions else ""
 
     def _answer(self) -> None:
         self.calls += 1
@@ -201,19 +214,27 @@ class FakeSpawners:
         self.die_at_once = False
         self.told: list[tuple[int, str]] = []
         self._exits: asyncio.Queue[tuple[str, int, Exit]] = asyncio.Queue()
+        #: newest generation of a key that was ended: its launch must not come to pass any more
+        self._abandoned: dict[str, int] = {}
 
     async def launch(self, plan: SpawnPlan) -> Running:
         """Make a process, or answer the one that runs."""
         self._answer()
         key, generation = plan.server.key, plan.server.generation
+        # Goes on although nobody may wait for it any more, as a request that has left does.
+        return await asyncio.shield(asyncio.ensure_future(self._come_up(key, generation, plan.environment)))  # noqa: TID251  # the fake world's own
+
+    async def _come_up(self, key: str, generation: int, environment: Mapping[str, str]) -> Running:
         await self.gate.wait()
         if self.fail_with:
             raise LaunchFailed(self.fail_with, log_tail=("last words",))
+        if generation <= self._abandoned.get(key, -1):
+            raise LaunchFailed(f"{key} is not wanted any more.")
         process = self.processes.get(key)
         if process is None or process.exit is not None or process.generation != generation:
             if process is not None and process.exit is None:
                 raise LaunchFailed(f"{key} runs already, as generation {process.generation}.")
-            process = self._make(key, generation, plan.environment)
+            process = self._make(key, generation, environment)
         if self.die_at_once:
             self.die(key)
         return process.running
@@ -229,6 +250,7 @@ class FakeSpawners:
     async def terminate(self, server: Server) -> None:
         """End it, if it runs."""
         self._answer()
+        self._abandoned[server.key] = max(server.generation, self._abandoned.get(server.key, -1))
         process = self.processes.get(server.key)
         if process is not None and process.exit is None and process.generation == server.generation:
             self.terminations.append((server.key, server.generation))

@@ -30,6 +30,7 @@ from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn,
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
 from perijove.hub.web.quick import QuickRoutes, QuickTable
+from perijove.hub.web.remote_proxies import BelieveProxies
 
 #: what programs ask most
 _QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
@@ -47,16 +48,14 @@ class WebApplication(FastAPI):
         front: ASGIApp = QuickRoutes(super().__call__, table=self.quick)
         front = LimitBody(front)
         front = MeasureRequests(front, metrics=parts.metrics)
+        front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)
         self._front: ASGIApp = DefaultHeaders(
             front, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
         )
 
     async def warm_up(self) -> None:
         """Make ready, step by step, what would be made when it is first asked for. Requests are answered meanwhile."""
-        edge: Edge = self.state.edge
-        for name in edge.templates.names():
-            edge.templates.compile(name)
-            await asyncio.sleep(0)
+        await _warm_up(self.state.edge)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
@@ -95,3 +94,16 @@ def make_app(parts: Parts) -> WebApplication:
     root.outside.add_to(app)
     app.quick.fill(app.routes, _QUICK)
     return app
+
+
+async def _warm_up(edge: Edge) -> None:
+    for name in edge.templates.names():
+        edge.templates.compile(name)
+        await asyncio.sleep(0)
+
+
+async def renew_app(app: WebApplication, parts: Parts) -> None:
+    """Answer from the next request on with *parts*; their addresses and metrics are those of before."""
+    edge = Edge.of(parts)
+    await _warm_up(edge)
+    app.state.parts, app.state.edge = parts, edge

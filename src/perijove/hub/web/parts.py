@@ -4,14 +4,14 @@ What the web edge is made of: the use cases, the settings and a few values, put 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
 
 from perijove.config.settings import HubSettings
-from perijove.hub.ports import ProxyGateway, Store
+from perijove.hub.ports import Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.door import Door
@@ -19,7 +19,8 @@ from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
-from perijove.hub.usecases.reconcile import Reconciler
+from perijove.hub.usecases.reconcile import Proxies
+from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
@@ -72,9 +73,8 @@ class Parts:
     create_server: CreateServer
     remove_server: RemoveServer
     driver: Driver
+    proxies: Proxies
     queue: QueueBook
-    reconciler: Reconciler
-    proxy: ProxyGateway
     door: Door
     activity: Activity
     about: About
@@ -83,6 +83,8 @@ class Parts:
     lab_assets: LabAssets | None
     #: asks the process to end; the arguments are whether to stop the servers and the proxy (None: as configured)
     shut_down: Callable[[bool | None, bool | None], None]
+    #: reads the configuration again, here and in all other hubs
+    reload: Callable[[], Awaitable[Reading[Any]]]
 
 
 def parts_of(request: Request) -> Parts:

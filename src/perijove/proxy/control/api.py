@@ -11,20 +11,22 @@ import hmac
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, unquote
 
 from perijove.proxy.core.answers import Answer
-from perijove.proxy.core.errors import BadControlCall, TooManyRoutes, Unacknowledged
+from perijove.proxy.core.errors import BadControlCall, Outdated, TooManyRoutes, Unacknowledged
 from perijove.wire import control as wire
 from perijove.wire.control import ROUTES_PATH, Revocation
 
 _TOKEN: Final = re.compile(r"token\s+(\S+)")
-
+#: An entity tag, and a list of them (RFC 9110, sections 8.8.3 and 13.1.1).
+_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+_TAGS: Final = re.compile(rf"[ \t,]*{_TAG.pattern}(?:[ \t]*,[ \t,]*{_TAG.pattern})*[ \t,]*")
 
 #: What configurable-http-proxy calls its calls.
 _NAMES: Final = {"GET": "get", "POST": "add", "DELETE": "delete"}
@@ -40,24 +42,41 @@ class Call:
     #: the `Authorization` header, empty if there was none
     authorization: str
     body: bytes
+    #: the `If-Match` header, None if there was none
+    if_match: str | None = None
 
 
 class ControlBackend(Protocol):
     """
     What the API reads and changes.
 
-    Methods that raise `BadControlCall` have changed nothing; those that raise `Unacknowledged` have.
+    Methods that raise `BadControlCall` or `Outdated` have changed nothing; those that raise `Unacknowledged` have.
     """
 
     async def routes(self) -> dict[str, dict[str, Any]]:
         """All routes: body as posted, plus `last_activity` in seconds since the epoch."""
+
+    def version(self) -> str:
+        """Names the table as it is now: other printable ASCII after each change, and in each proxy."""
 
     async def put_route(self, path: str, body: Mapping[str, Any]) -> None: ...  # noqa: D102
 
     async def remove_route(self, path: str) -> bool:
         """Whether there was one."""
 
-    async def replace_routes(self, bodies: Mapping[str, Mapping[str, Any]]) -> None: ...  # noqa: D102
+    async def replace_routes(
+        self, bodies: Mapping[str, Mapping[str, Any]], *, versions: Collection[str] | None
+    ) -> None:
+        """
+        Make the table exactly this.
+
+        Args:
+            bodies: path -> body as posted.
+            versions: those of which the table may be; None: any.
+
+        Raises:
+            Outdated: it is of another version.
+        """
 
     async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None: ...  # noqa: D102
 
@@ -97,6 +116,8 @@ class ControlApi:
             return _text(HTTPStatus.INSUFFICIENT_STORAGE, str(exc))
         except BadControlCall as exc:
             return _text(HTTPStatus.BAD_REQUEST, str(exc))
+        except Outdated as exc:
+            return _text(HTTPStatus.PRECONDITION_FAILED, str(exc))
         except Unacknowledged as exc:
             return _text(HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
 
@@ -145,19 +166,19 @@ class ControlApi:
         arguments = parse_qs(query)
         since = [*arguments.get("inactive_since", []), *arguments.get("inactiveSince", [])]
         limit = _moment(since[0]) if since else None
-        return _json(
-            {
-                path: _shown(route)
-                for path, route in (await self._backend.routes()).items()
-                if limit is None or route["last_activity"] < limit
-            }
-        )
+        routes = await self._backend.routes()
+        # No `await` between the two: the version is that of what is listed.
+        tag = f'ETag: "{self._backend.version()}"\r\n'.encode("ascii")
+        listed = {
+            path: _shown(route) for path, route in routes.items() if limit is None or route["last_activity"] < limit
+        }
+        return replace(_json(listed), fields=tag)
 
     async def _replace(self, call: Call) -> Answer:
         bodies = _object(call.body)
         if not all(isinstance(body, dict) for body in bodies.values()):
             raise BadControlCall("Every route must be an object")
-        await self._backend.replace_routes(bodies)
+        await self._backend.replace_routes(bodies, versions=_versions(call.if_match))
         return Answer(status=HTTPStatus.NO_CONTENT)
 
     async def _set_keys(self, call: Call) -> Answer:
@@ -202,6 +223,16 @@ def _moment(text: str) -> float:
     except ValueError as exc:
         raise BadControlCall(f"Invalid datestamp '{text}' must be ISO8601.") from exc
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _versions(if_match: str | None) -> frozenset[str] | None:
+    """Those that `If-Match` asks for; None: any."""
+    if if_match is None or if_match.strip(" \t") == "*":
+        return None
+    if not _TAGS.fullmatch(if_match):
+        raise BadControlCall("If-Match must be a list of entity tags, or *")
+    # A weak one never matches (RFC 9110, section 13.1.1).
+    return frozenset(tag[2] for tag in _TAG.finditer(if_match) if not tag[1])
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -93,12 +93,15 @@ class ControlServer:
 
     async def _answer(self, request: RequestHead, head: bytes, body: bytes) -> Answer:
         fields = head.partition(b"\r\n")[2]
-        authorization = [value for name, value, _ in split_fields(fields) if name == b"authorization"]
+        said: dict[bytes, list[str]] = {}
+        for name, value, _ in split_fields(fields):
+            said.setdefault(name, []).append(value.decode("latin-1"))
         call = Call(
             method=request.method.decode("ascii"),
             target=request.target.decode("ascii"),
-            authorization=authorization[0].decode("latin-1") if authorization else "",
+            authorization=said.get(b"authorization", [""])[0],
             body=body,
+            if_match=", ".join(said[b"if-match"]) if b"if-match" in said else None,
         )
         try:
             return await self._api.answer(call)

@@ -7,6 +7,7 @@ ProxyError
 ├── BadControlCall   the control API was called wrong: 400 with the message as text
 │   ├── BadTarget    a route's target is not an address that the proxy can connect to
 │   └── TooManyRoutes   the table is full: 507
+├── Outdated         a call was made for an older table: 412
 ├── UnusableSettings the settings that were read again cannot be used
 └── Unacknowledged   a change has not reached all workers in time: 503
 """
@@ -47,6 +48,10 @@ class BadTarget(BadControlCall):
 
 class TooManyRoutes(BadControlCall):
     """The table holds as many routes as it may; remove some, or raise --max-routes."""
+
+
+class Outdated(ProxyError):
+    """The table has changed since it was read; read it again."""
 
 
 class Unacknowledged(ProxyError):

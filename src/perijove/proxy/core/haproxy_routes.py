@@ -103,7 +103,8 @@ def place(entry: Entry, *, number: int, is_door_on: bool, prepends_path: bool) -
     """
     address = server_address(entry.target)
     way = _way_of(entry, is_door_on=is_door_on)
-    if address is None or (prepends_path and entry.target.base):
+    # A server of haproxy's is one address; who stands in for whom is the worker's business.
+    if address is None or entry.fallbacks or (prepends_path and entry.target.base):
         way = Way.WORKER
     if way is Way.GATED and (not entry.audience or not _UNESCAPED.fullmatch(entry.path) or entry.path == "/"):
         way = Way.WORKER

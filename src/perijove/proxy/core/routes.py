@@ -19,10 +19,12 @@ from perijove.proxy.core.limits import Limits
 from perijove.proxy.core.paths import decode_path, encode_path
 from perijove.proxy.core.statistics import KIND_KEYS, kind_of
 from perijove.proxy.core.targets import Target, parse_target
-from perijove.wire.routes import ACCESS, AUDIENCE, TARGET, UPGRADES, Access
+from perijove.wire.routes import ACCESS, AUDIENCE, FALLBACKS, TARGET, UPGRADES, Access
 
 #: Routes, unless told otherwise.
 MAX_ROUTES: Final = Limits().routes
+#: Fallbacks of one route.
+MAX_FALLBACKS: Final = 8
 #: Protocols that no route may allow.
 _NEVER: Final = frozenset({b"h2", b"h2c", b"h3", b"http", b"http/1.0", b"http/1.1", b"http/2.0", b"tls", b"tls/1.0"})
 #: What nearly all routes are; others are looked at more closely.
@@ -49,6 +51,7 @@ class Entry:
         "audience",
         "body",
         "depth",
+        "fallbacks",
         "fence",
         "kind",
         "last_activity",
@@ -79,6 +82,8 @@ class Entry:
         #: False as soon as no further request may go to `target` on behalf of this route
         self.live = True
         self.target: Target = parse_target(_text(body, TARGET))
+        #: who stands in for `target`, in this order
+        self.fallbacks: tuple[Target, ...] = _fallbacks(body, self.target)
         self.access: Access = _access(body)
         self.audience = _text(body, AUDIENCE, "")
         #: protocols other than WebSocket that may take over a connection, in lower case
@@ -93,10 +98,16 @@ class Entry:
         #: what a gated server may say about the rest of the host
         self.fence = Fence(self.prefix)
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All who may be asked, the first choice first."""
+        return (self.target, *self.fallbacks)
+
     def leads_where(self, other: Entry) -> bool:
         """Whether what is open on *other* may stay open on this one."""
-        return (self.target, self.access, self.audience, self.upgrades) == (
+        return (self.target, self.fallbacks, self.access, self.audience, self.upgrades) == (
             other.target,
+            other.fallbacks,
             other.access,
             other.audience,
             other.upgrades,
@@ -116,6 +127,8 @@ class RouteTable:
         """
         #: may be changed at any time
         self.limit = limit
+        #: another number after each change of a route; activity is none
+        self.version = 0
         self._bodies: dict[str, Body] = {}
         self._entries: dict[str, Entry] = {}
         #: when a route that is not in `_entries` was last used, in seconds since the epoch
@@ -246,6 +259,8 @@ class RouteTable:
     def _settle(self, path: str, body: Body, now: float | None, *, is_use: bool = True) -> list[Entry]:
         """Put a route that has been checked."""
         self._known.clear()
+        if self._bodies.get(path) != body:
+            self.version += 1
         if path not in self._bodies:
             level = level_of(path)
             self._depths[level] = self._depths.get(level, 0) + 1
@@ -268,6 +283,7 @@ class RouteTable:
     def _drop(self, path: str) -> list[Entry]:
         """Forget a route that is there. Depths are counted: looking at all routes would cost a millisecond."""
         self._known.clear()
+        self.version += 1
         del self._bodies[path]
         self._used.pop(path, None)
         level = level_of(path)
@@ -306,12 +322,13 @@ def _is_plain(body: Mapping[str, Any]) -> bool:
         and isinstance(audience, str)
         and body.get(ACCESS, "gated") in {"gated", "open"}
         and UPGRADES not in body
+        and FALLBACKS not in body
     )
 
 
 def packed(body: Mapping[str, Any]) -> bytes:
     """What a worker must know of *body*, which has been checked, in few bytes."""
-    kept = {key: body[key] for key in (TARGET, ACCESS, AUDIENCE, UPGRADES) if body.get(key)}
+    kept = {key: body[key] for key in (TARGET, ACCESS, AUDIENCE, UPGRADES, FALLBACKS) if body.get(key)}
     if kept.get(ACCESS) == "gated":
         del kept[ACCESS]
     return _encode(kept | {key: 1 for key in KIND_KEYS if body.get(key)}).encode()
@@ -347,6 +364,17 @@ def _access(body: Mapping[str, Any]) -> Access:
     if value == "open":
         return "open"
     raise BadControlCall(f"'{ACCESS}' must be 'gated' or 'open'")
+
+
+def _fallbacks(body: Mapping[str, Any], target: Target) -> tuple[Target, ...]:
+    urls = body.get(FALLBACKS, [])
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls) or len(urls) > MAX_FALLBACKS:
+        raise BadControlCall(f"'{FALLBACKS}' must be a list of at most {MAX_FALLBACKS} strings")
+    targets = tuple(map(parse_target, urls))
+    if any(other.base != target.base for other in targets):
+        # A request is made once, before it is known who takes it.
+        raise BadControlCall(f"'{FALLBACKS}' must have the path of '{TARGET}'")
+    return targets
 
 
 def _protocols(body: Mapping[str, Any]) -> frozenset[bytes]:

@@ -269,7 +269,7 @@ class HaproxyEngine:
 
     @property
     def _is_door_on(self) -> bool:
-        return self._config.hub is not None or self._state.door
+        return bool(self._config.hubs) or self._state.door
 
     async def _begin(self) -> Generation:
         """A haproxy that knows all that is known, but no verdicts."""

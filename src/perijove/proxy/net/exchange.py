@@ -298,8 +298,9 @@ class Exchange:
         self._is_reusable = not (head.close or frame.until_eof)
         self._is_success = head.status < _FIRST_REDIRECT
         self.client.status = head.status
-        if self._relocation is not None and head.status in STATUSES:
-            head.lines = self._relocation.apply(head.lines, target=self.entry.target, host=self.request.fields.host)
+        upstream = self._upstream
+        if self._relocation is not None and upstream is not None and head.status in STATUSES:
+            head.lines = self._relocation.apply(head.lines, target=upstream.target, host=self.request.fields.host)
         # What the client sends behind a refused upgrade, or has not sent of its body, would be taken for
         # its next request.
         self._close = (

@@ -153,6 +153,7 @@ class Frontend:
             client=client.transport,
             server=upstream.transport,
             entry=exchange.entry,
+            target=upstream.target,
             claims=exchange.claims,
             address=client.address,
             session=client.session,
@@ -165,7 +166,7 @@ class Frontend:
 
     def _tunnel_closed(self, tunnel: Tunnel) -> None:
         self._connections.remove_tunnel(tunnel)
-        self._pool.tunnel_closed(tunnel.entry.target)
+        self._pool.tunnel_closed(tunnel.target)
         self._accounts.closed(tunnel)
 
     def address_of(self, peer: str) -> str:
@@ -240,8 +241,9 @@ class Frontend:
             client.answer(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The hub cannot be asked about this token."))
 
     def _forward(self, client: ClientConnection, request: RequestHead, entry: Entry, allowed: Allow | None) -> None:
-        upstream = self._pool.take(entry.target, repeatable=request.is_idempotent)
-        if upstream is None and not self._pool.has_room(entry.target):
+        server = self._pool.choose(entry.targets) if entry.fallbacks else entry.target
+        upstream = self._pool.take(server, repeatable=request.is_idempotent)
+        if upstream is None and not self._pool.has_room(server):
             client.answer(_BUSY)
             return
         target = allowed.target if allowed else request.target
@@ -271,7 +273,7 @@ class Frontend:
         patience = self.timeouts.hub_patience if is_hub and not exchange.request.is_upgrade else 0.0
         client.hold_for_connect(hold=True)
         try:
-            upstream = await self._pool.connect(entry.target, patience=patience)
+            upstream = await self._pool.connect(entry.targets, patience=patience)
         except OSError as exc:
             log.info("upstream.unreachable", route=entry.path, target=entry.target.key, reason=str(exc))
             exchange.unreachable()

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 from perijove.proxy.core.errors import BadResponse, ProxyError
 from perijove.proxy.core.heads import END_OF_HEAD, MAX_HEAD, split_fields
+from perijove.proxy.core.outages import ATTEMPT_SECONDS, Outages
 from perijove.proxy.core.responses import read_response
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.tls import OutgoingTls
@@ -24,6 +26,8 @@ from perijove.wire.door import EXCHANGE_PATH, RECHECK_PATH
 
 #: Longest answer read: an error page, or a recheck of `MAX_VISITS` visits.
 MAX_ANSWER: Final = 1024 * 1024
+#: Seconds within which somebody is asked who answers, if there is one.
+FAILOVER_SECONDS: Final = 2.0
 
 
 class HubUnreachable(ProxyError):
@@ -40,26 +44,58 @@ class HubAnswer:
     body: bytes
 
 
-async def ask(
-    target: Target,
-    path: str,
-    *,
-    fields: Mapping[str, str],
-    payload: bytes | None,
-    patience: float,
-    tls: OutgoingTls,
-) -> HubAnswer:
-    """
-    One request: GET, or POST if there is a *payload*; *tls* is for targets that speak https.
+class HubClient:
+    """Asks whichever hub answers: what is asked may be asked twice."""
 
-    Raises:
-        HubUnreachable: no complete answer within *patience* seconds.
-    """
-    try:
-        async with asyncio.timeout(patience):
-            return await _talk(target, path, fields, payload, tls)
-    except (OSError, BadResponse, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as exc:
-        raise HubUnreachable from exc
+    def __init__(
+        self,
+        *,
+        targets: Sequence[Target],
+        timeout: float,
+        tls: OutgoingTls,
+        outages: Outages,
+        monotonic: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            targets: the hubs, at least one; what is asked for is below their base.
+            timeout: seconds for an answer.
+            tls: for hubs that speak https.
+            outages: which of them are silent.
+            monotonic: seconds, may be coarse.
+        """
+        self._targets = targets
+        self._timeout = timeout
+        self._attempt = min(ATTEMPT_SECONDS, FAILOVER_SECONDS / len(targets), timeout)
+        self._tls = tls
+        self._outages = outages
+        self._monotonic = monotonic
+
+    async def ask(self, path: str, *, fields: Mapping[str, str], payload: bytes | None) -> HubAnswer:
+        """
+        One request: GET, or POST if there is a *payload*.
+
+        Raises:
+            HubUnreachable: no complete answer in time.
+        """
+        *others, last = self._outages.in_order(self._targets, now=self._monotonic())
+        for target in others:
+            with suppress(HubUnreachable):
+                return await self._try(target, path, fields, payload, self._attempt)
+        return await self._try(last, path, fields, payload, self._timeout)
+
+    async def _try(
+        self, target: Target, path: str, fields: Mapping[str, str], payload: bytes | None, seconds: float
+    ) -> HubAnswer:
+        self._outages.trying(target, now=self._monotonic())
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await _talk(target, f"{target.base}/{path}", fields, payload, self._tls)
+        except (OSError, BadResponse, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as exc:
+            self._outages.failed(target, now=self._monotonic())
+            raise HubUnreachable from exc
+        self._outages.reached(target)
+        return answer
 
 
 async def _talk(
@@ -113,18 +149,14 @@ async def _read_to_end(reader: asyncio.StreamReader) -> bytes:
 class HubDoor:
     """The door's questions (`wire/door.py`)."""
 
-    def __init__(self, *, target: Target, auth_token: str, timeout: float, tls: OutgoingTls | None = None) -> None:
+    def __init__(self, *, ask: HubClient, auth_token: str) -> None:
         """
         Args:
-            target: the hub's address; its base is the hub's prefix.
+            ask: the hub.
             auth_token: the shared secret of hub and proxy.
-            timeout: seconds for one answer.
-            tls: for a hub that speaks https.
         """
-        self._target = target
-        self._tls = tls or OutgoingTls()
+        self._ask = ask
         self._fields = {"Authorization": f"token {auth_token}"}
-        self._timeout = timeout
 
     async def exchange(self, token: str, audience: str) -> tuple[str, float] | None:
         """
@@ -160,14 +192,7 @@ class HubDoor:
             raise HubUnreachable("The hub's answer about visits is malformed.") from exc
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        answer = await ask(
-            self._target,
-            f"{self._target.base}/{path}",
-            fields=self._fields,
-            payload=json.dumps(body).encode(),
-            patience=self._timeout,
-            tls=self._tls,
-        )
+        answer = await self._ask.ask(path, fields=self._fields, payload=json.dumps(body).encode())
         if answer.status == HTTPStatus.FORBIDDEN:
             return None
         if answer.status != HTTPStatus.OK:

@@ -14,9 +14,7 @@ import structlog
 from perijove.proxy.core.answers import Answer, phrase, plain_page, refusal
 from perijove.proxy.core.errors import UnusableSettings
 from perijove.proxy.core.requests import RequestHead
-from perijove.proxy.core.targets import Target
-from perijove.proxy.net.hub import HubAnswer, HubUnreachable, ask
-from perijove.proxy.net.tls import OutgoingTls
+from perijove.proxy.net.hub import HubAnswer, HubClient, HubUnreachable
 
 #: Bytes of a page that is read from a file.
 MAX_PAGE: Final = 1024 * 1024
@@ -32,23 +30,17 @@ class ErrorPages:
     def __init__(
         self,
         *,
-        target: Target | None,
-        timeout: float,
+        ask: HubClient | None,
         files: Mapping[str, bytes] | None = None,
-        tls: OutgoingTls | None = None,
     ) -> None:
         """
         Args:
-            target: `<target>/<status>?url=<path>` is asked for the page; None: nobody is.
-            timeout: seconds to wait for it.
+            ask: who has the page, at `/<status>?url=<path>`; None: nobody.
             files: pages of an administrator by status, `error` for all others.
-            tls: for a target that speaks https.
         """
         #: may be replaced at any time
         self.files = files or {}
-        self._target = target
-        self._tls = tls or OutgoingTls()
-        self._timeout = timeout
+        self._ask = ask
 
     async def find(self, status: int, request: RequestHead, *, is_hub: bool) -> Answer:
         """
@@ -76,12 +68,11 @@ class ErrorPages:
         return refusal(status, phrase(status))
 
     async def _fetch(self, status: int, request: RequestHead) -> HubAnswer | None:
-        if self._target is None:
+        if self._ask is None:
             return None
-        where = f"{self._target.base}/{status}?url={quote(request.target.decode('ascii'), safe='')}"
-        accept = {"Accept": "text/html"}
+        where = f"{status}?url={quote(request.target.decode('ascii'), safe='')}"
         try:
-            return await ask(self._target, where, fields=accept, payload=None, patience=self._timeout, tls=self._tls)
+            return await self._ask.ask(where, fields={"Accept": "text/html"}, payload=None)
         except HubUnreachable as exc:
             log.info("error_page.missing", status=status, reason=str(exc))
             return None

@@ -5,14 +5,20 @@ Connections to servers: idle ones by target, and the making of new ones.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
+import structlog
+
 from perijove.proxy.core.limits import Limit, Limits
+from perijove.proxy.core.outages import ATTEMPT_SECONDS, Outages
 from perijove.proxy.core.statistics import Gauges, Statistics
 from perijove.proxy.core.targets import Target
 from perijove.proxy.net.tls import OutgoingTls
 from perijove.proxy.net.upstream import UpstreamConnection
+
+log = structlog.get_logger(__name__)
 
 #: Idle connections kept per target.
 MAX_IDLE: Final = 32
@@ -25,6 +31,10 @@ _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 0.4
 
 
+class TargetBusy(OSError):
+    """The server has all the connections that it may have."""
+
+
 class UpstreamPool:
     """Lends connections; the one used last is lent first."""
 
@@ -35,7 +45,8 @@ class UpstreamPool:
         connect_timeout: float,
         limits: Limits,
         statistics: Statistics,
-        tls: OutgoingTls | None = None,
+        tls: OutgoingTls,
+        outages: Outages,
     ) -> None:
         """
         Args:
@@ -44,16 +55,22 @@ class UpstreamPool:
             limits: how many connections one target may have.
             statistics: where connections are counted.
             tls: for targets that speak https.
+            outages: which of several targets are silent.
         """
         #: may be replaced at any time
         self.limits = limits
         self._statistics = statistics
-        self._tls = tls or OutgoingTls()
+        self._tls = tls
+        self._outages = outages
         #: connections open or being made, by target
         self._open: dict[str, int] = {}
         self._monotonic = monotonic
         self._connect_timeout = connect_timeout
         self._idle: dict[str, list[UpstreamConnection]] = {}
+
+    def choose(self, targets: Sequence[Target]) -> Target:
+        """Who of *targets*, which stand for each other, is asked first."""
+        return self._outages.in_order(targets, now=self._monotonic())[0]
 
     def take(self, target: Target, *, repeatable: bool) -> UpstreamConnection | None:
         """An idle connection, if there is one that is young enough."""
@@ -77,12 +94,12 @@ class UpstreamPool:
         self._statistics.refused(Limit.TARGET)
         return False
 
-    async def connect(self, target: Target, *, patience: float = 0.0) -> UpstreamConnection:
+    async def connect(self, targets: Sequence[Target], *, patience: float = 0.0) -> UpstreamConnection:
         """
-        A new connection.
+        A new connection to the first of *targets* that takes one.
 
         Args:
-            target: where to.
+            targets: where to; at least one.
             patience: seconds during which a refused attempt is repeated.
 
         Raises:
@@ -93,7 +110,7 @@ class UpstreamPool:
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await self._connect_once(loop, target)
+                return await self._connect_first(loop, targets)
             except (ConnectionRefusedError, FileNotFoundError):
                 if loop.time() + pause > deadline:
                     raise
@@ -152,11 +169,36 @@ class UpstreamPool:
         for key in list(self._idle):
             self.drop(key)
 
-    async def _connect_once(self, loop: asyncio.AbstractEventLoop, target: Target) -> UpstreamConnection:
+    async def _connect_first(self, loop: asyncio.AbstractEventLoop, targets: Sequence[Target]) -> UpstreamConnection:
+        if len(targets) == 1:
+            return await self._connect_once(loop, targets[0], self._connect_timeout)
+        *others, last = self._outages.in_order(targets, now=self._monotonic())
+        for target in others:
+            with suppress(OSError):
+                return await self._try(loop, target, min(ATTEMPT_SECONDS, self._connect_timeout))
+        return await self._try(loop, last, self._connect_timeout)
+
+    async def _try(self, loop: asyncio.AbstractEventLoop, target: Target, seconds: float) -> UpstreamConnection:
+        """Connect to one of several, and remember whether that worked."""
+        if not self.has_room(target):
+            raise TargetBusy
+        self._outages.trying(target, now=self._monotonic())
+        try:
+            upstream = await self._connect_once(loop, target, seconds)
+        except OSError as exc:
+            log.info("upstream.silent", target=target.key, reason=str(exc))
+            self._outages.failed(target, now=self._monotonic())
+            raise
+        self._outages.reached(target)
+        return upstream
+
+    async def _connect_once(
+        self, loop: asyncio.AbstractEventLoop, target: Target, seconds: float
+    ) -> UpstreamConnection:
         # From now on, not from when it is open: many may be under way at once.
         self._count(target.key, 1)
         try:
-            async with asyncio.timeout(self._connect_timeout):
+            async with asyncio.timeout(seconds):
                 return await self._open_one(loop, target)
         finally:
             self._count(target.key, -1)

@@ -15,6 +15,7 @@ from typing import Final
 from perijove.kit.transports import cut
 from perijove.proxy.core.access_log import Served
 from perijove.proxy.core.routes import Entry
+from perijove.proxy.core.targets import Target
 from perijove.wire.identity import IdentityClaims
 
 #: Seconds that a tunnel may stay open when one side has ended.
@@ -26,6 +27,7 @@ class Tunnel:
 
     __slots__ = (
         "_a", "_b", "_is_over", "_on_closed", "address", "claims", "entry", "half_closed_since", "served", "session",
+        "target",
     )  # fmt: skip
 
     def __init__(
@@ -34,6 +36,7 @@ class Tunnel:
         client: asyncio.Transport,
         server: asyncio.Transport,
         entry: Entry,
+        target: Target,
         claims: IdentityClaims | None,
         address: str,
         session: str,
@@ -45,6 +48,7 @@ class Tunnel:
             client: a transport; its protocol is replaced.
             server: likewise.
             entry: the route they were joined by.
+            target: where the server is.
             claims: in whose name; None on open routes.
             address: what the client is counted as, by its limit; empty: not at all.
             session: the session that it counts for, likewise.
@@ -52,6 +56,7 @@ class Tunnel:
             on_closed: called once, when either side is gone.
         """
         self.entry = entry
+        self.target = target
         self.claims = claims
         self.address = address
         self.session = session

@@ -19,20 +19,22 @@ from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.access_log import lines_of
 from perijove.proxy.core.changes import Change, Revoke, SetKeys
 from perijove.proxy.core.limits import Limits
+from perijove.proxy.core.outages import Outages
 from perijove.proxy.core.routes import Entry
 from perijove.proxy.core.state import State
 from perijove.proxy.core.statistics import Statistics
+from perijove.proxy.core.targets import Target
 from perijove.proxy.net.access_log import AccessLog
 from perijove.proxy.net.accounts import Accounts
 from perijove.proxy.net.connections import Connections, Handshakes
 from perijove.proxy.net.door import Door, Front
 from perijove.proxy.net.frontend import Frontend
 from perijove.proxy.net.handshakes import TlsListener
-from perijove.proxy.net.hub import HubDoor
+from perijove.proxy.net.hub import HubClient, HubDoor
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.sweep import CoarseTime, sweep_forever
-from perijove.proxy.net.tls import CertificateStore, OutgoingTls, TrafficTls
+from perijove.proxy.net.tls import CertificateStore, TrafficTls
 
 log = structlog.get_logger(__name__)
 
@@ -60,16 +62,18 @@ class Worker:
         self._access_log = _access_log(config, self._statistics)
         self._accounts = Accounts(statistics=self._statistics, access_log=self._access_log)
         self._accounts.trusted = config.passing.trusted_forwarders
+        self._outages = Outages()
         self._pool = UpstreamPool(
             monotonic=self._time.now,
             connect_timeout=config.timeouts.connect,
             limits=limits,
             statistics=self._statistics,
             tls=tls.outgoing,
+            outages=self._outages,
         )
         self._connections = Connections(limits=limits, statistics=self._statistics)
         self._door = Door(
-            hub=_hub_door(config, tls.outgoing),
+            hub=HubDoor(ask=self._asking(config.hubs), auth_token=config.auth_token) if config.hubs else None,
             clock=SystemClock(),
             seconds=time.time,
             tasks=self._tasks,
@@ -83,7 +87,7 @@ class Worker:
         self._door.set_keys(state.jwks)
         self._door.is_on = self._door.is_on or state.door
         self._pages = ErrorPages(
-            target=config.error_target, timeout=config.timeouts.hub, files=config.error_pages, tls=tls.outgoing
+            ask=self._asking(config.error_targets) if config.error_targets else None, files=config.error_pages
         )
         self._frontend = Frontend(
             table=state.table,
@@ -171,6 +175,15 @@ class Worker:
         if self._access_log is not None:
             self._access_log.close()
 
+    def _asking(self, targets: Sequence[Target]) -> HubClient:
+        return HubClient(
+            targets=targets,
+            timeout=self._config.timeouts.hub,
+            tls=self.tls.outgoing,
+            outages=self._outages,
+            monotonic=self._time.now,
+        )
+
     def _serve_tls(self, sock: socket.socket, certificates: CertificateStore) -> TlsListener:
         return TlsListener(
             sock=sock,
@@ -191,7 +204,8 @@ class Worker:
     def _retire(self, entries: list[Entry]) -> None:
         for entry in entries:
             # The next server at that address may be another user's.
-            self._pool.drop(entry.target.key)
+            for target in entry.targets:
+                self._pool.drop(target.key)
         self._connections.retire(entries)
 
 
@@ -203,9 +217,3 @@ def _access_log(config: ProxyConfig, statistics: Statistics) -> AccessLog | None
     if not config.access_log:
         return None
     return AccessLog(path=config.access_log, lines=lines_of(config.access_log_format), statistics=statistics)
-
-
-def _hub_door(config: ProxyConfig, tls: OutgoingTls) -> HubDoor | None:
-    if config.hub is None:
-        return None
-    return HubDoor(target=config.hub, auth_token=config.auth_token, timeout=config.timeouts.hub, tls=tls)

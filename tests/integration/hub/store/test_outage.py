@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -24,6 +25,7 @@ from perijove.hub.store.outage import meaning
 from perijove.hub.store.schema import upgrade
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.testing import START
+from perijove.kit.tasks import TaskGroup
 from tests.support.postgres import Postgres, running_postgres
 
 #: seconds in which anything here is done
@@ -132,6 +134,47 @@ async def test_every_connection_of_the_pool_may_be_cut_at_once(server: Postgres,
     await asyncio.gather(*(add(store, f"user{number}") for number in range(10)))
 
     assert len(await names(store)) == 10
+
+
+async def test_a_server_that_is_there_and_does_not_answer_is_away(
+    server: Postgres, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Its machine swaps, or somebody has stopped it: no end of a connection tells.
+    """
+    monkeypatch.setattr("perijove.hub.store.server_database.ANSWER_SECONDS", 0.5)
+    await store.ping()
+    main = psutil.Process(server.pid)
+    processes = [main, *main.children()]
+    for process in processes:
+        process.suspend()
+    try:
+        with pytest.raises(StoreAway, match="too long"):
+            await add(store, "ada")
+    finally:
+        for process in processes:
+            process.resume()
+
+    await back(store)
+    assert await names(store) == []
+
+
+async def test_a_unit_that_is_cancelled_anywhere_ends_and_leaves_a_usable_pool(server: Postgres, name: str) -> None:
+    """
+    The rows of a visitor who went away, at every moment from the wait for a connection to the commit.
+    """
+    async with SqlStore(server.url(name)) as store, TaskGroup("visitors") as visitors:
+        # With the first connection SQLAlchemy learns of the server; cancelled in that, it leaves closing to Python.
+        await store.ping()
+        for turns in range(60):
+            visit = visitors.start("visit", add(store, f"user{turns}"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            visit.cancel()
+            await asyncio.wait({visit}, timeout=PATIENCE)
+
+            assert visit.cancelled() or visit.exception() is None
+        await asyncio.gather(*(store.ping() for _ in range(10)))
 
 
 async def test_a_unit_that_finds_no_connection_free_says_so(

@@ -1,35 +1,29 @@
 """
-The driver over SQLite: what the rows in the file say is enough to go on from, whenever the hub dies.
+The driver over real databases: what the rows say is enough to go on from, whenever the hub dies.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.users import User
-from perijove.hub.store.schema import upgrade
 from perijove.hub.store.sql import SqlStore
+from tests.support.databases import Databases
 from tests.unit.hub.usecases.world import Fuse, Hub, World
 
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("database") / "empty.sqlite"
-    upgrade(f"sqlite:///{file}")
-    return file
+#: every how many of the points that the unit test tries over the store in memory is tried over each database
+STEPS = {"sqlite": 3, "postgresql": 7}
 
 
 @asynccontextmanager
-async def world_over(file: Path) -> AsyncIterator[World]:
-    async with SqlStore(f"sqlite:///{file}") as store:
+async def world_over(db_url: str) -> AsyncIterator[World]:
+    async with SqlStore(db_url) as store:
         yield World(store)
 
 
@@ -55,29 +49,50 @@ async def recover(world: World, user: User) -> None:
             server = await unit.servers.get(user.id, "")
         if server is not None and server.state is not State.STOPPED:
             await hub.driver.settled(server.id, 10)
-        await hub.driver.poll_ready()
+        await hub.driver.watch.poll_ready()
         await hub.reconciler.once()
 
 
-async def test_a_hub_killed_anywhere_goes_on_from_the_file(empty_database: Path, tmp_path: Path) -> None:
-    """
-    Every third of the points that the unit test tries over the store in memory.
-    """
-    whole = Fuse()
-    shutil.copy(empty_database, tmp_path / "whole.sqlite")
-    async with world_over(tmp_path / "whole.sqlite") as world:
-        await play(world, whole, await world.add_user())
+async def empty(db_url: str) -> None:
+    """Nobody is there any more, nor what was theirs."""
+    async with SqlStore(db_url) as store, store.unit() as unit:
+        users, _ = await unit.users.page(offset=0, limit=100)
+        for user in users:
+            await unit.users.delete(user.id)
 
-    for point in range(1, whole.burnt + 1, 3):
-        file = tmp_path / f"{point}.sqlite"
-        shutil.copy(empty_database, file)
-        async with world_over(file) as world:
-            ada = await world.add_user()
-            with capture_logs():
-                await play(world, Fuse(point), ada)
-        # The file is opened anew, as a new process does; processes and proxy have gone on meanwhile.
-        async with SqlStore(f"sqlite:///{file}") as store:
-            world.store = store
-            await recover(world, ada)
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_hub_killed_anywhere_goes_on_from_the_rows(databases: Databases, kind: str) -> None:
+    whole = Fuse()
+    with databases.fresh(kind) as db_url:
+        async with world_over(db_url) as world:
+            await play(world, whole, await world.add_user())
+
+        for point in range(1, whole.burnt + 1, STEPS[kind]):
+            await empty(db_url)
+            async with world_over(db_url) as world:
+                ada = await world.add_user()
+                with capture_logs():
+                    await play(world, Fuse(point), ada)
+            # It is opened anew, as a new process does; processes and proxy have gone on meanwhile.
+            async with SqlStore(db_url) as store:
+                world.store = store
+                await recover(world, ada)
+
+                await world.check()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_many_who_start_and_stop_at_once_all_come_to_an_end(databases: Databases, kind: str) -> None:
+    """
+    Units side by side, on every connection of the pool: nobody waits for ever, and nothing is left behind.
+    """
+    with databases.fresh(kind) as db_url:
+        async with world_over(db_url) as world:
+            people = [await world.add_user(f"user{number}") for number in range(20)]
+            async with world.hub() as hub:
+                await asyncio.gather(*(start_and_stop(hub, user) for user in people))
+                await asyncio.gather(*(hub.start(user, "") for user in people))
+                await asyncio.gather(*(hub.stop.and_wait(user, "", timeout=30) for user in people))
 
             await world.check()

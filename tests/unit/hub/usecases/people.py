@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perijove.config.settings import ServerPolicy, SignInPolicy
-from perijove.hub.domain.attempts import AttemptLimiter
+from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store
@@ -17,9 +17,10 @@ from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitatio
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.identify import Identify
+from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.hub.usecases.sign_in import SessionMaker, SignedIn, SignIn
-from perijove.hub.usecases.sign_out import Revocations, SignOut
+from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.testing import (
     FakeClock,
     FakeHasher,
@@ -57,8 +58,13 @@ class People:
         self.signer = FakeSigner()
         self.roles = load_roles(roles=roles, services=services)
         self.activity = Activity(store=self.store, clock=self.clock)
-        self.revocations = Revocations(proxy=self.proxy, clock=self.clock)
-        self.limiter = AttemptLimiter(per_account=3, per_address=10, window_seconds=60)
+        self.outbox = Outbox(self.proxy)
+        self.revocations = Revocations(outboxes=[self.outbox], clock=self.clock)
+        self.limiter = AttemptLimiter(
+            store=self.store,
+            clock=self.clock,
+            rule=AttemptRule(per_account=3, per_address=10, window_seconds=60),
+        )
         self.sessions = SessionMaker(store=self.store, clock=self.clock, randomness=self.randomness, policy=policy)
         self.sign_in = SignIn(
             store=self.store,

@@ -92,8 +92,7 @@ async def test_the_limit_holds_for_all_hubs_together_and_any_of_them_admits() ->
 
     async with AsyncExitStack() as stack:
         hubs = [
-            await stack.enter_async_context(world.hub(policy=policy, holder=f"hub-{n}", watching=True))
-            for n in range(3)
+            await stack.enter_async_context(world.hub(policy=policy, name=f"hub-{n}", watching=True)) for n in range(3)
         ]
         for n, user in enumerate(users):
             await hubs[n % 3].start(user, "")

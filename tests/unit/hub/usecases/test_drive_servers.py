@@ -384,7 +384,7 @@ async def test_a_launcher_that_is_away_is_no_proof_of_a_crash() -> None:
     world.spawners.is_away = True
 
     async with world.hub() as hub:
-        await hub.driver.poll_ready()
+        await hub.driver.watch.poll_ready()
 
     assert (await world.server(ada)).state is State.READY
 
@@ -483,29 +483,29 @@ async def test_another_hub_takes_over_only_when_the_lease_has_ended() -> None:
     ada = await world.add_user()
     world.spawners.gate.clear()
     policy = ServerPolicy(lease_seconds=10)
-    async with world.hub(policy=policy, holder="one") as first:
+    async with world.hub(policy=policy, name="one") as first:
         await first.start(ada, "")
         await asyncio.sleep(1)
 
-    async with world.hub(policy=policy, holder="two", watching=True):
+    async with world.hub(policy=policy, name="two", watching=True):
         await asyncio.sleep(5)
         early = await world.server(ada)
         world.spawners.gate.set()
         await asyncio.sleep(10)
 
-    assert early.lease_holder == "one"
+    assert early.lease_holder == "one#1"
     assert (await world.server(ada)).state is State.READY
     await world.check()
 
 
-async def test_a_lease_from_the_future_is_taken_over_at_once() -> None:
+async def test_a_lease_from_the_future_lasts_no_longer_than_any_other() -> None:
     """
     The hub that granted it is gone, and so is its clock: without this the server would be stuck for years.
     """
     world = World()
     ada = await world.add_user()
     world.spawners.gate.clear()
-    async with world.hub(holder="one") as first:
+    async with world.hub(name="one") as first:
         await first.start(ada, "")
         await asyncio.sleep(1)
     left = await world.server(ada)
@@ -513,10 +513,29 @@ async def test_a_lease_from_the_future_is_taken_over_at_once() -> None:
         await unit.servers.swap(left, replace(left, lease_until=world.clock.now() + timedelta(days=4000)))
     world.spawners.gate.set()
 
-    async with world.hub(holder="two", watching=True):
-        await asyncio.sleep(5)
+    async with world.hub(name="two", watching=True):
+        await asyncio.sleep(10)
 
     assert (await world.server(ada)).state is State.READY
+    await world.check()
+
+
+async def test_a_launch_that_comes_late_after_a_stop_leaves_no_process() -> None:
+    """
+    The request has left the hub when the stop is decided: what it makes would run for ever, unknown to anybody.
+    """
+    world = World()
+    ada = await world.add_user()
+    world.spawners.gate.clear()
+
+    async with world.hub() as hub:
+        await hub.start(ada, "")
+        await asyncio.sleep(1)
+        await hub.stop.and_wait(ada, "", timeout=10)
+        world.spawners.gate.set()
+        await asyncio.sleep(1)
+
+    assert world.spawners.launches == []
     await world.check()
 
 
@@ -526,16 +545,16 @@ async def test_a_hub_that_lost_its_lease_changes_nothing_any_more() -> None:
     world.prober.gate.clear()
     policy = ServerPolicy(lease_seconds=10)
 
-    async with world.hub(policy=policy, holder="slow") as slow:
+    async with world.hub(policy=policy, name="slow", renewing=False) as slow:
         asked = await slow.start(ada, "")
-        await asyncio.sleep(20)
-        async with world.hub(policy=policy, holder="quick") as quick:
+        async with world.hub(policy=policy, name="quick") as quick:
+            await asyncio.sleep(20)
             await quick.driver.recover()
             taken = await world.server(ada)
             world.prober.gate.set()
             server = await quick.driver.settled(asked.id, 10)
 
-    assert taken.lease_holder == "quick"
+    assert taken.lease_holder == "quick#1"
     assert server.state is State.READY
     await world.check()
 

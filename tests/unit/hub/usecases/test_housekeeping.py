@@ -10,7 +10,7 @@ from tests.unit.hub.usecases.people import People
 
 
 def housekeeping(people: People) -> Housekeeping:
-    return Housekeeping(store=people.store, activity=people.activity, clock=people.clock)
+    return Housekeeping(store=people.store, activity=people.activity, clock=people.clock, limiter=people.limiter)
 
 
 async def test_what_has_ended_is_thrown_away() -> None:

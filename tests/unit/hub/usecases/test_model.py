@@ -25,8 +25,17 @@ from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.testing_time import VirtualTimeLoop
 from tests.unit.hub.usecases.world import Fuse, Hub, World
 
-NAMES = ("ada", "bob", "eve")
-LIMIT = 2
+# Few of everything, so that random runs meet the corners.
+NAMES = ("ada", "bob")
+LIMIT = 1
+TROUBLES = (
+    "launches hang",
+    "servers do not answer",
+    "launches fail",
+    "processes die at once",
+    "the launcher is away",
+    "the proxy is away",
+)
 POLICY = ServerPolicy(concurrent_spawn_limit=LIMIT, consecutive_failure_limit=0, start_timeout=20, http_timeout=20)
 #: virtual seconds after which every timeout has passed and every poll was made
 QUIET = 200.0
@@ -44,7 +53,7 @@ class Running:
 
     async def start(self, world: World, holder: str) -> None:
         self.hub = await self.stack.enter_async_context(
-            world.hub(policy=POLICY, fuse=self.fuse, watching=True, holder=holder)
+            world.hub(policy=POLICY, fuse=self.fuse, watching=True, name=holder)
         )
 
     async def end(self) -> None:
@@ -122,44 +131,29 @@ class HubModel(RuleBasedStateMachine):
             self.world.spawners.die(f"{name}/", Exit(message="killed"), silently=silently)
             self.wanted.pop(name, None)
 
-    @rule(is_open=st.booleans())
-    def launches_hang_or_go_on(self, is_open: bool) -> None:  # noqa: FBT001
-        (self.world.spawners.gate.set if is_open else self.world.spawners.gate.clear)()
-        self._may_fail()
-
-    @rule(is_open=st.booleans())
-    def servers_answer_late(self, is_open: bool) -> None:  # noqa: FBT001
-        (self.world.prober.gate.set if is_open else self.world.prober.gate.clear)()
-        self._may_fail()
-
-    @rule(message=st.sampled_from(["", "no such image"]))
-    def launches_fail(self, message: str) -> None:
-        self.world.spawners.fail_with = message
-        self._may_fail()
-
-    @rule(die=st.booleans())
-    def processes_die_at_once(self, die: bool) -> None:  # noqa: FBT001
-        self.world.spawners.die_at_once = die
-        self._may_fail()
-
-    @rule(away=st.booleans())
-    def the_launcher_is_away(self, away: bool) -> None:  # noqa: FBT001
-        self.world.spawners.is_away = away
-        self._may_fail()
-
-    @rule(away=st.booleans())
-    def the_proxy_is_away(self, away: bool) -> None:  # noqa: FBT001
-        self.world.proxy.is_away = away
-        self._may_fail()
+    @rule(what=st.sampled_from(TROUBLES), begins=st.booleans())
+    def trouble_begins_or_ends(self, what: str, begins: bool) -> None:  # noqa: FBT001  # Hypothesis passes it by name
+        spawners, prober, proxy = self.world.spawners, self.world.prober, self.world.proxy
+        match what:
+            case "launches hang":
+                (spawners.gate.clear if begins else spawners.gate.set)()
+            case "servers do not answer":
+                (prober.gate.clear if begins else prober.gate.set)()
+            case "launches fail":
+                spawners.fail_with = "no such image" if begins else ""
+            case "processes die at once":
+                spawners.die_at_once = begins
+            case "the launcher is away":
+                spawners.is_away = begins
+            case "the proxy is away":
+                proxy.is_away = begins
+        # From here on a start may end without a server, for a reason that is told; a stop stays one.
+        self.wanted = {name: wants for name, wants in self.wanted.items() if not wants}
 
     @rule()
     def the_proxy_restarts_without_its_table(self) -> None:
         self.world.proxy.restart()
         self.world.proxy.instance += "+"
-
-    def _may_fail(self) -> None:
-        """From here on a start may end without a server, for a reason that is told; a stop stays one."""
-        self.wanted = {name: wants for name, wants in self.wanted.items() if not wants}
 
     def _is_well(self) -> bool:
         spawners, prober = self.world.spawners, self.world.prober

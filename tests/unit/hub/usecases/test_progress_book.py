@@ -11,6 +11,12 @@ from perijove.hub.usecases.testing import START
 SERVER = Server(id=1, user_id=2, user_name="a&b", name="", state=State.LAUNCHING, generation=1, created=START)
 
 
+async def nothing() -> None:
+    """
+    Nobody looks.
+    """
+
+
 def at(state: State, failure: str = "") -> Server:
     return replace(SERVER, state=state, failure=failure)
 
@@ -29,7 +35,7 @@ def test_the_last_word_has_the_address_as_text_and_as_html() -> None:
 
 async def test_a_start_that_another_hub_began_is_told_from_its_row() -> None:
     book = ProgressBook(base_url="/")
-    story = book.follow(at(State.PROBING))
+    story = book.follow(at(State.PROBING), nothing, every=60)
     first = await anext(story)
 
     book.moved(at(State.READY))
@@ -52,7 +58,7 @@ async def test_a_chattering_spawner_cannot_fill_the_memory() -> None:
 
 
 async def _all(book: ProgressBook) -> list[str]:
-    return [event.message async for event in book.follow(SERVER)]
+    return [event.message async for event in book.follow(SERVER, nothing, every=60)]
 
 
 async def test_nothing_is_kept_of_a_start_that_is_over() -> None:

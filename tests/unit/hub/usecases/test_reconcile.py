@@ -10,6 +10,8 @@ from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.users import User
 from perijove.hub.usecases.reconcile import FULL_SECONDS, Reconciler
+from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.sign_out import Outbox
 from perijove.hub.usecases.testing import START
 from perijove.wire.routes import MINE, Route
 from tests.unit.hub.usecases.world import Hub, World
@@ -107,12 +109,12 @@ async def test_services_with_an_address_have_a_route() -> None:
         reconciler = Reconciler(
             store=world.store,
             proxy=world.proxy,
-            routes=hub.driver._effects._routes,
-            revocations=hub.revocations,
+            routes=RouteTable(proxy=world.proxy, tasks=hub.tasks, base_url="/"),
+            outbox=Outbox(world.proxy),
             signer=world.signer,
             activity=hub.activity,
             clock=world.clock,
-            hub_target="http+unix://hub",
+            hub_targets=["http+unix://hub"],
             base_url="/",
             services=[
                 Service(name="dash", api_token_hash="x", url="http://10.0.0.9:80"),
@@ -168,6 +170,7 @@ async def test_revocations_that_were_delayed_are_sent() -> None:
 async def test_a_cheap_look_is_one_call_and_a_full_one_comes_in_time() -> None:
     world = World()
     async with world.hub() as hub:
+        await hub.reconciler.look()
         await hub.reconciler.look()
         before = world.proxy.calls
         await hub.reconciler.look()

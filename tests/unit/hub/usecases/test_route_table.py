@@ -7,7 +7,7 @@ import pytest
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
-from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.testing import START, FakeProxy
 from perijove.kit.tasks import TaskGroup
 from perijove.wire.routes import Route
@@ -40,12 +40,13 @@ async def test_a_removal_comes_after_an_addition_that_was_cancelled() -> None:
     proxy = SlowProxy()
     async with TaskGroup("test") as tasks:
         table = RouteTable(proxy=proxy, tasks=tasks, base_url="/")
-        adding = tasks.start("adding", table.add(SERVER))
+        routes = Routes([table])
+        adding = tasks.start("adding", routes.add(SERVER))
         await asyncio.sleep(0.5)
         adding.cancel()
         await asyncio.wait({adding})
 
-        await table.remove(SERVER)
+        await routes.remove(SERVER)
 
     assert adding.cancelled()
     assert proxy.table == {}
@@ -62,8 +63,9 @@ async def test_a_removal_that_the_proxy_did_not_hear_puts_the_table_in_doubt() -
         await table.replace(nothing)
         settled = table.is_doubtful
         proxy.is_away = True
-        await table.remove(SERVER)
+        routes = Routes([table])
+        await routes.remove(SERVER)
 
         assert (settled, table.is_doubtful) == (False, True)
         with pytest.raises(ProxyAway):
-            await table.add(SERVER)
+            await routes.add(SERVER)

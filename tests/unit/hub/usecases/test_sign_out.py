@@ -34,11 +34,11 @@ async def test_a_proxy_that_was_away_hears_of_it_later_in_order() -> None:
     people.proxy.is_away = True
     await people.revocations.revoke(sid="s1")
     await people.revocations.revoke(user="bob")
-    nothing_yet = await people.revocations.send_pending()
+    nothing_yet = await people.outbox.send()
     people.proxy.is_away = False
 
-    sent = await people.revocations.send_pending()
-    await people.revocations.send_pending()
+    sent = await people.outbox.send()
+    await people.outbox.send()
 
     assert (nothing_yet, sent) == (False, True)
     assert [(item.sid, item.user) for item in people.proxy.revocations] == [("s1", ""), ("", "bob")]
@@ -47,4 +47,4 @@ async def test_a_proxy_that_was_away_hears_of_it_later_in_order() -> None:
 async def test_what_waits_for_the_proxy_is_bounded() -> None:
     people = People()
     people.proxy.is_away = True
-    assert people.revocations._pending.maxlen == module.MAX_PENDING
+    assert people.outbox._pending.maxlen == module.MAX_PENDING

@@ -21,13 +21,15 @@ from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
+from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
-from perijove.hub.usecases.reconcile import Reconciler
-from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.reconcile import Proxies, Reconciler
+from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import StartServer, StopServer
-from perijove.hub.usecases.sign_out import Revocations
+from perijove.hub.usecases.share_progress import SharedProgress
+from perijove.hub.usecases.sign_out import Outbox, Revocations
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.testing import (
     START,
@@ -39,6 +41,7 @@ from perijove.hub.usecases.testing import (
     FakeSpawners,
 )
 from perijove.hub.usecases.testing_time import LoopClock
+from perijove.kit.clock import Clock
 from perijove.kit.tasks import TaskGroup
 
 
@@ -145,10 +148,15 @@ class Hub:
     """One hub process."""
 
     store: Store
+    membership: Membership
     driver: Driver
+    sharing: SharedProgress
     start: StartServer
     stop: StopServer
+    routes: Routes
+    #: of the first proxy
     reconciler: Reconciler
+    proxies: Proxies
     revocations: Revocations
     admission: Admission
     queue: QueueBook
@@ -164,6 +172,8 @@ class World:
     def __init__(self, store: Store | None = None) -> None:
         self.store = store or MemoryStore()
         self.proxy = FakeProxy()
+        #: all of them; the first is `proxy`
+        self.all_proxies = [self.proxy]
         self.spawners = FakeSpawners()
         self.prober = FakeProber()
         self.randomness = FakeRandomness()
@@ -177,16 +187,32 @@ class World:
         policy: ServerPolicy | None = None,
         fuse: Fuse | None = None,
         watching: bool = False,
-        holder: str = "hub",
+        name: str = "hub",
+        clock: Clock | None = None,
+        renewing: bool = True,
     ) -> AsyncIterator[Hub]:
-        """A running hub; *watching*: with the loops that the composition root starts."""
+        """
+        A running hub, gone in the end as after kill -9.
+
+        Args:
+            policy: of its servers.
+            fuse: blows at some point.
+            watching: with the loops that the composition root starts.
+            name: what it registers as.
+            clock: another than the world's.
+            renewing: whether it stays registered, or hangs after it has registered.
+        """
         fuse = fuse or Fuse()
         async with TaskGroup("hub") as tasks:
-            hub = self._assemble(policy or ServerPolicy(), fuse, tasks, holder)
+            hub = self._assemble(policy or ServerPolicy(), fuse, tasks, name, clock or self.clock)
+            await hub.membership.keep()
+            if renewing:
+                tasks.start("membership", hub.membership.run())
             tasks.start("queue", hub.admission.run())
             if watching:
                 tasks.start("driver", hub.driver.run())
-                tasks.start("reconciler", hub.reconciler.run())
+                tasks.start("notices", hub.sharing.run())
+                tasks.start("proxies", hub.proxies.run())
             yield hub
 
     async def add_user(self, name: str = "ada") -> User:
@@ -215,23 +241,26 @@ class World:
         assert len(set(self.spawners.launches)) == len(self.spawners.launches), "one start made two processes"
         assert {token.server for token in tokens} == ready, "tokens live exactly as long as their servers"
 
-    def _assemble(self, policy: ServerPolicy, fuse: Fuse, tasks: TaskGroup, holder: str) -> Hub:
+    def _assemble(self, policy: ServerPolicy, fuse: Fuse, tasks: TaskGroup, name: str, clock: Clock) -> Hub:
         store = cast("Store", FusedStore(self.store, fuse))
-        proxy = cast("Any", Fused(self.proxy, fuse))
+        gateways = [cast("Any", Fused(proxy, fuse)) for proxy in self.all_proxies]
         spawners = cast("Any", Fused(self.spawners, fuse))
         roles = load_roles(roles=(), services=())
-        routes = RouteTable(proxy=proxy, tasks=tasks, base_url="/")
-        queue = QueueBook(clock=self.clock)
-        breaker = StartBreaker(clock=self.clock, limit=policy.consecutive_failure_limit)
+        tables = [RouteTable(proxy=gateway, tasks=tasks, base_url="/") for gateway in gateways]
+        outboxes = [Outbox(gateway) for gateway in gateways]
+        routes = Routes(tables)
+        queue = QueueBook(clock=clock)
+        breaker = StartBreaker(clock=clock, limit=policy.consecutive_failure_limit)
         progress = ProgressBook(base_url="/")
-        activity = Activity(store=store, clock=self.clock)
-        revocations = Revocations(proxy=proxy, clock=self.clock)
+        activity = Activity(store=store, clock=clock)
+        # Unfused: what it does changes no server, and a hub that dies stops doing it.
+        membership = Membership(store=self.store, clock=clock, name=name, lease_seconds=policy.lease_seconds)
         effects = ServerEffects(
             store=store,
             spawners=spawners,
             routes=routes,
             prober=cast("Any", Fused(self.prober, fuse)),
-            clock=self.clock,
+            clock=clock,
             randomness=self.randomness,
             environment=FakeEnvironment(),
             roles=roles,
@@ -247,29 +276,37 @@ class World:
             queue=queue,
             breaker=breaker,
             progress=progress,
-            clock=self.clock,
+            clock=clock,
             policy=policy,
             tasks=tasks,
-            holder=holder,
+            membership=membership,
         )
         admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
-        return Hub(
-            store=store,
-            driver=driver,
-            start=StartServer(store=store, clock=self.clock, driver=driver, breaker=breaker, policy=policy),
-            stop=StopServer(store=store, driver=driver),
-            reconciler=Reconciler(
+        reconcilers = [
+            Reconciler(
                 store=store,
-                proxy=proxy,
-                routes=routes,
-                revocations=revocations,
+                proxy=gateway,
+                routes=table,
+                outbox=outbox,
                 signer=self.signer,
                 activity=activity,
-                clock=self.clock,
-                hub_target="http+unix://hub",
+                clock=clock,
+                hub_targets=["http+unix://hub"],
                 base_url="/",
-            ),
-            revocations=revocations,
+            )
+            for gateway, table, outbox in zip(gateways, tables, outboxes, strict=True)
+        ]
+        return Hub(
+            store=store,
+            membership=membership,
+            driver=driver,
+            sharing=SharedProgress(store=store, driver=driver, progress=progress, membership=membership),
+            start=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
+            stop=StopServer(store=store, driver=driver),
+            routes=routes,
+            reconciler=reconcilers[0],
+            proxies=Proxies(gateways=gateways, reconcilers=reconcilers),
+            revocations=Revocations(outboxes=outboxes, clock=clock),
             admission=admission,
             queue=queue,
             breaker=breaker,

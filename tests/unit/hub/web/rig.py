@@ -16,7 +16,8 @@ from traitlets.config import Config
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings, Paths
 from perijove.hub.domain.accounts import Account, AccountState
-from perijove.hub.domain.attempts import AttemptLimiter
+from perijove.hub.domain.attempts import AttemptRule
+from perijove.hub.domain.errors import InvalidRequest
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
@@ -25,15 +26,18 @@ from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
+from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import load_roles
+from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
-from perijove.hub.usecases.reconcile import Reconciler
-from perijove.hub.usecases.route_table import RouteTable
+from perijove.hub.usecases.reconcile import Proxies, Reconciler
+from perijove.hub.usecases.reload import Reading
+from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
-from perijove.hub.usecases.sign_out import Revocations, SignOut
+from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.testing import (
     FakeClock,
@@ -78,6 +82,8 @@ class Rig:
         self.prober = FakeProber()
         self.hasher = FakeHasher()
         self.shutdowns: list[tuple[bool | None, bool | None]] = []
+        #: what reading the configuration again finds; empty: it is wrong
+        self.readings: list[Reading[None]] = []
         self._tasks = tasks
         self._settings = settings
         self._randomness = FakeRandomness()
@@ -90,18 +96,22 @@ class Rig:
         roles = load_roles(roles=settings.load_roles, services=settings.services)
         activity = Activity(store=store, clock=clock)
         identify = Identify(store=store, clock=clock, roles=roles, activity=activity)
-        revocations = Revocations(proxy=self.proxy, clock=clock)
-        limiter = AttemptLimiter(per_account=3, per_address=20, window_seconds=300)
+        outbox = Outbox(self.proxy)
+        revocations = Revocations(outboxes=[outbox], clock=clock)
+        limiter = AttemptLimiter(
+            store=store, clock=clock, rule=AttemptRule(per_account=3, per_address=20, window_seconds=300)
+        )
         sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=settings.sign_in)
         signer = FakeSigner()
-        routes = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
+        table = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
+        self.membership = Membership(store=store, clock=clock, name="rig", lease_seconds=policy.lease_seconds)
         queue = QueueBook(clock=clock)
         breaker = StartBreaker(clock=clock, limit=policy.consecutive_failure_limit)
         progress = ProgressBook(base_url=settings.base_url)
         effects = ServerEffects(
             store=store,
             spawners=self.spawners,
-            routes=routes,
+            routes=Routes([table]),
             prober=self.prober,
             clock=clock,
             randomness=randomness,
@@ -122,7 +132,7 @@ class Rig:
             clock=clock,
             policy=policy,
             tasks=self._tasks,
-            holder="rig",
+            membership=self.membership,
         )
         admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
         self._tasks.start("queue", admission.run())
@@ -170,18 +180,22 @@ class Rig:
             remove_server=RemoveServer(store=store),
             driver=driver,
             queue=queue,
-            reconciler=Reconciler(
-                store=store,
-                proxy=self.proxy,
-                routes=routes,
-                revocations=revocations,
-                signer=signer,
-                activity=activity,
-                clock=clock,
-                hub_target="http+unix://hub",
-                base_url=settings.base_url,
+            proxies=Proxies(
+                gateways=[self.proxy],
+                reconcilers=[
+                    Reconciler(
+                        store=store,
+                        proxy=self.proxy,
+                        routes=table,
+                        outbox=outbox,
+                        signer=signer,
+                        activity=activity,
+                        clock=clock,
+                        hub_targets=["http+unix://hub"],
+                        base_url=settings.base_url,
+                    )
+                ],
             ),
-            proxy=self.proxy,
             door=Door(
                 store=store,
                 identify=identify,
@@ -197,11 +211,18 @@ class Rig:
             ),
             metrics=Metrics(),
             lab_assets=lab_assets,
+            reload=self._reload,
             shut_down=lambda servers, proxy: self.shutdowns.append((servers, proxy)),
         )
 
+    async def _reload(self) -> Reading[None]:
+        if not self.readings:
+            raise InvalidRequest("Nothing was changed. config.py:2: there is no c.Perijove.prot.")
+        return self.readings.pop()
+
     async def add_user(self, name: str, *, admin: bool = False) -> None:
         """Somebody with a local account and the password of everybody."""
+        await self.membership.keep()
         async with self.store.unit() as unit:
             await unit.users.add(name=name, admin=admin, created=self.clock.now())
             password_hash = await self.hasher.hash(PASSWORD)

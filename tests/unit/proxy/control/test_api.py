@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from perijove.proxy.control.api import Call, ControlApi, read_revocation
 from perijove.proxy.core.answers import Answer
-from perijove.proxy.core.errors import BadControlCall
+from perijove.proxy.core.errors import BadControlCall, Outdated
 from perijove.wire.control import Revocation
 
 
@@ -30,7 +30,14 @@ class FakeBackend:
     async def remove_route(self, path: str) -> bool:
         return self.table.pop("/" + path.strip("/"), None) is not None
 
-    async def replace_routes(self, bodies: Mapping[str, Mapping[str, Any]]) -> None:
+    def version(self) -> str:
+        return "a-1"
+
+    async def replace_routes(
+        self, bodies: Mapping[str, Mapping[str, Any]], *, versions: Collection[str] | None
+    ) -> None:
+        if versions is not None and self.version() not in versions:
+            raise Outdated
         self.table = {path: dict(body) for path, body in bodies.items()}
 
     async def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:
@@ -101,6 +108,49 @@ def test_a_wrong_token_is_refused(authorization: str) -> None:
 
     assert (answer.status, answer.body) == (403, b"")
     assert backend.table == {}
+
+
+def put_if_match(backend: FakeBackend, if_match: str | None) -> Answer:
+    api = ControlApi(backend=backend, auth_token="s")
+    return done(
+        api.answer(
+            Call(method="PUT", target="/api/routes", authorization="token s", body=b'{"/y": {}}', if_match=if_match)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "if_match", [None, "*", " * ", '"a-1"', '"b-1", "a-1"', 'W/"a-1","a-1"', ', "a-1" ,,'], ids=repr
+)
+def test_a_table_of_the_version_asked_for_is_replaced(if_match: str | None) -> None:
+    backend = FakeBackend(table={"/x": {}})
+
+    answer = put_if_match(backend, if_match)
+
+    assert (answer.status, backend.table) == (204, {"/y": {}})
+
+
+@pytest.mark.parametrize(
+    ("if_match", "status"),
+    [
+        ('"a-2"', 412), ('"A-1"', 412), ('W/"a-1"', 412), ('"b-1", "c-1"', 412), ('"*"', 412), ('""', 412),
+        ("a-1", 400), ("", 400), ('"a-1', 400), ('*, "a-1"', 400), ('"b" "a-1"', 400), ('w/"a-1"', 400),
+    ],
+)  # fmt: skip
+def test_a_table_of_any_other_version_is_left_alone(if_match: str, status: int) -> None:
+    backend = FakeBackend(table={"/x": {}})
+
+    answer = put_if_match(backend, if_match)
+
+    assert (answer.status, backend.table) == (status, {"/x": {}})
+
+
+def test_the_list_of_routes_says_its_version() -> None:
+    api = ControlApi(backend=FakeBackend(table={"/x": {}}), auth_token="s")
+
+    answer = done(api.answer(Call(method="GET", target="/api/routes", authorization="token s", body=b"")))
+
+    assert answer.fields == b'ETag: "a-1"\r\n'
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def test_targets_are_numbers_and_plain_socket_paths(url: str, address: str | Non
         (entry("/user/a+b"), Way.WORKER),
         (entry("/user/é"), Way.WORKER),
         (entry(target="http://localhost:1"), Way.WORKER),
+        (entry(fallbacks=["http://127.0.0.1:2"]), Way.WORKER),
         (entry(target="http://127.0.0.1:1/base"), Way.WORKER),
         (entry(access="open"), Way.SERVICE),
         (entry("/user/a+b", access="open"), Way.SERVICE),

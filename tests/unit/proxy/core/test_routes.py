@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from perijove.proxy.core.errors import BadControlCall, TooManyRoutes
-from perijove.proxy.core.routes import MAX_KNOWN, MAX_KNOWN_LENGTH, Entry, RouteTable, packed, unpacked
+from perijove.proxy.core.routes import MAX_FALLBACKS, MAX_KNOWN, MAX_KNOWN_LENGTH, Entry, RouteTable, packed, unpacked
 from perijove.proxy.core.statistics import Kind
 
 
@@ -86,7 +87,14 @@ def test_replacing_a_route_by_an_equal_one_keeps_what_is_open_on_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [body(2), body(access="open"), body(audience="ada/"), {"target": "http+unix://%2Fx"}]
+    "change",
+    [
+        body(2),
+        body(access="open"),
+        body(audience="ada/"),
+        {"target": "http+unix://%2Fx"},
+        body(fallbacks=["http://127.0.0.1:2"]),
+    ],
 )
 def test_a_change_of_where_or_who_retires_the_entry(change: dict[str, Any]) -> None:
     table = table_of("/user/ada")
@@ -97,6 +105,63 @@ def test_a_change_of_where_or_who_retires_the_entry(change: dict[str, Any]) -> N
     assert retired == [old]
     assert old is not None
     assert not old.live
+
+
+def test_the_version_is_another_after_each_change_and_only_then() -> None:
+    table = RouteTable()
+    seen = [table.version]
+    changes: list[Callable[[], object]] = [
+        lambda: table.put("/user/ada", body(), now=1.0),
+        lambda: table.put("/user/ada", body(user="ada"), now=1.0),
+        lambda: table.put("/user/bob", body(), now=1.0),
+        lambda: table.remove("/user/bob"),
+        lambda: table.replace({"/user/ada": body(), "/x": body()}, now=1.0),
+        lambda: table.replace({}, now=1.0),
+    ]
+    for change in changes:
+        change()
+        seen.append(table.version)
+
+    assert len(set(seen)) == len(seen)
+
+
+def test_what_changes_no_route_leaves_the_version() -> None:
+    table = table_of("/user/ada")
+    before = table.version
+    table.put("/user/ada/", body(), now=2.0)
+    table.replace({"/user/ada": body()}, now=3.0)
+    table.remove("/user/eve")
+    table.note_activity("/user/ada", 4.0)
+    with pytest.raises(BadControlCall):
+        table.put("/user/ada", {}, now=5.0)
+
+    assert table.version == before
+
+
+def test_who_stands_in_comes_after_the_target_in_the_order_given() -> None:
+    given = body(fallbacks=["http://127.0.0.1:2", "http+unix://%2Fx"])
+    known, unknown = (Entry(path="/x", body=unpacked(form), last_activity=0.0) for form in (given, packed(given)))
+
+    assert [target.key for target in known.targets] == ["127.0.0.1|1", "127.0.0.1|2", "unix:/x"]
+    assert unknown.targets == known.targets
+
+
+@pytest.mark.parametrize(
+    "fallbacks",
+    ["http://127.0.0.1:2", [1], None, ["http://127.0.0.1:2"] * (MAX_FALLBACKS + 1), ["x"], ["http://127.0.0.1:2/y"]],
+)
+def test_what_cannot_stand_in_is_refused(fallbacks: object) -> None:
+    table = RouteTable()
+    with pytest.raises(BadControlCall):
+        table.put("/x", body(fallbacks=fallbacks), now=1.0)
+
+    assert len(table) == 0
+
+
+def test_who_stands_in_has_the_path_of_the_target() -> None:
+    given = {"target": "http://127.0.0.1:1/base/", "fallbacks": ["http://127.0.0.1:2/base"]}
+
+    assert [target.base for target in Entry(path="/x", body=given, last_activity=0.0).targets] == ["/base", "/base"]
 
 
 def test_removing_answers_what_was_retired() -> None:

@@ -67,7 +67,7 @@ async def get_self(call: CallOf) -> Response:
 @router.get("/proxy", dependencies=[needs("proxy")])
 async def get_proxy(call: CallOf) -> Any:
     """The proxy's table, as it is now."""
-    table = await call.parts.proxy.routes()
+    table = await call.parts.proxies.routes()
     window = call.window
     named = [(path if path.endswith("/") else f"{path}/", body) for path, body in sorted(table.items())]
     page = named[window.offset : window.offset + window.limit]
@@ -85,7 +85,7 @@ async def get_proxy(call: CallOf) -> Any:
 @router.post("/proxy", dependencies=[needs("proxy")])
 async def post_proxy(call: CallOf) -> Response:
     """Make the proxy's table right, now."""
-    await call.parts.reconciler.once()
+    await call.parts.proxies.once()
     return Response()
 
 
@@ -98,6 +98,13 @@ async def post_shutdown(call: CallOf) -> Response:
             raise Invalid(f"{name} must be true or false, got {value!r}")
     call.parts.shut_down(body.get("servers"), body.get("proxy"))
     return JSONResponse({"message": "Shutting down Hub"}, status_code=202)
+
+
+@router.post("/reload", dependencies=[needs("shutdown")])
+async def post_reload(parts: PartsOf) -> dict[str, list[str]]:
+    """Read the configuration again, in all hubs: what has changed and counts now, and what needs a restart."""
+    reading = await parts.reload()
+    return {"changed": list(reading.changed), "needs_restart": list(reading.needs_restart)}
 
 
 @router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC], include_in_schema=False)

@@ -114,7 +114,7 @@ async def _route_is_coming(frame: Frame, wanted: str) -> Response:
     before = _redirects(frame.request)
     if before >= MAX_REDIRECTS:
         return error_page(frame.request, 500, "Redirect loop detected: the proxy does not find this server.")
-    await frame.parts.reconciler.once()
+    await frame.parts.proxies.once()
     separator = "&" if "?" in wanted else "?"
     return frame.go(f"{wanted}{separator}redirects={before + 1}")
 

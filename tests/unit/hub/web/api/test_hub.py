@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from perijove.hub.usecases.reload import Reading
+from perijove.hub.web.app import renew_app
 from perijove.kit.tasks import TaskGroup
 from tests.unit.hub.web.rig import SCRIPT, Rig, make_settings
 
@@ -188,3 +192,26 @@ async def test_the_schema_names_every_address(rig: Rig) -> None:
         schema = (await client.get("/hub/api/openapi.json")).json()
 
     assert "/hub/api/users/{user_name}/servers/{server_name}/progress" in schema["paths"]
+
+
+async def test_reading_the_configuration_again_says_what_counts_now_and_what_does_not(rig: Rig) -> None:
+    rig.readings.append(Reading(inputs=None, changed=("Perijove.allow_signup",), needs_restart=("Perijove.port",)))
+    async with rig.program(await rig.token("ada")) as program:
+        answer = await program.post("/hub/api/reload")
+        wrong = await program.post("/hub/api/reload")
+    async with rig.program(await rig.token("bob")) as program:
+        refused = await program.post("/hub/api/reload")
+
+    assert answer.json() == {"changed": ["Perijove.allow_signup"], "needs_restart": ["Perijove.port"]}
+    assert wrong.status_code == 400
+    assert wrong.json()["message"].startswith("Nothing was changed. config.py:2:")
+    assert refused.status_code == 403
+
+
+async def test_after_a_reload_the_next_request_is_answered_by_the_new_settings(rig: Rig) -> None:
+    async with rig.program(await rig.token("ada")) as program:
+        before = await program.get("/hub/api/users")
+        await renew_app(rig.app, replace(rig.parts, settings=replace(rig.parts.settings, api_page_max_limit=1)))
+        after = await program.get("/hub/api/users")
+
+    assert (len(before.json()), len(after.json())) == (3, 1)

@@ -9,7 +9,9 @@ from tests.unit.hub.web.rig import PASSWORD, Rig, make_settings
 
 @pytest.fixture
 async def empty(tasks: TaskGroup) -> Rig:
-    return Rig(tasks=tasks, settings=make_settings())
+    rig = Rig(tasks=tasks, settings=make_settings())
+    await rig.membership.keep()
+    return rig
 
 
 async def test_the_first_link_makes_an_administrator_and_ends_in_jupyterlab(empty: Rig) -> None:

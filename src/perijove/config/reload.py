@@ -1,0 +1,95 @@
+"""
+What of a configuration may change while the hub runs. Pure.
+
+Whatever is not listed here needs a restart; naming it is better than seeming to take it over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from traitlets.config import Configurable
+
+from perijove.config.check import traits_of
+from perijove.config.settings import HubSettings
+
+#: traits of `Perijove` that are taken over
+RELOADED: Final = frozenset(
+    {
+        "active_server_limit",
+        "admin_users",
+        "allow_named_servers",
+        "allow_signup",
+        "api_page_default_limit",
+        "api_page_max_limit",
+        "authenticate_prometheus",
+        "cleanup_servers",
+        "concurrent_spawn_limit",
+        "cookie_max_age_days",
+        "load_roles",
+        "log_level",
+        "named_server_limit_per_user",
+        "redirect_to_server",
+        "services",
+        "token_expires_in_max_seconds",
+    }
+)
+#: traits of spawners that are not, unlike all others of theirs and of authenticators
+FIXED_OF_PLUGINS: Final = frozenset({"poll_interval"})
+
+
+def settings_after(old: HubSettings, new: HubSettings) -> HubSettings:
+    """*old* with what may change as it is in *new*."""
+    servers = replace(new.servers, lease_seconds=old.servers.lease_seconds, poll_seconds=old.servers.poll_seconds)
+    return replace(
+        old,
+        sign_in=new.sign_in,
+        servers=servers,
+        admin_users=new.admin_users,
+        blocked_users=new.blocked_users,
+        load_roles=new.load_roles,
+        services=new.services,
+        token_expires_in_max_seconds=new.token_expires_in_max_seconds,
+        api_page_default_limit=new.api_page_default_limit,
+        api_page_max_limit=new.api_page_max_limit,
+        authenticate_prometheus=new.authenticate_prometheus,
+        cleanup_servers=new.cleanup_servers,
+        redirect_to_server=new.redirect_to_server,
+    )
+
+
+def differing(old: Sequence[Configurable], new: Sequence[Configurable], *, reloaded: bool) -> tuple[str, ...]:
+    """
+    Names (`Class.trait`) of what has another value.
+
+    Args:
+        old: the deployment, its authenticator, its spawner.
+        new: the same as they are configured now.
+        reloaded: whether those that are taken over are asked for, or the others.
+    """
+    names = []
+    for before, after in zip(old, new, strict=True):
+        values = _values(after)
+        names += [
+            f"{type(before).__name__}.{name}"
+            for name, value in _values(before).items()
+            if name in values and is_reloaded(before, name) is reloaded and not _is_same(value, values[name])
+        ]
+    return tuple(names)
+
+
+def is_reloaded(owner: Configurable, name: str) -> bool:
+    """Whether a changed value of that trait is taken over while the hub runs."""
+    return name in RELOADED if type(owner).__name__ == "Perijove" else name not in FIXED_OF_PLUGINS
+
+
+def _values(owner: Configurable) -> Mapping[str, Any]:
+    return {name: getattr(owner, name) for name in traits_of(type(owner))}
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    # A function is made anew whenever the file is run; its code tells whether it is another.
+    code = getattr(one, "__code__", None)
+    return bool(one == other) or (code is not None and code == getattr(other, "__code__", None))

@@ -1,0 +1,234 @@
+"""
+The hub's life: the database first, then the sockets, then everything that runs beside them; and in the end, if so
+configured, the users' servers. What it is made of is `app.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import json
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+from urllib.parse import quote
+
+import structlog
+import uvicorn
+import uvloop
+
+from perijove import __version__
+from perijove.hub.app import Hub, HubInputs, compose, recompose
+from perijove.hub.domain.errors import HubError, StoreAway
+from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.gateways.hasher import Argon2Hasher
+from perijove.hub.gateways.proxy import HttpProxyGateway
+from perijove.hub.store.errors import StoreUnusable
+from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
+from perijove.hub.store.sql import SqlStore
+from perijove.hub.usecases.agree_on_secrets import Secret
+from perijove.hub.web.app import WebApplication, make_app, renew_app
+from perijove.kit import logs
+from perijove.kit.process import inherited_sockets, is_gone, notify_parent
+from perijove.kit.tasks import TaskGroup
+from perijove.spawners.values import BackendSettings
+from perijove.wire.control import AUTH_TOKEN_VARIABLE
+from perijove.wire.routes import unix_origin
+from perijove.wire.supervision import (
+    API,
+    EXIT_UNUSABLE,
+    HUB,
+    HUB_NUMBER_VARIABLE,
+    LISTEN_FDS_VARIABLE,
+    NOTIFY_FD_VARIABLE,
+    ORPHANED_SIGNAL,
+)
+
+log = structlog.get_logger(__name__)
+
+#: seconds that open requests get when the hub ends; longer than a page, shorter than a progress stream
+_GRACE: Final = 2
+#: seconds that an idle connection from the proxy is kept; the proxy's own pool lets go before that
+_KEEP_ALIVE: Final = 75
+_BACKLOG: Final = 2048
+#: seconds that all servers together get to end when the hub is stopped in order
+_STOP_ALL_TIMEOUT: Final = 45.0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the hub has work to do between the signal and the end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the hub."""
+        yield
+
+
+def run(inputs: HubInputs) -> int:
+    """Run the hub until it is told to end; answers the exit status."""
+    try:
+        upgraded = upgrade_when_there(inputs.settings.db_url)
+    except StoreUnusable as exc:
+        log.error("hub.unusable_database", why=str(exc))  # noqa: TRY400  # a sentence for the operator, no trace
+        return EXIT_UNUSABLE
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(_serve(inputs, halves_wait=bool(upgraded.waiting)))
+        except StoreAway as exc:
+            log.error("hub.database_away", why=exc.message)  # noqa: TRY400  # the supervisor starts another
+            return 1
+        except HubError as exc:
+            log.error("hub.unusable_configuration", why=exc.message)  # noqa: TRY400  # likewise
+            return EXIT_UNUSABLE
+
+
+async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
+    settings = inputs.settings
+    urls = settings.proxy_api_urls or (unix_origin(str(settings.paths.control_socket)),)
+    backend_settings = BackendSettings(launcher_socket=settings.paths.launcher_socket, environment=dict(inputs.environ))
+    async with contextlib.AsyncExitStack() as stack:
+        store = await stack.enter_async_context(SqlStore(settings.db_url))
+        proxies = [await stack.enter_async_context(HttpProxyGateway(url, settings.control_token)) for url in urls]
+        backend = await stack.enter_async_context(inputs.spawner.open_backend(backend_settings))
+        hasher = stack.enter_context(contextlib.closing(Argon2Hasher()))
+        tasks = TaskGroup("hub")
+        hub = compose(inputs, store=store, backend=backend, proxies=proxies, hasher=hasher, tasks=tasks)
+        # Once nothing runs here any more, all leases are free for the other hubs.
+        stack.push_async_callback(hub.membership.leave)
+        await stack.enter_async_context(tasks)
+        await hub.agree_on_secrets(_shared_secrets(hub, inputs))
+        app = make_app(hub.parts)
+        hub.reload.into(partial(_take_over, hub, app))
+        server = _Server(_uvicorn_config(app))
+        serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
+        tasks.start("warm-up", _warm_up(app))
+        await _begin(hub, inputs, tasks)
+        if halves_wait:
+            tasks.start("schema", finish_upgrade(settings.db_url))
+        asked = tasks.start("end", hub.ending.asked.wait())
+        await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
+        if hub.ending.stop_servers and not _leaves_servers_to_others(hub, inputs):
+            await hub.stop_all(timeout=_STOP_ALL_TIMEOUT)
+        server.should_exit = True
+        await serving
+    return 0
+
+
+async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
+    """Start what runs beside the web edge, and tell the supervisor that the hub is up."""
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, hub.ending.ask)
+    loop.add_signal_handler(ORPHANED_SIGNAL, hub.ending.ask, False)
+    loop.add_signal_handler(signal.SIGHUP, _hung_up, hub, tasks)
+    parts = hub.parts
+    await hub.membership.keep()
+    tasks.start("membership", hub.membership.run())
+    tasks.start("driver", parts.driver.run())
+    tasks.start("notices", hub.sharing.run())
+    tasks.start("reload", hub.reload.run())
+    tasks.start("queue", hub.admission.run())
+    tasks.start("proxies", parts.proxies.run())
+    tasks.start("housekeeping", hub.housekeeping.run())
+    if parts.lab_assets is not None:
+        tasks.start("lab assets", parts.lab_assets.prepare())
+    for name in sorted(parts.settings.blocked_users):
+        # Blocked since the last start, perhaps: the proxy has outlived many a hub, with the visits that it let in.
+        await hub.revocations.revoke(user=name)
+    notice: dict[str, Any] = {"ready": True}
+    warning = await hub.housekeeping.clock_warning()
+    if warning:
+        notice["warnings"] = [warning]
+    # A new code voids those of other hubs: of several only the first asks for one, whose words are shown.
+    is_first = NOTIFY_FD_VARIABLE in inputs.environ and inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
+    code = await parts.first_admin.link_code() if parts.about.has_accounts and is_first else None
+    if code is not None:
+        notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"
+    notify_parent(inputs.environ, NOTIFY_FD_VARIABLE, json.dumps(notice))
+    log.debug("hub.ready", version=__version__)
+
+
+async def _warm_up(app: WebApplication) -> None:
+    await app.warm_up()
+    # All that is here now stays. Walking it takes the garbage collector a tenth of a second, during which no
+    # request is answered.
+    gc.freeze()
+
+
+def _shared_secrets(hub: Hub, inputs: HubInputs) -> Sequence[Secret]:
+    """What all hubs over one database must have alike."""
+    settings = inputs.settings
+    secrets = [
+        Secret(
+            name="signing key",
+            fingerprint=" ".join(str(jwk["kid"]) for jwk in hub.signer.public_jwks),
+            where=str(settings.paths.signing_key),
+        ),
+        Secret(
+            name="cookie secret",
+            fingerprint=hashlib.sha256(hub.parts.cookie_secret).hexdigest(),
+            where=str(settings.paths.cookie_secret),
+        ),
+    ]
+    if settings.proxy_api_urls:
+        # Of proxies that are this deployment's alone, each deployment makes up the token anew.
+        fingerprint = hash_secret(settings.control_token)
+        secrets.append(Secret(name="control token", fingerprint=fingerprint, where=f"${AUTH_TOKEN_VARIABLE}"))
+    return secrets
+
+
+def _hung_up(hub: Hub, tasks: TaskGroup) -> None:
+    if is_gone(sys.stdin):
+        # Its terminal was closed, and with it goes what was started there.
+        hub.ending.ask()
+    else:
+        tasks.start("reload", hub.reload.asked_here())
+
+
+async def _take_over(hub: Hub, app: WebApplication, inputs: HubInputs) -> None:
+    blocked_before = app.state.parts.settings.blocked_users
+    await renew_app(app, recompose(hub, inputs))
+    logs.set_level(inputs.log_level)
+    for name in sorted(inputs.settings.blocked_users - blocked_before):
+        await hub.revocations.revoke(user=name)
+
+
+def _leaves_servers_to_others(hub: Hub, inputs: HubInputs) -> bool:
+    """Whether this is one of several hubs of several machines, and nobody said that the servers end with it."""
+    is_supervised = NOTIFY_FD_VARIABLE in inputs.environ
+    return not is_supervised and not hub.ending.is_said and not hub.membership.is_alone
+
+
+def _uvicorn_config(app: WebApplication) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Who is asked for and by whom is the web edge's to judge: only the proxy's socket is trusted.
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
+def _sockets(inputs: HubInputs) -> list[socket.socket]:
+    """Inherited from the supervisor, or, when the hub runs alone, its own."""
+    inherited = inherited_sockets(inputs.environ, LISTEN_FDS_VARIABLE)
+    if inherited:
+        return [inherited[HUB], inherited[API]]
+    paths = inputs.settings.paths
+    paths.hub_socket.unlink(missing_ok=True)
+    for_proxy = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    for_proxy.bind(str(paths.hub_socket))
+    paths.hub_socket.chmod(0o660)
+    for_proxy.listen(_BACKLOG)
+    return [for_proxy, socket.create_server(inputs.settings.api_address, backlog=_BACKLOG)]

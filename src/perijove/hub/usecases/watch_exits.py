@@ -1,0 +1,74 @@
+"""
+Finds out which servers' processes are gone: by being told, and by looking now and then.
+
+Every hub hears of every exit and looks at every server; what is recorded of it is the driver's, who does so by
+compare-and-swap, so that only one of them does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from perijove.hub.domain.errors import LauncherAway
+from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.urls import split_audience
+from perijove.hub.ports import Exit, Spawners, Store
+from perijove.hub.usecases.forever import forever
+from perijove.kit.tasks import TaskGroup
+
+#: servers that are checked at once
+POLLS_AT_ONCE: Final = 16
+#: seconds before listening again after that failed
+PAUSE: Final = 1.0
+
+
+class ExitWatch:
+    """Watches over processes. *record* is told id, generation and reason of each that is gone."""
+
+    def __init__(
+        self, *, store: Store, spawners: Spawners, record: Callable[[int, int, Exit], Awaitable[None]]
+    ) -> None:
+        self._store = store
+        self._spawners = spawners
+        self._record = record
+
+    async def run(self, *, poll_seconds: float) -> None:
+        """Listen and look until cancelled."""
+        async with TaskGroup("exits") as loops:
+            loops.start("polls", forever("server polls", self.poll_ready, every=poll_seconds))
+            await forever("server exits", self._hear, every=PAUSE)
+
+    async def poll_ready(self) -> None:
+        """Find the ready servers whose process is gone without anybody having heard."""
+        async with self._store.reading() as unit:
+            rows = await unit.servers.in_states([State.READY])
+        await self.check(rows)
+
+    async def check(self, rows: Sequence[Server]) -> None:
+        """Look whether the processes of these servers are there."""
+        gate = asyncio.Semaphore(POLLS_AT_ONCE)
+        async with TaskGroup("polls") as polls:
+            checks = {polls.start(row.key, self._check(row, gate)) for row in rows}
+            if checks:
+                # No timeout: each look at a process has its spawner's.
+                await asyncio.wait(checks)
+
+    async def _hear(self) -> None:
+        async for key, generation, exit_ in self._spawners.exits():
+            owner, name = split_audience(key)
+            async with self._store.reading() as unit:
+                server = await unit.servers.by_key(owner, name)
+            if server is not None:
+                await self._record(server.id, generation, exit_)
+
+    async def _check(self, server: Server, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            try:
+                exit_ = await self._spawners.poll(server)
+            except LauncherAway:
+                return
+        if exit_ is not None:
+            await self._record(server.id, server.generation, exit_)

@@ -1,0 +1,201 @@
+"""
+Several hubs over one PostgreSQL, in one deployment: whichever answers, and what people notice when one is gone.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+
+import httpx
+import psutil
+import pytest
+
+from perijove.config.settings import ServerPolicy
+from tests.support.postgres import Postgres, running_postgres
+from tests.support.rest import OPEN_HOUSE, Rest
+from tests.support.site import Site, eventually, unstarted_site
+from tests.support.visitor import Visitor
+
+pytestmark = pytest.mark.timeout(180)
+LEASE = ServerPolicy().lease_seconds
+#: seconds that a start of somebody slow takes before anything is launched
+SLOW = 3
+HUBS = (1, 2)
+SLOWLY = f"""
+import asyncio
+
+async def _slowly(spawner):
+    if spawner.user.name.startswith("slow"):
+        await asyncio.sleep({SLOW})
+
+c.Spawner.pre_spawn_hook = _slowly
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with running_postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def database(server: Postgres) -> Iterator[str]:
+    name = server.create()
+    yield name
+    server.drop(name)
+
+
+@pytest.fixture
+def site(server: Postgres, database: str) -> Iterator[Site]:
+    settings = f"c.Perijove.db_url = {server.url(database)!r}\nc.Perijove.hubs = {len(HUBS)}\n"
+    with unstarted_site(OPEN_HOUSE + SLOWLY + settings) as made:
+        made.start()
+        eventually(lambda: registered(server, database) == {holder(number) for number in HUBS})
+        yield made
+
+
+def holder(number: int, incarnation: int = 1) -> str:
+    return f"{socket.gethostname()}-{number}#{incarnation}"
+
+
+def registered(server: Postgres, database: str) -> set[str]:
+    with server.connect(database) as connection:
+        return {f"{name}#{n}" for name, n in connection.execute("SELECT name, incarnation FROM hubs")}
+
+
+def driver_of(server: Postgres, database: str, user: str) -> int:
+    """The number of the hub that drives *user*'s server; 0 if none does."""
+    words = "SELECT lease_holder FROM servers JOIN users ON users.id = servers.user_id WHERE users.name = %s"
+    with server.connect(database) as connection:
+        row = connection.execute(words, (user,)).fetchone()
+    return int(row[0].partition("#")[0].rpartition("-")[2]) if row and row[0] else 0
+
+
+def is_another(site: Site, number: int, pid: int) -> bool:
+    return site.hub(number).pid != pid
+
+
+def start_slowly(rest: Rest, user: str, beside: ThreadPoolExecutor) -> None:
+    """Ask for a start, whoever answers; if nobody does because it was killed, the start goes on."""
+    rest.user(user)
+
+    def ask() -> None:
+        with suppress(httpx.HTTPError):
+            rest("POST", f"/hub/api/users/{user}/server")
+
+    beside.submit(ask)
+
+
+def test_a_start_whose_hub_is_killed_is_finished_and_requests_go_on(
+    site: Site, server: Postgres, database: str
+) -> None:
+    with Rest(site) as rest, Rest(site) as other, ThreadPoolExecutor(1) as beside:
+        start_slowly(rest, "slow", beside)
+        driver = eventually(lambda: driver_of(server, database, "slow"))
+
+        site.hub(driver).kill()
+        killed = time.monotonic()
+        longest, last = 0.0, killed
+        while time.monotonic() - killed < LEASE + SLOW:
+            with suppress(httpx.HTTPError):
+                if other("GET", "/hub/api/users").status_code == 200:
+                    now = time.monotonic()
+                    longest, last = max(longest, now - last), now
+            if other("GET", "/user/slow/api/status").status_code == 200:
+                break
+        took = time.monotonic() - killed
+
+        assert rest("GET", "/hub/api/users/slow").json()["servers"][""]["ready"]
+    assert longest < 2
+    assert took < LEASE + SLOW
+    assert len(site.records("slow")) == 1
+
+
+def test_a_start_whose_hub_hangs_is_finished_by_another_and_nothing_is_doubled_when_it_wakes(
+    site: Site, server: Postgres, database: str
+) -> None:
+    with Rest(site) as rest, ThreadPoolExecutor(1) as beside:
+        start_slowly(rest, "slow", beside)
+        driver = eventually(lambda: driver_of(server, database, "slow"))
+        hung = site.hub(driver)
+        hung.send_signal(signal.SIGSTOP)
+        try:
+            other = 3 - driver
+            taken = time.monotonic()
+            eventually(lambda: driver_of(server, database, "slow") == other)
+            taken = time.monotonic() - taken
+            eventually(lambda: len(site.records("slow")) == 1)
+        finally:
+            hung.send_signal(signal.SIGCONT)
+        eventually(lambda: rest("GET", "/user/slow/api/status").status_code == 200)
+        eventually(lambda: holder(driver, 2) in registered(server, database))
+        started = rest("GET", "/user/slow/api/status").json()["started"]
+        # Longer than the hub that woke would take to launch another.
+        time.sleep(SLOW)
+
+        assert rest("GET", "/user/slow/api/status").json()["started"] == started
+    assert taken < LEASE
+    assert len(site.records("slow")) == 1
+
+
+def test_people_need_not_care_which_hub_answers(site: Site) -> None:
+    """
+    Signed in at one, their forms and progress are taken by the other, while they take turns in being killed.
+    """
+    with Visitor(site, "ada") as ada:
+        assert ada.sign_in().status_code == 200
+        eventually(lambda: ada.get("/user/ada/api/status").status_code == 200)
+        for number in (*HUBS, *HUBS):
+            hub = site.hub(number)
+            hub.kill()
+            hub.wait(timeout=10)
+
+            assert ada.get("/hub/home").url.path == "/hub/home"
+            assert ada.get("/user/ada/api/status").status_code == 200
+            eventually(partial(is_another, site, number, hub.pid))
+
+
+def test_wrong_passwords_at_all_hubs_together_are_counted(site: Site, server: Postgres, database: str) -> None:
+    site.add('c.DummyAuthenticator.password = "the right one"')
+    assert site.interrupt() == 0
+    site.start()
+    with Visitor(site, "eve") as eve:
+        answers = [eve.submit("/hub/login", username="eve", password=f"guess {n}").status_code for n in range(12)]
+
+    assert answers == [403] * 10 + [429] * 2
+    with server.connect(database) as connection:
+        found = connection.execute("SELECT key FROM attempts WHERE key LIKE 'account %'").fetchall()
+    assert found == [("account eve",)]
+
+
+def test_the_stop_in_order_ends_all_hubs_and_the_servers_once(site: Site, server: Postgres, database: str) -> None:
+    with Rest(site) as rest:
+        rest.user("ada")
+        rest.start("ada")
+        pid = site.server_pid("ada")
+    hubs = [site.hub(number) for number in HUBS]
+
+    assert site.interrupt() == 0
+
+    assert [hub.is_running() for hub in hubs] == [False, False]
+    assert site.records("ada") == []
+    assert not psutil.pid_exists(pid)
+    assert registered(server, database) == set()
+    assert site.output.count("servers.stopping") == 1
+
+
+def test_only_one_hub_makes_the_first_administrators_link(server: Postgres, database: str) -> None:
+    settings = f"c.Perijove.db_url = {server.url(database)!r}\nc.Perijove.hubs = {len(HUBS)}\n"
+    with unstarted_site(settings) as site:
+        site.start()
+        eventually(lambda: registered(server, database) == {holder(number) for number in HUBS})
+        link = site.first_admin_link
+
+        assert site.output.count("/hub/welcome?key=") == 1
+        assert "account" in httpx.get(link, trust_env=False).text
