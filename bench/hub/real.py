@@ -22,7 +22,9 @@ def real_starts(peers: Path | None) -> Iterator[tuple[str, float]]:
     """Name of the deployment, and starts a second until the last of them answers through the proxy."""
     for deployment in [perijove(), *([jupyterhub(peers)] if peers is not None else [])]:
         with deployment as running:
-            yield running.name, COUNT / asyncio.run(_start_all(running))
+            rate = COUNT / asyncio.run(_start_all(running))
+            print(f"{running.name}: {rate:.2f} starts/s", flush=True)
+        yield running.name, rate
 
 
 async def _start_all(running: Running) -> float:

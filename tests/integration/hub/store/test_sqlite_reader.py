@@ -68,6 +68,21 @@ async def test_what_is_committed_is_seen_at_once_and_nothing_before(store: SqlSt
     assert after.created == NOW
 
 
+async def test_a_reader_who_came_first_sees_what_is_written_later(store: SqlStore) -> None:
+    """
+    Of a database that nobody else has open there is no shared memory yet, and a reader makes none.
+    """
+    async with store.reading() as unit:
+        before = await unit.users.by_name("ada")
+    listed = await names(store)
+    async with store.unit() as unit:
+        await unit.users.add(name="ada", admin=False, created=NOW)
+
+    assert (before, listed) == (None, [])
+    assert await _by_name(store, "ada") == "ada"
+    assert await names(store) == ["ada"]
+
+
 async def test_reading_waits_for_no_writer(store: SqlStore) -> None:
     """
     A unit that is never finished keeps all other units waiting, but nobody who reads.
