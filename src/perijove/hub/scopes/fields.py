@@ -45,10 +45,18 @@ class Visibility:
         self._everywhere: frozenset[str] = frozenset().union(*everywhere)
         narrowed = {text.partition("!")[0] for text in scopes if "!" in text}
         self._is_narrowed = any(scope in narrowed and scope not in scopes for scope in _SHOWS)
+        #: names of the scopes that are held, whatever they are filtered to: `may` refuses all others for everything
+        self.names = narrowed | scopes
+        self._last: tuple[str, frozenset[str]] = ("", frozenset())
 
     def of(self, user: str) -> frozenset[str]:
         """Members of *user*'s model; empty: nothing, not even that they exist."""
-        return visible_fields(self._scopes, user) if self._is_narrowed else self._everywhere
+        if not self._is_narrowed:
+            return self._everywhere
+        # Who holds narrowed scopes mostly asks about one and the same user: themselves.
+        if self._last[0] != user:
+            self._last = (user, visible_fields(self._scopes, user))
+        return self._last[1]
 
 
 @lru_cache(maxsize=_REMEMBERED)

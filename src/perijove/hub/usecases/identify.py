@@ -7,7 +7,6 @@ Uses are noted in memory and written by `activity.py` in one statement per tick.
 from __future__ import annotations
 
 import hmac
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -94,7 +93,7 @@ class Identify:
     def of_token(self, row: ApiToken, user: User) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
         scopes = _narrowed(row.scopes, user.name, row.server, self._roles.scopes_of_user(user))
-        return replace(self._user(user, scopes, token_id=row.public_id), token_ends=row.expires_at)
+        return self._user(user, scopes, token_id=row.public_id, token_ends=row.expires_at)
 
     def is_blocked(self, user: User) -> bool:
         """Whether the configuration shuts *user* out."""
@@ -114,7 +113,15 @@ class Identify:
                 return row, user
         return None
 
-    def _user(self, user: User, scopes: frozenset[str], *, session_id: str = "", token_id: str = "") -> Principal:
+    def _user(
+        self,
+        user: User,
+        scopes: frozenset[str],
+        *,
+        session_id: str = "",
+        token_id: str = "",
+        token_ends: datetime | None = None,
+    ) -> Principal:
         return Principal(
             kind=Kind.USER,
             name=user.name,
@@ -123,6 +130,8 @@ class Identify:
             admin=user.admin,
             session_id=session_id,
             token_id=token_id,
+            token_ends=token_ends,
+            user=user,
         )
 
     def _service(self, service: Service) -> Principal:

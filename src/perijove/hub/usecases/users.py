@@ -118,6 +118,15 @@ class GetUser:
             if user is None:
                 raise NoSuchUser
             servers = await unit.servers.of_users([user.id])
+        return self._known(user, servers)
+
+    async def known_of(self, user: User) -> KnownUser:
+        """*user*, whose row was just read, with all servers."""
+        async with self._store.reading() as unit:
+            servers = await unit.servers.of_users([user.id])
+        return self._known(user, servers)
+
+    def _known(self, user: User, servers: Sequence[Server]) -> KnownUser:
         return KnownUser(
             user=self._activity.fresh_user(user), servers=tuple(self._activity.fresh_server(row) for row in servers)
         )

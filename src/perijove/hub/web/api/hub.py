@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, Response
 from perijove import __version__
 from perijove.hub.domain.errors import Invalid
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.principals import Kind
 from perijove.hub.web.access import CALLER, PUBLIC, SCRAPE, needs
 from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, only
@@ -59,8 +58,8 @@ async def get_info(parts: PartsOf) -> dict[str, Any]:
 @router.get("/user", dependencies=[CALLER])
 async def get_self(call: CallOf) -> Response:
     """Who the caller is, and what they may."""
-    is_user = call.principal.kind is Kind.USER
-    known = await call.parts.get_user.known(call.principal.name) if is_user else None
+    user = call.principal.user
+    known = await call.parts.get_user.known_of(user) if user is not None else None
     return QuickJson(call.models.identity(known))
 
 

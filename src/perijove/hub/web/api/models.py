@@ -67,6 +67,7 @@ class Models:
         # Found once for all of a list: `may` says yes to everything when the scope has no filter.
         self._reads_all_servers = "read:servers" in principal.scopes
         self._reads_all_state = "admin:server_state" in principal.scopes
+        self._reads_some_state = "admin:server_state" in self._visibility.names
 
     def user(self, known: KnownUser, *, with_stopped: bool = False, is_self: bool = False) -> dict[str, Any]:
         """A user, cut down to what the asker may see."""
@@ -124,8 +125,9 @@ class Models:
         place = self.queue.place_of(server.id) if server.state is State.QUEUED else None
         if place is not None:
             model["queue"] = {"ahead": place.ahead, "seconds": place.seconds}
-        if self._reads_all_state or may(
-            self.principal, "admin:server_state", ServerResource(server.user_name, server.name)
+        if self._reads_all_state or (
+            self._reads_some_state
+            and may(self.principal, "admin:server_state", ServerResource(server.user_name, server.name))
         ):
             model["state"] = dict(server.handle)
         return model

@@ -178,7 +178,7 @@ async def test_a_surprise_tells_no_details(rig: Rig, monkeypatch: pytest.MonkeyP
         raise ZeroDivisionError("secret detail")
 
     token = await rig.token("bob")
-    monkeypatch.setattr(type(rig.parts.get_user), "known", fail)
+    monkeypatch.setattr(type(rig.parts.get_user), "known_of", fail)
     async with rig.program(token) as program:
         answer = await program.get("/hub/api/user")
 
