@@ -45,6 +45,13 @@ class Postgres:
         self._control("stop", "-m", mode)
 
     @property
+    def crash_command(self) -> str:
+        """What crashes and starts it again, for a shell of the user who runs the tests."""
+        who = "" if os.getuid() else "setpriv --reuid=postgres --regid=postgres --clear-groups "
+        data, log = self._folder / "data", self._folder / "log"
+        return f"{who}{self._programs / 'pg_ctl'} -D {data} -l {log} -w -m immediate restart"
+
+    @property
     def pid(self) -> int:
         """Of the process that all others descend from."""
         return int((self._folder / "data" / "postmaster.pid").read_text().splitlines()[0])

@@ -238,7 +238,7 @@ class Scene:
             claims=None,
             fence=Fence("/user/ada") if self._gated else None,
         )
-        client.begin(exchange)
+        client.exchange = exchange
         if self._connects:
             self._start(exchange)
         else:

@@ -104,3 +104,10 @@ def notify_parent(environ: Mapping[str, str], variable: str, line: str) -> None:
     if number.isdecimal():
         os.write(int(number), line.encode() + b"\n")
         os.close(int(number))
+
+
+def give_back_memory() -> None:
+    """Return to the system what has been freed, where the C library can: after something large that will not recur."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

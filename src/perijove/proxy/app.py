@@ -14,6 +14,7 @@ import random
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,8 +39,9 @@ from perijove.proxy.local import LocalEngine
 from perijove.proxy.net.door import read_keys
 from perijove.proxy.net.handshakes import TlsListener
 from perijove.proxy.net.listen import bind_tcp, bind_unix, describe, raise_descriptor_limit
+from perijove.proxy.net.redirect import MAX_OPEN, Redirects
 from perijove.proxy.net.redirect import STREAM_LIMIT as REDIRECT_STREAM_LIMIT
-from perijove.proxy.net.redirect import RedirectServer
+from perijove.proxy.net.single import SingleRequestServer
 from perijove.proxy.net.tls import CertificateStore, TrafficTls, readable_by_others
 from perijove.proxy.workers import WorkersEngine
 from perijove.wire.routes import ACCESS, FALLBACKS, TARGET
@@ -90,7 +92,7 @@ class Proxy:
         self._api = ControlApi(backend=self._backend, auth_token=config.auth_token)
         self._control = ControlServer(api=self._api)
         self._metrics_sockets = _metrics_sockets(config)
-        self._redirect = self._make_redirect()
+        self._singles: list[SingleRequestServer] = []
         self._keeper = self._make_keeper()
         self._servers: list[asyncio.Server | TlsListener] = []
 
@@ -101,21 +103,27 @@ class Proxy:
         Raises:
             ProxyError: it cannot.
         """
+        config = self._config
         await self._engine.start()
         for sock in self._control_sockets:
             self._servers.append(await self._serve_control(sock))
-        for sock in self._redirects:
-            server = await asyncio.start_server(self._redirect.handle, sock=sock, limit=REDIRECT_STREAM_LIMIT)
-            self._servers.append(server)
+        if self._redirects:
+            redirect = SingleRequestServer(
+                answer=self._make_redirects().answer, patience=config.timeouts.head, most=MAX_OPEN
+            )
+            await self._serve_singly(redirect, self._redirects, limit=REDIRECT_STREAM_LIMIT)
         if self._keeper is not None:
             self._tasks.start("acme", self._keeper.run())
         if self._metrics_sockets:
             # Costs a few megabytes, which only those pay who scrape; and after the workers have been made.
-            from perijove.proxy.metrics import MAX_REQUEST, MetricsServer  # noqa: PLC0415
+            from perijove.proxy import metrics  # noqa: PLC0415
 
-            handle = MetricsServer(self.scrape).handle
-            for sock in self._metrics_sockets:
-                self._servers.append(await asyncio.start_server(handle, sock=sock, limit=MAX_REQUEST))
+            scrapers = SingleRequestServer(
+                answer=partial(metrics.answer, scrape=self.scrape),
+                patience=metrics.SCRAPE_SECONDS,
+                most=metrics.MAX_SCRAPERS,
+            )
+            await self._serve_singly(scrapers, self._metrics_sockets, limit=metrics.MAX_REQUEST)
 
     def announce(self) -> None:
         """Say in the log where it listens, and what an administrator should know."""
@@ -180,7 +188,8 @@ class Proxy:
             server.close()
         await self._engine.stop()
         self._control.close()
-        self._redirect.close()
+        for single in self._singles:
+            single.close()
         await self._tasks.close()
         self._backend.save()
         self._say("proxy.stopped")
@@ -200,11 +209,10 @@ class Proxy:
             return LocalEngine(config, self._state, self._public, tls=self._tls)
         return WorkersEngine(config, self._state, self._public, tls=self._tls, tasks=self._tasks)
 
-    def _make_redirect(self) -> RedirectServer:
-        config, tls = self._config, self._config.tls
-        return RedirectServer(
+    def _make_redirects(self) -> Redirects:
+        tls = self._config.tls
+        return Redirects(
             port=_port_of(self._public) if tls.redirect_to is None else tls.redirect_to,
-            patience=config.timeouts.head,
             challenges=challenges_in(tls.acme.folder) if tls.acme else None,
             has_certificate=lambda: self._tls.certificates is not None and self._tls.certificates.has_certificate,
         )
@@ -220,6 +228,11 @@ class Proxy:
             obtain=OwnProcess(acme, os.environ),
             install=self._take_over,
         )
+
+    async def _serve_singly(self, server: SingleRequestServer, sockets: Sequence[socket.socket], *, limit: int) -> None:
+        self._singles.append(server)
+        for sock in sockets:
+            self._servers.append(await asyncio.start_server(server.handle, sock=sock, limit=limit))
 
     async def _serve_control(self, sock: socket.socket) -> asyncio.Server | TlsListener:
         if self._api_certificates is None:
@@ -264,6 +277,8 @@ def serve(config: ProxyConfig, read: Callable[[], ProxyConfig]) -> int:
     # it does not touch stays shared between them.
     gc.collect()
     gc.freeze()
+    # A large table is no garbage; by default it would be looked at again and again while it is being read.
+    gc.set_threshold(50_000, 20, 20)
     return asyncio.run(_run(proxy, config, read))
 
 

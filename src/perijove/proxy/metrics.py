@@ -8,24 +8,18 @@ and not timed: a look-up is one access to a dictionary.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Final
 
-import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from perijove.proxy.core.answers import Answer, refusal
-from perijove.proxy.core.errors import BadRequest
-from perijove.proxy.core.heads import END_OF_HEAD
-from perijove.proxy.core.requests import FieldsMemo, read_request
+from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.statistics import BUCKETS, SWITCHED, Scrape, Statistics, Verdict
-
-log = structlog.get_logger(__name__)
 
 PATH: Final = b"/metrics"
 #: Bytes of a scraper's request.
@@ -36,48 +30,13 @@ SCRAPE_SECONDS: Final = 10.0
 MAX_SCRAPERS: Final = 16
 
 
-class MetricsServer:
-    """Answers `GET /metrics`, as `asyncio.start_server` wants it."""
-
-    def __init__(self, scrape: Callable[[], Awaitable[Scrape]]) -> None:
-        self._scrape = scrape
-        self._open: set[asyncio.StreamWriter] = set()
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request."""
-        self._open.add(writer)
-        try:
-            async with asyncio.timeout(SCRAPE_SECONDS):
-                if len(self._open) <= MAX_SCRAPERS:
-                    writer.write(await self._answer(reader))
-                    await writer.drain()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # the scraper is gone, or says nothing
-        # The edge of the process: a scrape that fails must not be the proxy's end.
-        except Exception:
-            log.exception("metrics.failed")
-        finally:
-            self._open.discard(writer)
-            writer.close()
-
-    def close(self) -> None:
-        """Cut all connections."""
-        for writer in list(self._open):
-            writer.transport.abort()
-
-    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
-        try:
-            request = read_request(await reader.readuntil(END_OF_HEAD), FieldsMemo(limit=0))
-        except asyncio.LimitOverrunError:
-            return _rendered(refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head is too large."))
-        except BadRequest as exc:
-            return _rendered(refusal(exc.status, str(exc)))
-        if request.path != PATH:
-            return _rendered(refusal(HTTPStatus.NOT_FOUND, "Metrics are at /metrics."))
-        if request.method not in {b"GET", b"HEAD"}:
-            return _rendered(refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Metrics can only be read."))
-        answer = Answer(status=HTTPStatus.OK, body=exposition(await self._scrape()), content_type=CONTENT_TYPE_LATEST)
-        return _rendered(answer, head_only=request.method == b"HEAD")
+async def answer(request: RequestHead, scrape: Callable[[], Awaitable[Scrape]]) -> Answer:
+    """What is said to *request*; *scrape* looks at everything that is counted."""
+    if request.path != PATH:
+        return refusal(HTTPStatus.NOT_FOUND, "Metrics are at /metrics.")
+    if request.method not in {b"GET", b"HEAD"}:
+        return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Metrics can only be read.")
+    return Answer(status=HTTPStatus.OK, body=exposition(await scrape()), content_type=CONTENT_TYPE_LATEST)
 
 
 def exposition(scrape: Scrape) -> bytes:
@@ -186,7 +145,3 @@ def _by_status(name: str, text: str, statuses: Mapping[int, int]) -> Metric:
     for status, count in sorted(statuses.items()):
         metric.add_sample(name, {"status": str(status)}, count)
     return metric
-
-
-def _rendered(answer: Answer, *, head_only: bool = False) -> bytes:
-    return answer.render(close=True, head_only=head_only)

@@ -8,7 +8,6 @@ one that cannot be written is logged and changes nothing. Written beside the fil
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 import structlog
 
+from perijove.kit.files import replace_secret
 from perijove.proxy.core.errors import ProxyError
 
 log = structlog.get_logger(__name__)
@@ -74,14 +74,8 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> bool:
         "routes": snapshot.routes,
         "revocations": snapshot.revocations,
     }
-    draft = path.with_name(path.name + ".new")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        replace_secret(path, json.dumps(content).encode())
     except OSError as exc:
         log.warning("snapshot.unwritable", path=str(path), reason=str(exc))
         return False

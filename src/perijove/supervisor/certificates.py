@@ -8,10 +8,10 @@ without the other. What is in it is the proxy's to understand; nothing is parsed
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from perijove.kit.files import replace_secret
 from perijove.supervisor.errors import CertificateUnreadable
 from perijove.supervisor.plan import Identity
 
@@ -43,17 +43,8 @@ def copy_certificate(tls: DeploymentTls, path: Path, owner: Identity | None) -> 
     if tls.cert is None or tls.key is None:
         return
     content = _read(tls.cert, "ssl_cert") + b"\n" + _read(tls.key, "ssl_key")
-    draft = path.with_name(f"{path.name}.new")
     try:
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _READABLE)
-        with os.fdopen(descriptor, "wb") as file:
-            if owner is not None:
-                os.fchown(descriptor, owner.uid, owner.gid)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        draft.replace(path)
+        replace_secret(path, content, mode=_READABLE, owner=(owner.uid, owner.gid) if owner else None)
     except OSError as exc:
         raise CertificateUnreadable(f"{path} cannot be written: {exc.strerror}.") from exc
 

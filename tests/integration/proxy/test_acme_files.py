@@ -5,14 +5,13 @@ The files of a certificate that is obtained, and when it is obtained again.
 from __future__ import annotations
 
 import datetime as dt
-import os
-import stat
 from pathlib import Path
 
 import pytest
 import structlog
 import trustme
 
+from perijove.kit.files import replace_secret
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.acme.keeper import Keeper, words_of
 from perijove.proxy.acme.settings import DEFAULT_SERVER, AcmeSettings
@@ -22,7 +21,6 @@ from perijove.proxy.acme.storage import (
     prepare,
     read_validity,
     write_challenge,
-    write_secret,
 )
 from perijove.proxy.core.renewal import FIRST_PAUSE, LOOK_SECONDS
 from tests.integration.proxy.support import until
@@ -69,7 +67,7 @@ def issue(folder: Path, *names: str, days: int) -> None:
         *names, not_before=NOW + dt.timedelta(days=days - 90), not_after=NOW + dt.timedelta(days=days)
     )
     prepare(folder)
-    write_secret(certificate_in(folder), issued.private_key_and_cert_chain_pem.bytes())
+    replace_secret(certificate_in(folder), issued.private_key_and_cert_chain_pem.bytes())
 
 
 @pytest.fixture
@@ -121,37 +119,6 @@ async def test_a_certificate_that_is_no_use_is_a_failure(settings: AcmeSettings)
 
     assert await around.keeper.look() == FIRST_PAUSE
     assert around.installed == 0
-
-
-def test_secrets_are_private_and_replaced_in_one_step(tmp_path: Path) -> None:
-    path = tmp_path / "key"
-    before = os.umask(0)
-    try:
-        write_secret(path, b"one")
-        descriptor = os.open(path, os.O_RDONLY)
-        write_secret(path, b"two")
-    finally:
-        os.umask(before)
-
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.read_bytes() == b"two"
-    assert os.read(descriptor, 9) == b"one"
-    os.close(descriptor)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_old_draft_with_other_rights_is_not_written_into(tmp_path: Path) -> None:
-    """
-    Nor a link in its place followed.
-    """
-    target = tmp_path / "elsewhere"
-    target.write_text("kept")
-    (tmp_path / "key.new").symlink_to(target)
-
-    write_secret(tmp_path / "key", b"secret")
-
-    assert target.read_text() == "kept"
-    assert (tmp_path / "key").read_bytes() == b"secret"
 
 
 @pytest.mark.parametrize("token", ["../account.pem", "", "a/b", "a b", "."])

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from perijove.proxy.net.redirect import MAX_OPEN, STREAM_LIMIT, RedirectServer
+from perijove.proxy.net.redirect import MAX_OPEN, STREAM_LIMIT, Redirects
+from perijove.proxy.net.single import SingleRequestServer
 from tests.integration.proxy.support import Connection, request, until
 
 
 @asynccontextmanager
 async def redirecting(
     *, challenges: Path | None = None, patience: float = 5.0, has_certificate: Callable[[], bool] = lambda: True
-) -> AsyncIterator[tuple[RedirectServer, Callable[[], Awaitable[Connection]]]]:
+) -> AsyncIterator[tuple[SingleRequestServer, Callable[[], Awaitable[Connection]]]]:
     """A server, and what connects to it."""
-    redirects = RedirectServer(port=8443, patience=patience, challenges=challenges, has_certificate=has_certificate)
+    answers = Redirects(port=8443, challenges=challenges, has_certificate=has_certificate)
+    redirects = SingleRequestServer(answer=answers.answer, patience=patience, most=MAX_OPEN)
     server = await asyncio.start_server(redirects.handle, "127.0.0.1", 0, limit=STREAM_LIMIT)
     port = server.sockets[0].getsockname()[1]
     opened: list[Connection] = []
@@ -40,7 +42,7 @@ async def redirecting(
         await until_closed(redirects)
 
 
-async def until_closed(redirects: RedirectServer) -> None:
+async def until_closed(redirects: SingleRequestServer) -> None:
     await until(lambda: not redirects._open)
 
 

@@ -345,6 +345,39 @@ async def test_a_client_that_stops_reading_holds_back_the_server(proxy: Running)
     assert rest == piece * pieces
 
 
+async def test_what_waits_for_a_slow_reader_is_not_mixed_with_what_others_are_sent(proxy: Running) -> None:
+    """
+    Large messages of all tunnels are read into the same place: what is not yet sent must have left it.
+    """
+    names, size, pieces = "abc", 100_000, 200
+    sent = 0
+
+    async def handle(connection: Connection) -> None:
+        nonlocal sent
+        name = (await connection.read_head()).split(b"/ws/")[1][:1]
+        connection.send(SWITCH)
+        for _ in range(pieces):
+            connection.send(name * size)
+            await connection.writer.drain()
+            sent += size
+        await connection.read_all()
+
+    async with serving(handle) as server:
+        await proxy.route("/user/ada", server.url)
+        clients = [await proxy.connect() for _ in names]
+        transports: list[Any] = [client.writer.transport for client in clients]
+        for name, client, transport in zip(names, clients, transports, strict=True):
+            client.send(request(f"/user/ada/ws/{name}", *UPGRADE))
+            await client.response()
+            transport.pause_reading()
+        await paused(lambda: sent)
+        for transport in transports:
+            transport.resume_reading()
+        heard = [await client.read(size * pieces) for client in clients]
+
+    assert [set(data) for data in heard] == [{ord(name)} for name in names]
+
+
 async def test_a_server_that_stops_reading_holds_back_the_client(proxy: Running) -> None:
     """
     Trap 17, the other way.

@@ -226,7 +226,7 @@ async def test_settings_are_read_again_and_nothing_is_closed(tmp_path: Path) -> 
 
     assert b"X-Forwarded-For: 127.0.0.1" in before
     assert b"X-Forwarded" not in after
-    assert "'hub'" in log
+    assert "'hubs'" in log
 
 
 @pytest.mark.parametrize("content", ["no-x-forward = ", "colour = 'blue'", "timeout = 'long'"])

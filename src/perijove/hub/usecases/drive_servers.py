@@ -20,7 +20,7 @@ from typing import Any, Final
 import structlog
 
 from perijove.config.settings import ServerPolicy
-from perijove.hub.domain.errors import InvalidRequest, NoSuchServer, StaleGeneration
+from perijove.hub.domain.errors import InvalidRequest, NoSuchServer, StaleGeneration, StoreAway
 from perijove.hub.domain.hubs import LOOK
 from perijove.hub.domain.lifecycle import RESUME, SETTLED, STARTING, UNDRIVEN, Effect, Event, State, step
 from perijove.hub.domain.notices import Kind, Notice
@@ -260,6 +260,9 @@ class Driver:
         try:
             while desk.due and not desk.is_left:
                 await self._work_off(desk, desk.due.popleft())
+        except StoreAway as exc:
+            # The row says how far it is: once the database is back, `recover` goes on from there.
+            log.warning("server.delayed", server_id=server_id, why=exc.message)
         finally:
             # No await between the last look at `due` and this: nothing can be put on a desk that is given up.
             if not desk.is_left:
@@ -298,7 +301,7 @@ class Driver:
         if work.cancelled():
             return None
         error = work.exception()
-        if isinstance(error, Exception) and effect in FORWARD:
+        if isinstance(error, Exception) and effect in FORWARD and not isinstance(error, StoreAway):
             # A supervisor's catch: a plug-in's bug must end this start and nothing else. The task group logged it.
             return Outcome(Event.GAVE_UP, {"failure": "An unexpected error; the hub's log has the details."})
         if error is not None:

@@ -138,7 +138,7 @@ class ServerEffects:
             await self._terminate(replace(server, **outcome.changes))
 
     async def _launch(self, server: Server) -> Outcome | None:
-        plan = await self._plan(server)
+        plan = await self._within(self._policy.start_timeout, lambda: self._plan(server))
         if plan is None:
             return None
         self._progress.tell(server.id, 50, "Spawning server...")

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from perijove.hub.domain.errors import LauncherAway
+from perijove.hub.domain.errors import LauncherAway, Unavailable
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import split_audience
@@ -58,11 +58,21 @@ class ExitWatch:
 
     async def _hear(self) -> None:
         async for key, generation, exit_ in self._spawners.exits():
-            owner, name = split_audience(key)
-            async with self._store.reading() as unit:
-                server = await unit.servers.by_key(owner, name)
-            if server is not None:
-                await self._record(server.id, generation, exit_)
+            await self._record_when_possible(key, generation, exit_)
+
+    async def _record_when_possible(self, key: str, generation: int, exit_: Exit) -> None:
+        """It is told once: while the database is away it is kept, and those behind it wait."""
+        owner, name = split_audience(key)
+        while True:
+            try:
+                async with self._store.reading() as unit:
+                    server = await unit.servers.by_key(owner, name)
+                if server is not None:
+                    await self._record(server.id, generation, exit_)
+            except Unavailable:
+                await asyncio.sleep(PAUSE)
+            else:
+                return
 
     async def _check(self, server: Server, gate: asyncio.Semaphore) -> None:
         async with gate:

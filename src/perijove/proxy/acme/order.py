@@ -28,8 +28,9 @@ from josepy.jwa import ES256
 from josepy.jwk import JWKEC
 
 from perijove import __version__
+from perijove.kit.files import replace_secret
 from perijove.proxy.acme.settings import AcmeSettings
-from perijove.proxy.acme.storage import account_key_in, certificate_in, prepare, write_challenge, write_secret
+from perijove.proxy.acme.storage import account_key_in, certificate_in, prepare, write_challenge
 from perijove.proxy.core.errors import ProxyError
 
 #: Seconds for the authority to look at the challenges and to sign.
@@ -57,7 +58,7 @@ def obtain(settings: AcmeSettings) -> None:
         deadline = datetime.now() + timedelta(seconds=DEADLINE_SECONDS)  # noqa: DTZ005  # as the library has it
         with _challenges_answered(settings.folder, authority, order):
             order = authority.poll_and_finalize(order, deadline)
-        write_secret(certificate_in(settings.folder), order.fullchain_pem.encode("ascii") + _pem(key))
+        replace_secret(certificate_in(settings.folder), order.fullchain_pem.encode("ascii") + _pem(key))
     except (errors.Error, messages.Error, requests.RequestException, OSError, ValueError) as exc:
         raise NoCertificate(_sentence(exc)) from exc
 
@@ -86,7 +87,7 @@ def _account_key(path: Path) -> ec.EllipticCurvePrivateKey:
         known = load_pem_private_key(path.read_bytes(), None)
     except FileNotFoundError:
         key = ec.generate_private_key(ec.SECP256R1())
-        write_secret(path, _pem(key))
+        replace_secret(path, _pem(key))
         return key
     if not isinstance(known, ec.EllipticCurvePrivateKey):
         raise NoCertificate(f"{path} is not a key that perijove has made; move it away.")

@@ -7,14 +7,13 @@ certificate without its own key. The folder belongs to the user that the proxy r
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
+from perijove.kit.files import replace_secret
 from perijove.proxy.core.redirects import is_token
 from perijove.proxy.core.renewal import Validity
 
-_SECRET: Final = 0o600
 _FOLDER: Final = 0o700
 
 
@@ -44,23 +43,6 @@ def prepare(folder: Path) -> None:
         path.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
 
 
-def write_secret(path: Path, content: bytes) -> None:
-    """
-    Put *content* in the place of what is at *path*, in one step.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _SECRET)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
 def write_challenge(folder: Path, token: str, answer: str) -> Path:
     """
     Let *answer* be what the authority finds for *token*.
@@ -72,7 +54,7 @@ def write_challenge(folder: Path, token: str, answer: str) -> Path:
     if not is_token(token):
         raise ValueError(f"{token!r} is no token of a challenge")
     path = challenges_in(folder) / token
-    write_secret(path, answer.encode("ascii"))
+    replace_secret(path, answer.encode("ascii"))
     return path
 
 

@@ -30,6 +30,10 @@ _GROWTH: Final = 12
 #: What stands for a secret, and for what is cut off.
 HIDDEN: Final = b"***"
 CUT: Final = b"..."
+# As numbers: looking for bytes in bytes first tries them as one, and clears up after the exception.
+_QUESTION: Final = ord("?")
+_QUOTE: Final = ord('"')
+_BACKSLASH: Final = ord("\\")
 Format: TypeAlias = Literal["json", "combined"]
 
 #: Parameters whose values are secrets, and parts of names that say so.
@@ -117,9 +121,9 @@ class JsonLines:
             self._second = second
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode("ascii")
         target, names = served.target, self._names
-        if b"?" in target:
+        if _QUESTION in target:
             target = scrub(target)
-        if len(target) > MAX_TARGET or b'"' in target or b"\\" in target:
+        if len(target) > MAX_TARGET or _QUOTE in target or _BACKSLASH in target:
             target = _fit(target, MAX_TARGET, _json_escaped)
         return _JSON % (
             self._stamp,
@@ -158,9 +162,9 @@ class CombinedLines:
             self._second = second
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000").encode("ascii")
         target, texts = served.target, self._texts
-        if b"?" in target:
+        if _QUESTION in target:
             target = scrub(target)
-        if len(target) > MAX_TARGET or b'"' in target or b"\\" in target:
+        if len(target) > MAX_TARGET or _QUOTE in target or _BACKSLASH in target:
             target = _fit(target, MAX_TARGET, _quoted)
         return _COMBINED % (
             served.peer.encode("ascii") or b"unix",
@@ -245,7 +249,7 @@ def _decoded(text: bytes) -> bytes | None:
 
 def _json_escaped(text: bytes) -> bytes:
     """Part of a JSON string; a target has no other odd characters than these two."""
-    if b'"' in text or b"\\" in text:
+    if _QUOTE in text or _BACKSLASH in text:
         return text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return text
 

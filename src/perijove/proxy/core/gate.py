@@ -145,6 +145,16 @@ class Gate:
         """
         if not audience:
             return Refuse(reason="This address is closed: its route names no server.")
+        fields = request.fields
+        if (
+            len(fields.identities) == 1
+            and request.method in _SAFE_METHODS
+            and not (fields.hub_token or request.upgrade or (self._is_behind and fields.sent_identity))
+        ):
+            # By far the commonest request: one statement, and nothing that it could change.
+            claims = self._admit(fields.identities[0], audience, now)
+            if claims is not None:
+                return Allow(fields.identities[0], claims, request.target)
         token, target = hub_token_of(request) if request.upgrade else (request.fields.hub_token, request.target)
         if len(token) > MAX_TOKEN:
             return Refuse(reason="This is no token of the hub.")
@@ -191,11 +201,6 @@ class Gate:
         self, audience: str, request: RequestHead, target: bytes, now: float, *, refused_token: bool
     ) -> Decision:
         identities = self._identities(request)
-        if len(identities) == 1 and request.method in _SAFE_METHODS and not request.upgrade:
-            # By far the commonest request: one statement, and nothing that it could change.
-            claims = self._admit(identities[0], audience, now)
-            if claims is not None:
-                return Allow(identities[0], claims, target)
         admitted = [
             (identity, claims)
             for identity in identities

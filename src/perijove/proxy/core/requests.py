@@ -191,7 +191,8 @@ class FieldsMemo:
             max_fields: fields of one block.
             replaced: names of fields, in lower case, that are not sent on: the proxy writes its own.
         """
-        self._known: dict[bytes, RequestFields] = {}
+        #: what has been read
+        self.known: dict[bytes, RequestFields] = {}
         self._bytes = 0
         self._limit = limit
         self._limit_bytes = limit_bytes
@@ -205,15 +206,15 @@ class FieldsMemo:
         Raises:
             BadRequest: it has none.
         """
-        fields = self._known.get(block)
+        fields = self.known.get(block)
         if fields is None:
             fields = read_fields(block, self._max_fields, self._replaced)
             # Uploads and upgrades seldom repeat.
             if self._limit and not (fields.chunked or fields.length or fields.upgrade):
-                if len(self._known) >= self._limit or self._bytes + len(block) > self._limit_bytes:
-                    self._known.clear()
+                if len(self.known) >= self._limit or self._bytes + len(block) > self._limit_bytes:
+                    self.known.clear()
                     self._bytes = 0
-                self._known[block] = fields
+                self.known[block] = fields
                 self._bytes += len(block)
         return fields
 
@@ -232,12 +233,16 @@ def read_request(head: bytes, memo: FieldsMemo) -> RequestHead:
     method, target, minor = match.groups()
     if method == b"CONNECT":
         raise BadRequest("This is no forward proxy.", status=405)
-    request = RequestHead(method, target, 1 if minor == b"1" else 0, memo.read(head[end + 2 : -2]), head[: end + 2])
-    if request.minor == 0 and request.fields.chunked:
+    block = head[end + 2 : -2]
+    fields = memo.known.get(block) or memo.read(block)
+    if minor == b"1":
+        request = RequestHead(method, target, 1, fields, head[: end + 2])
+        if fields.upgrade and method == b"GET":
+            request.allow_upgrade(_WEBSOCKET)
+        return request
+    if fields.chunked:
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding.")
-    if method == b"GET":
-        request.allow_upgrade(_WEBSOCKET)
-    return request
+    return RequestHead(method, target, 0, fields, head[: end + 2])
 
 
 def read_fields(block: bytes, max_fields: int = MAX_FIELDS, replaced: frozenset[bytes] = frozenset()) -> RequestFields:

@@ -36,6 +36,8 @@ _PLAIN_TARGET: Final = re.compile(
 _PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[^\x00-\x20\x7f%/]+)+|/")
 # One encoder for all: with separators of its own `json.dumps` would make one each time.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+#: Keys that say what a route is for, and the flags that `packed` makes of them.
+_KIND_FLAGS: Final = tuple((key, key[0]) for key in KIND_KEYS)
 #: The object that was posted, or what `packed` made of it.
 Body: TypeAlias = Mapping[str, Any] | bytes
 #: Paths of which the entry is remembered, and the longest of them.
@@ -217,6 +219,8 @@ class RouteTable:
         if path not in self._bodies and len(self._bodies) >= self.limit:
             raise TooManyRoutes
         check(path, body)
+        if self._bodies.get(path) != body:
+            self._changed()
         return self._settle(path, body, now)
 
     def remove(self, path: str) -> list[Entry]:
@@ -224,6 +228,7 @@ class RouteTable:
         path = tidy(path)
         if path not in self._bodies:
             return []
+        self._changed()
         return self._drop(path)
 
     def replace(self, bodies: Mapping[str, Body], *, now: float | None) -> list[Entry]:
@@ -237,15 +242,20 @@ class RouteTable:
         """
         if len(bodies) > self.limit:
             raise TooManyRoutes
-        fresh = {tidy(path): body for path, body in bodies.items()}
-        changed = {path: body for path, body in fresh.items() if self._bodies.get(path) != body}
-        for path, body in changed.items():
-            check(path, body)
+        if not all(map(is_tidy, bodies)):
+            bodies = {tidy(path): body for path, body in bodies.items()}
+        known = self._bodies
+        changed = [path for path, body in bodies.items() if known.get(path) != body]
+        for path in changed:
+            check(path, bodies[path])
+        gone = [path for path in known if path not in bodies]
+        if changed or gone:
+            self._changed()
         retired = []
-        for path in [known for known in self._bodies if known not in fresh]:
+        for path in gone:
             retired += self._drop(path)
-        for path, body in changed.items():
-            retired += self._settle(path, body, now, is_use=False)
+        for path in changed:
+            retired += self._settle(path, bodies[path], now, is_use=False)
         return retired
 
     def _entry(self, path: str) -> Entry:
@@ -256,11 +266,13 @@ class RouteTable:
             self._entries[path] = entry
         return entry
 
+    def _changed(self) -> None:
+        """Some route is about to be another one, or none."""
+        self._known.clear()
+        self.version += 1
+
     def _settle(self, path: str, body: Body, now: float | None, *, is_use: bool = True) -> list[Entry]:
         """Put a route that has been checked."""
-        self._known.clear()
-        if self._bodies.get(path) != body:
-            self.version += 1
         if path not in self._bodies:
             level = level_of(path)
             self._depths[level] = self._depths.get(level, 0) + 1
@@ -282,8 +294,6 @@ class RouteTable:
 
     def _drop(self, path: str) -> list[Entry]:
         """Forget a route that is there. Depths are counted: looking at all routes would cost a millisecond."""
-        self._known.clear()
-        self.version += 1
         del self._bodies[path]
         self._used.pop(path, None)
         level = level_of(path)
@@ -327,7 +337,17 @@ def _is_plain(body: Mapping[str, Any]) -> bool:
 
 
 def packed(body: Mapping[str, Any]) -> bytes:
-    """What a worker must know of *body*, which has been checked, in few bytes."""
+    """
+    What a worker must know of *body*, which has been checked, in few bytes: of most routes a line of flags, the target
+    and the audience, each a line; of others a JSON object.
+    """
+    target, audience = body[TARGET], body.get(AUDIENCE, "")
+    if UPGRADES not in body and FALLBACKS not in body and _is_line(target) and _is_line(audience):
+        flags = "o" if body.get(ACCESS) == "open" else "g"
+        for key, flag in _KIND_FLAGS:
+            if body.get(key):
+                flags += flag
+        return f"{flags}\n{target}\n{audience}".encode("ascii")
     kept = {key: body[key] for key in (TARGET, ACCESS, AUDIENCE, UPGRADES, FALLBACKS) if body.get(key)}
     if kept.get(ACCESS) == "gated":
         del kept[ACCESS]
@@ -336,8 +356,14 @@ def packed(body: Mapping[str, Any]) -> bytes:
 
 def unpacked(body: Body) -> Mapping[str, Any]:
     """The object that *body* is."""
-    content: Mapping[str, Any] = json.loads(body) if isinstance(body, bytes) else body
-    return content
+    if not isinstance(body, bytes):
+        return body
+    if body.startswith(b"{"):
+        content: Mapping[str, Any] = json.loads(body)
+        return content
+    flags, target, audience = body.decode("ascii").split("\n")
+    kinds = {key: 1 for key, flag in _KIND_FLAGS if flag in flags}
+    return {TARGET: target, ACCESS: "open" if "o" in flags else "gated", AUDIENCE: audience, **kinds}
 
 
 def level_of(path: str) -> int:
@@ -347,7 +373,17 @@ def level_of(path: str) -> int:
 
 def tidy(path: str) -> str:
     """*path* with one leading and no trailing slash; the default route is `/`."""
-    return "/" + path.strip("/")
+    return path if is_tidy(path) else "/" + path.strip("/")
+
+
+def is_tidy(path: str) -> bool:
+    """Whether *path* is as it stands in the table."""
+    return path == "/" or (path[:1] == "/" and path[1:2] != "/" and path[-1] != "/")
+
+
+def _is_line(text: str) -> bool:
+    """Whether *text* can stand in a line of `packed`."""
+    return text.isascii() and "\n" not in text
 
 
 def _text(body: Mapping[str, Any], key: str, default: str | None = None) -> str:

@@ -17,6 +17,7 @@ from perijove.proxy.core.limits import Limit
 
 #: Upper bounds of the latency histogram in seconds; what is slower is in one more bucket.
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_FIRST_BUCKET: Final = BUCKETS[0]
 #: The status of requests that ended without one: the client went away, or was cut off (nginx's number for it).
 ABANDONED: Final = 499
 #: The status of requests that became a WebSocket.
@@ -99,7 +100,8 @@ class Statistics:
         key = kind * STATUSES + status
         requests = self.requests
         requests[key] = requests.get(key, 0) + 1
-        self.latency[bisect_left(BUCKETS, seconds)] += 1
+        # Most are in the first one.
+        self.latency[0 if seconds <= _FIRST_BUCKET else bisect_left(BUCKETS, seconds)] += 1
         self.seconds += seconds
 
     def upgraded(self, kind: int) -> None:

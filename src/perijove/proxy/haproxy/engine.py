@@ -242,7 +242,7 @@ class HaproxyEngine:
         verdicts = self._verdicts.take_changes()
         cut, self._cut = self._cut, set()
         stale, self._stale = self._stale, set()
-        routes = current.routes.steps(stale, is_door_on=self._is_door_on)
+        routes = current.routes.steps(stale, is_door_on=self._state.door)
         await self._carry_out(current, verdicts, routes, cut)
         self._servers = max(self._servers, current.routes.number)
 
@@ -267,10 +267,6 @@ class HaproxyEngine:
     def _worker_socket(self) -> Path:
         return self._folder / "worker.sock"
 
-    @property
-    def _is_door_on(self) -> bool:
-        return bool(self._config.hubs) or self._state.door
-
     async def _begin(self) -> Generation:
         """A haproxy that knows all that is known, but no verdicts."""
         self._starts += 1
@@ -287,7 +283,7 @@ class HaproxyEngine:
                 settings,
                 table=self._state.table,
                 links=links_for(self._config.tls.public, settings.paths),
-                is_door_on=self._is_door_on,
+                is_door_on=self._state.door,
                 is_passing=leaves_all(self._config.passing),
                 prepends_path=self._config.passing.prepend_path,
                 number=self._servers,

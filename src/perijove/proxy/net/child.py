@@ -9,7 +9,6 @@ over by somebody from outside, so nothing it says is unpickled.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import pickle
 import socket
@@ -19,7 +18,9 @@ from typing import Any, Final
 
 import structlog
 
+from perijove.kit.process import give_back_memory
 from perijove.proxy.config import ProxyConfig
+from perijove.proxy.core.changes import ReplaceRoutes
 from perijove.proxy.core.state import State
 from perijove.proxy.net.tls import TrafficTls
 from perijove.proxy.net.worker import Worker
@@ -82,7 +83,6 @@ def run(
         sockets: public ones, which listen.
         line: to the parent.
     """
-    gc.set_threshold(50_000, 20, 20)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(_serve(config, state, tls, sockets, line))
     return 0
@@ -102,6 +102,11 @@ async def _serve(
             if what is Ask.STOP:
                 break
             _answer(writer, number, _do(worker, what, argument))
+            is_large = isinstance(argument, ReplaceRoutes)
+            del argument
+            if is_large:
+                # The message took as much as the table that came with it, and is gone.
+                give_back_memory()
     except (asyncio.IncompleteReadError, OSError):
         log.warning("worker.orphaned")
     await worker.stop()

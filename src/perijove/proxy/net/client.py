@@ -53,6 +53,12 @@ class Phase(Enum):
     GONE = auto()  #: lost, or now a tunnel
 
 
+# Where every request comes by: a member of an enumeration takes a look into two dictionaries.
+_READING: Final = Phase.READING
+_WORKING: Final = Phase.WORKING
+_LENGTH_OF_END: Final = len(END_OF_HEAD)
+
+
 class Server(Protocol):
     """What a connection needs of the proxy."""
 
@@ -107,6 +113,7 @@ class ClientConnection(asyncio.Protocol):
         self.phase = Phase.READING
         self.pending = b""
         self.request: RequestHead | None = None
+        #: what answers the request in flight, as soon as it is connected
         self.exchange: Exchange | None = None
         #: work that the request in flight waits for
         self.task: asyncio.Task[None] | None = None
@@ -153,7 +160,7 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
         self.received += len(data)
-        if self.phase is Phase.READING:
+        if self.phase is _READING:
             if not self.pending:
                 self.since = self.server.now()
             self.pending = self.pending + data if self.pending else data
@@ -205,10 +212,6 @@ class ClientConnection(asyncio.Protocol):
         self.sent += len(data)
         self.transport.write(data)
 
-    def begin(self, exchange: Exchange) -> None:
-        """The request in flight is answered by *exchange*, as soon as it is connected."""
-        self.exchange = exchange
-
     def take_pending(self) -> bytes:
         """Part of `ClientSide`."""
         pending, self.pending = self.pending, b""
@@ -242,13 +245,14 @@ class ClientConnection(asyncio.Protocol):
         self._account()
         self.exchange = None
         self.task = None
-        if self.phase is not Phase.WORKING and not close:
+        if self.phase is not _WORKING and not close:
             return
-        self.since = self.server.now()
-        if close or self.server.is_draining or (self.has_ended and not self._has_request):
+        server = self.server
+        self.since = server.now()
+        if close or server.is_draining or (self.has_ended and not self._has_request):
             self._linger(may_send_more=may_send_more)
             return
-        self.phase = Phase.READING
+        self.phase = _READING
         if self.holds:
             self._release(_AHEAD | _CONNECTING | _SERVER_FULL)
         if self.pending:
@@ -306,13 +310,14 @@ class ClientConnection(asyncio.Protocol):
     def _advance(self) -> None:
         """Read the next head, if there is one and the last answer is out."""
         data = self.pending
-        if self.phase is not Phase.READING or self.is_full or not data:
+        if self.phase is not _READING or self.is_full or not data:
             return
-        limits = self.server.limits
-        end = data.find(END_OF_HEAD, self._scanned) + len(END_OF_HEAD)
+        server = self.server
+        limits = server.limits
+        end = data.find(END_OF_HEAD, self._scanned) + _LENGTH_OF_END
         try:
-            if end < len(END_OF_HEAD):
-                self._scanned = max(0, len(data) - len(END_OF_HEAD) + 1)
+            if end < _LENGTH_OF_END:
+                self._scanned = max(0, len(data) - _LENGTH_OF_END + 1)
                 check_head_size(data, -1, limits.line, limits.head)
                 return
             self._scanned = 0
@@ -322,7 +327,7 @@ class ClientConnection(asyncio.Protocol):
                 self.pending = b""
             else:
                 self.pending, data = data[end:], data[:end]
-            request = read_request(data, self.server.memo)
+            request = read_request(data, server.memo)
         except BadRequest as exc:
             log.info("request.refused", peer=self.peer, status=exc.status, reason=str(exc))
             if exc.limit is not None:
@@ -331,8 +336,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self.request = request
         self.began = time.monotonic()
-        self.phase = Phase.WORKING
-        self.server.serve(self, request)
+        self.phase = _WORKING
+        server.serve(self, request)
 
     def _hold(self, reason: int) -> None:
         if not self.holds:

@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 #: Interim answers (1xx) before the final one.
 MAX_INTERIM: Final = 16
 _FIRST_REDIRECT: Final = 300
+_LENGTH_OF_END: Final = len(END_OF_HEAD)
 #: Longest answer that is looked at in one piece.
 MAX_PASSED_ON: Final = 128 * 1024
 
@@ -181,11 +182,14 @@ class Exchange:
 
     def response_received(self, data: bytes) -> None:
         """Part of `Borrower`."""
-        self.progress = self._surroundings.now()
         try:
+            # After a whole answer there is nothing whose progress is of interest.
+            if self._frame is None and not self._partial and self._pass_on(data):
+                return
+            self.progress = self._surroundings.now()
             if self._frame is not None:
                 self._relay(self._frame, b"", data, 0)
-            elif self._partial or not self._pass_on(data):
+            else:
                 self._read_head(data)
         except (BadResponse, BadFraming) as exc:
             log.warning("response.bad", route=self.entry.path, reason=str(exc))
@@ -236,18 +240,24 @@ class Exchange:
 
     def _pass_on(self, data: bytes) -> bool:
         """Send *data* on as it is, if it is a whole answer of which nothing is of note; whether it was."""
-        end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-        if self._close or self._is_special or self.has_body_left:
-            return False
-        if end < len(END_OF_HEAD) or len(data) > MAX_PASSED_ON or self._surroundings.is_draining:
+        size, end = len(data), data.find(END_OF_HEAD) + _LENGTH_OF_END
+        body, surroundings = self._body, self._surroundings
+        if (
+            end < _LENGTH_OF_END
+            or size > MAX_PASSED_ON
+            or self._close
+            or self._is_special
+            or (body is not None and not body.done)
+            or surroundings.is_draining
+        ):
             return False
         answer = plain_answer(data[:end])
-        if answer is None or answer[0] != len(data) - end:
+        if answer is None or answer[0] != size - end:
             return False
-        client = self.client
-        client.status = int(data[9:12])
-        client.write(data if len(answer[1]) == end else answer[1] + data[end:])
-        if client.status < _FIRST_REDIRECT:
+        head, client = answer[1], self.client
+        client.status = status = int(data[9:12])
+        client.write(data if len(head) == end else head + data[end:])
+        if status < _FIRST_REDIRECT:
             self.entry.last_activity = time.time()
         self._detach(reuse=True)
         client.request_over(close=False)

@@ -33,13 +33,15 @@ from perijove.proxy.net.exchange import Exchange
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.timeouts import Timeouts
-from perijove.proxy.net.tunnel import Tunnel
+from perijove.proxy.net.tunnel import ReadBuffer, Tunnel
 from perijove.proxy.net.upstream import UpstreamConnection
 
 log = structlog.get_logger(__name__)
 
 #: Answered by the proxy itself, on the public address (contract section h).
 HEALTH_PATH: Final = b"/_chp_healthz"
+# As a number: looking for bytes in bytes first tries them as one, and clears up after the exception.
+_QUESTION: Final = ord("?")
 _HEALTHY: Final = Answer(status=HTTPStatus.OK, body=b'{"status": "OK"}', content_type="application/json")
 _TOO_MANY_WEBSOCKETS: Final = refusal(
     HTTPStatus.TOO_MANY_REQUESTS, "This session has too many WebSockets open. Close some tabs."
@@ -99,6 +101,9 @@ class Frontend:
         self._connections = connections
         self._accounts = accounts
         self._statistics = statistics
+        self._buffer = ReadBuffer()
+        #: part of `Surroundings`
+        self.put_back = pool.put
         #: part of `Server`
         self.ended = accounts.ended
         self.refused = statistics.refused
@@ -108,6 +113,7 @@ class Frontend:
         """Allow each client so much, and pass on like this, from now on."""
         self.limits = limits
         self.passing = passing
+        self._relocation = passing.relocation or None
         self.memo = FieldsMemo(max_fields=limits.fields, replaced=passing.replaced)
 
     def __call__(self) -> ClientConnection:
@@ -132,10 +138,6 @@ class Frontend:
 
     # what an exchange needs
 
-    def put_back(self, upstream: UpstreamConnection) -> None:
-        """Part of `Surroundings`."""
-        self._pool.put(upstream)
-
     def reconnect(self, exchange: Exchange) -> None:
         """Part of `Surroundings`."""
         client = exchange.client
@@ -158,6 +160,7 @@ class Frontend:
             address=client.address,
             session=client.session,
             served=served,
+            buffer=self._buffer,
             on_closed=self._tunnel_closed,
         )
         self._connections.add_tunnel(tunnel)
@@ -177,7 +180,8 @@ class Frontend:
 
     def serve(self, client: ClientConnection, request: RequestHead, *, may_ask: bool = True) -> None:
         """Part of `Server`; *may_ask*: whether the hub may still be asked about a token."""
-        raw = request.path
+        target = request.target
+        raw = request.path if _QUESTION in target else target
         if raw == HEALTH_PATH:
             client.answer(_HEALTHY)
             return
@@ -247,9 +251,9 @@ class Frontend:
             client.answer(_BUSY)
             return
         target = allowed.target if allowed else request.target
-        if not (self.passing.include_prefix and entry.target.base == ""):
+        if entry.target.base or not self.passing.include_prefix:
             target = rewritten(self.passing, target, entry)
-        line = request.render_line(target)
+        line = request.line if target is request.target else request.render_line(target)
         exchange = Exchange(
             client=client,
             surroundings=self,
@@ -258,9 +262,9 @@ class Frontend:
             entry=entry,
             claims=allowed.claims if allowed else None,
             fence=entry.fence if allowed else None,
-            relocation=self.passing.relocation or None,
+            relocation=self._relocation,
         )
-        client.begin(exchange)
+        client.exchange = exchange
         if upstream is not None:
             exchange.start(upstream)
         else:

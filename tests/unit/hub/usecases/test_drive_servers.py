@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perijove.config.settings import ServerPolicy
-from perijove.hub.domain.errors import AlreadyRunning, InvalidRequest, NoSuchServer
+from perijove.hub.domain.errors import AlreadyRunning, InvalidRequest, NoSuchServer, StoreAway
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.users import User
@@ -360,6 +360,27 @@ async def test_a_crash_of_a_ready_server_is_heard() -> None:
 
     server = await world.server(ada)
     assert (server.state, server.failure) == (State.STOPPED, "killed for memory: 512 of 512 MB")
+    await world.check()
+
+
+async def test_a_crash_while_the_database_is_away_is_recorded_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    ada = await world.add_user()
+
+    def away() -> Any:
+        raise StoreAway
+
+    async with world.hub(watching=True) as hub:
+        asked = await hub.start(ada, "")
+        await hub.driver.settled(asked.id, 10)
+        with monkeypatch.context() as gone:
+            gone.setattr(world.store, "unit", away)
+            world.spawners.die("ada/", Exit(message="killed for memory"))
+            await asyncio.sleep(5)
+        await asyncio.sleep(2)
+
+    server = await world.server(ada)
+    assert (server.state, server.failure) == (State.STOPPED, "killed for memory")
     await world.check()
 
 

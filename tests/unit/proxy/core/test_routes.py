@@ -125,6 +125,14 @@ def test_the_version_is_another_after_each_change_and_only_then() -> None:
     assert len(set(seen)) == len(seen)
 
 
+@pytest.mark.parametrize("path", ["user/ada", "/user/ada/", "//user/ada", "user/ada//"])
+def test_a_whole_table_may_have_slashes_around_its_paths(path: str) -> None:
+    table = RouteTable()
+    table.replace({path: body(), "/x": body()}, now=1.0)
+
+    assert sorted(table.bodies()) == ["/user/ada", "/x"]
+
+
 def test_what_changes_no_route_leaves_the_version() -> None:
     table = table_of("/user/ada")
     before = table.version
@@ -352,6 +360,9 @@ def test_only_what_was_used_here_is_told() -> None:
         body(access="gated", audience="ada/", user="ada", server_name="", jupyterhub=True),
         body(audience='a"b\\/', service="x"),
         body(audience="é/", hub=True),
+        body(audience="two\nlines/", service="x"),
+        body(audience="{}", hub=True, user="ada", service="x"),
+        body(access="open", fallbacks=["http://127.0.0.1:2"]),
         body(upgrades=["tcp"], audience="ada/"),
         body(upgrades=["tcp"], access="gated"),
         {"target": "http+unix://%2Frun%2Fx.sock", "audience": "a/b"},
