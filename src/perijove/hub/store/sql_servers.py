@@ -4,7 +4,6 @@ Rows of servers, in SQL. The name of the owner comes from the join, so that it i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.store.kept import by_key, many
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
+from perijove.kit.steps import in_steps
 
 #: columns that a swap may change
 SWAPPED: Final = (
@@ -55,8 +55,6 @@ _TOUCH: Final = (
     .where(or_(servers.c.last_activity.is_(None), servers.c.last_activity < bindparam("at")))
     .values(last_activity=bindparam("at"))
 )
-#: rows that are read at a stretch
-_STEP: Final = 200
 #: columns that must be as they were for a swap
 _FENCE: Final = ("id", "state", "generation", "lease_holder")
 _FIELDS: Final = (*(column.name for column in servers.columns), "user_name")
@@ -220,10 +218,5 @@ class SqlServers:
 
     async def _all(self, condition: ColumnElement[bool]) -> Sequence[Server]:
         ordered = _ROWS.where(condition).order_by(servers.c.user_id, servers.c.name)
-        found: list[Server] = []
-        for row in await self._connection.execute(ordered):
-            found.append(_server_of(row))
-            if len(found) % _STEP == 0:
-                # Thousands of running servers take a tenth of a second: others are answered meanwhile.
-                await asyncio.sleep(0)
-        return found
+        # Thousands of running servers take a tenth of a second: others are answered meanwhile.
+        return [_server_of(row) async for row in in_steps(await self._connection.execute(ordered))]
