@@ -199,8 +199,10 @@ class Bench:
     def real(self) -> None:
         """Many starts at once of real notebook servers, each deployment alone and on all cores."""
         row = self.row("50 starts at once to all answering, notebook servers", "starts/s", "≥ 8×", is_rate=True)
-        for name, rate in real_starts(self.peers):
+        failed = self.row("of them failed, or not there after four minutes", "", "0")
+        for name, rate, missing in real_starts(self.peers):
             row.note(name, rate)
+            failed.note(name, missing)
 
 
 def _cpu(hub: Hub) -> float:

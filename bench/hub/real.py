@@ -15,19 +15,20 @@ import aiohttp
 from deployments import Running, jupyterhub, perijove
 
 COUNT: Final = 50
-_PATIENCE: Final = 600.0
+#: seconds after which a server counts as failed
+_PATIENCE: Final = 240.0
 
 
-def real_starts(peers: Path | None) -> Iterator[tuple[str, float]]:
-    """Name of the deployment, and starts a second until the last of them answers through the proxy."""
+def real_starts(peers: Path | None) -> Iterator[tuple[str, float, int]]:
+    """Name of the deployment, starts a second until the last one that answered through the proxy, and the others."""
     for deployment in [perijove(), *([jupyterhub(peers)] if peers is not None else [])]:
         with deployment as running:
-            rate = COUNT / asyncio.run(_start_all(running))
-            print(f"{running.name}: {rate:.2f} starts/s", flush=True)
-        yield running.name, rate
+            took = asyncio.run(_start_all(running))
+        print(f"{running.name}: {len(took)} of {COUNT}, the last after {max(took, default=0.0):.1f} s", flush=True)
+        yield running.name, len(took) / max(took, default=_PATIENCE), COUNT - len(took)
 
 
-async def _start_all(running: Running) -> float:
+async def _start_all(running: Running) -> list[float]:
     headers = {"Authorization": f"token {running.token}"}
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     async with aiohttp.ClientSession(
@@ -38,16 +39,19 @@ async def _start_all(running: Running) -> float:
             async with client.post(f"/hub/api/users/{name}") as answer:
                 assert answer.status == 201, answer.status
         began = time.monotonic()
-        await asyncio.gather(*(_start(client, name) for name in names))
-        return time.monotonic() - began
+        ended = await asyncio.gather(*(_start(client, name, began + _PATIENCE) for name in names))
+        return [at - began for at in ended if at is not None]
 
 
-async def _start(client: aiohttp.ClientSession, name: str) -> None:
+async def _start(client: aiohttp.ClientSession, name: str, deadline: float) -> float | None:
     async with client.post(f"/hub/api/users/{name}/server") as answer:
-        assert answer.status in {201, 202}, (answer.status, await answer.text())
-    while True:
+        await answer.read()
+        if answer.status not in {201, 202}:
+            return None
+    while time.monotonic() < deadline:
         async with client.get(f"/user/{name}/api/status", allow_redirects=False) as answer:
             if answer.status == 200:
-                return
-        # Two cores are busy starting: a poll that is too eager would slow down what it waits for.
-        await asyncio.sleep(0.25)
+                return time.monotonic()
+        # The cores are busy starting: a poll that is too eager would slow down what it waits for.
+        await asyncio.sleep(0.5)
+    return None
