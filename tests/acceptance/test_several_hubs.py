@@ -11,19 +11,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import product
 
 import httpx
 import psutil
 import pytest
 
-from perijove.config.settings import ServerPolicy
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.rest import OPEN_HOUSE, Rest
 from tests.support.site import Site, eventually, unstarted_site
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(180)
-LEASE = ServerPolicy().lease_seconds
 #: seconds that a start of somebody slow takes before anything is launched
 SLOW = 3
 HUBS = (1, 2)
@@ -77,8 +76,8 @@ def driver_of(server: Postgres, database: str, user: str) -> int:
     return int(row[0].partition("#")[0].rpartition("-")[2]) if row and row[0] else 0
 
 
-def is_another(site: Site, number: int, pid: int) -> bool:
-    return site.hub(number).pid != pid
+def is_registered(server: Postgres, database: str, name: str) -> bool:
+    return name in registered(server, database)
 
 
 def start_slowly(rest: Rest, user: str, beside: ThreadPoolExecutor) -> None:
@@ -100,20 +99,17 @@ def test_a_start_whose_hub_is_killed_is_finished_and_requests_go_on(
         driver = eventually(lambda: driver_of(server, database, "slow"))
 
         site.hub(driver).kill()
-        killed = time.monotonic()
-        longest, last = 0.0, killed
-        while time.monotonic() - killed < LEASE + SLOW:
-            with suppress(httpx.HTTPError):
-                if other("GET", "/hub/api/users").status_code == 200:
-                    now = time.monotonic()
-                    longest, last = max(longest, now - last), now
-            if other("GET", "/user/slow/api/status").status_code == 200:
-                break
-        took = time.monotonic() - killed
+        failed = 0
+        for _ in range(100):
+            try:
+                failed += other("GET", "/hub/api/users").status_code != 200
+            except httpx.HTTPError:
+                failed += 1
+        eventually(lambda: other("GET", "/user/slow/api/status").status_code == 200)
 
         assert rest("GET", "/hub/api/users/slow").json()["servers"][""]["ready"]
-    assert longest < 2
-    assert took < LEASE + SLOW
+    # At most the one that the hub was answering when it was killed.
+    assert failed <= 1
     assert len(site.records("slow")) == 1
 
 
@@ -127,9 +123,7 @@ def test_a_start_whose_hub_hangs_is_finished_by_another_and_nothing_is_doubled_w
         hung.send_signal(signal.SIGSTOP)
         try:
             other = 3 - driver
-            taken = time.monotonic()
             eventually(lambda: driver_of(server, database, "slow") == other)
-            taken = time.monotonic() - taken
             eventually(lambda: len(site.records("slow")) == 1)
         finally:
             hung.send_signal(signal.SIGCONT)
@@ -140,25 +134,25 @@ def test_a_start_whose_hub_hangs_is_finished_by_another_and_nothing_is_doubled_w
         time.sleep(SLOW)
 
         assert rest("GET", "/user/slow/api/status").json()["started"] == started
-    assert taken < LEASE
     assert len(site.records("slow")) == 1
 
 
-def test_people_need_not_care_which_hub_answers(site: Site) -> None:
+def test_people_need_not_care_which_hub_answers(site: Site, server: Postgres, database: str) -> None:
     """
     Signed in at one, their forms and progress are taken by the other, while they take turns in being killed.
     """
     with Visitor(site, "ada") as ada:
         assert ada.sign_in().status_code == 200
         eventually(lambda: ada.get("/user/ada/api/status").status_code == 200)
-        for number in (*HUBS, *HUBS):
+        for number, incarnation in product(HUBS, (2, 3)):
             hub = site.hub(number)
             hub.kill()
             hub.wait(timeout=10)
 
             assert ada.get("/hub/home").url.path == "/hub/home"
             assert ada.get("/user/ada/api/status").status_code == 200
-            eventually(partial(is_another, site, number, hub.pid))
+            # Not both at once: whoever comes back serves when it has registered.
+            eventually(partial(is_registered, server, database, holder(number, incarnation)))
 
 
 def test_wrong_passwords_at_all_hubs_together_are_counted(site: Site, server: Postgres, database: str) -> None:

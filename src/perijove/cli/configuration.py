@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ from perijove.config.tls import contradictions
 from perijove.config.traits import Perijove
 from perijove.config.urls import BindUrl
 from perijove.hub.domain.errors import HubError
+from perijove.hub.domain.groups import read_groups
+from perijove.hub.domain.idle import read_policies
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.spawners.base import Spawner
 from perijove.spawners.errors import SpawnerError
@@ -87,6 +89,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
     paths = _paths(perijove)
     db_url = _database(perijove, paths, file, flags)
     _check_declarations(perijove, file)
+    _check_groups_and_policies(perijove, file)
     for name, why in (*contradictions(perijove), *contradictions_of_hubs(perijove, db_url)):
         raise WrongValue(f"{place(file, 'Perijove', name)}c.Perijove.{name} {why}.")
     return Configuration(
@@ -132,6 +135,32 @@ def _check_declarations(perijove: Perijove, file: Path | None) -> None:
             load_roles(roles=roles, services=perijove.services)
         except HubError as exc:
             raise WrongValue(f"{place(file, 'Perijove', name)}c.Perijove.{name}: {exc.message}") from exc
+
+
+def _check_groups_and_policies(perijove: Perijove, file: Path | None) -> None:
+    try:
+        groups = read_groups(perijove.load_groups)
+    except HubError as exc:
+        raise WrongValue(f"{place(file, 'Perijove', 'load_groups')}c.Perijove.load_groups: {exc.message}") from exc
+    roles = load_roles(roles=perijove.load_roles, services=perijove.services).names
+    names = [group.name for group in groups]
+    try:
+        read_policies(perijove.cull_policies, groups=names, roles=roles)
+    except HubError as exc:
+        raise WrongValue(f"{place(file, 'Perijove', 'cull_policies')}c.Perijove.cull_policies: {exc.message}") from exc
+    for_all = [item for item in perijove.cull_policies if not {"group", "role"} & item.keys()]
+    for name in ("idle_timeout", "server_max_age"):
+        if for_all and getattr(perijove, name):
+            where = place(file, "Perijove", name)
+            raise WrongValue(f"{where}c.Perijove.{name}: cull_policies has a policy for everybody already.")
+
+
+def _policies(perijove: Perijove) -> list[Mapping[str, Any]]:
+    """With the one for everybody that has traits of its own."""
+    if not perijove.idle_timeout and not perijove.server_max_age:
+        return list(perijove.cull_policies)
+    for_all = {"idle_seconds": perijove.idle_timeout, "max_age_seconds": perijove.server_max_age}
+    return [*perijove.cull_policies, for_all]
 
 
 def _find(finder: Any, trait: str, perijove: Perijove, file: Path | None) -> Any:
@@ -196,6 +225,7 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
             start_timeout=spawner.start_timeout,
             http_timeout=spawner.http_timeout,
             poll_seconds=spawner.poll_interval,
+            activity_seconds=p.activity_interval,
             default_url=spawner.default_url or "/lab",
             concurrent_spawn_limit=p.concurrent_spawn_limit,
             consecutive_failure_limit=spawner.consecutive_failure_limit,
@@ -205,6 +235,8 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         ),
         admin_users=frozenset(p.admin_users) | frozenset(configuration.authenticator.admin_users),
         blocked_users=frozenset(configuration.authenticator.blocked_users),
+        load_groups=p.load_groups,
+        cull_policies=_policies(p),
         load_roles=p.load_roles,
         services=p.services,
         token_expires_in_max_seconds=p.token_expires_in_max_seconds,

@@ -42,7 +42,12 @@ FIXED_OF_PLUGINS: Final = frozenset({"poll_interval"})
 
 def settings_after(old: HubSettings, new: HubSettings) -> HubSettings:
     """*old* with what may change as it is in *new*."""
-    servers = replace(new.servers, lease_seconds=old.servers.lease_seconds, poll_seconds=old.servers.poll_seconds)
+    servers = replace(
+        new.servers,
+        lease_seconds=old.servers.lease_seconds,
+        poll_seconds=old.servers.poll_seconds,
+        activity_seconds=old.servers.activity_seconds,
+    )
     return replace(
         old,
         sign_in=new.sign_in,

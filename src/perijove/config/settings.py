@@ -104,6 +104,8 @@ class ServerPolicy:
     default_url: str = "/lab"
     #: seconds a hub keeps a server to itself without renewing
     lease_seconds: float = 10.0
+    #: seconds between two reports of a server about its activity
+    activity_seconds: float = 300.0
     #: seconds between checks on all running servers
     poll_seconds: float = 30.0
 
@@ -138,6 +140,9 @@ class HubSettings:
     control_token: str = field(repr=False)
     admin_users: frozenset[str] = frozenset()
     blocked_users: frozenset[str] = frozenset()
+    #: declarations as written (contract j); checked by `hub/domain/groups.py` and `hub/domain/idle.py`
+    load_groups: Mapping[str, Any] = field(default_factory=dict)
+    cull_policies: Sequence[Mapping[str, Any]] = ()
     #: declarations as written (contract f, g); checked by `usecases/load_roles.py`
     load_roles: Sequence[Mapping[str, Any]] = ()
     services: Sequence[Mapping[str, Any]] = ()

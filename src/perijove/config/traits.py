@@ -126,6 +126,9 @@ class Perijove(Configurable):
     services = List(Dict(), help="Programs with a token of their own: name, api_token, admin, url, display, info.").tag(
         config=True
     )
+    load_groups = Dict(
+        help='Groups to make: name → list of users, or {"users": [...], "properties": {...}}. Only adds.'
+    ).tag(config=True)
     token_expires_in_max_seconds = Int(0, min=0, help="Longest life of an API token; 0 is no limit.").tag(config=True)
     api_page_default_limit = Int(50, min=1, help="Page size of paginated answers.").tag(config=True)
     api_page_max_limit = Int(200, min=1, help="Largest page size.").tag(config=True)
@@ -136,6 +139,20 @@ class Perijove(Configurable):
     concurrent_spawn_limit = Int(100, min=1, help="Most starts at once; others wait in a fair line.").tag(config=True)
     active_server_limit = Int(0, min=0, help="Most active servers; 0 is no limit.").tag(config=True)
     redirect_to_server = Bool(True, help="Whether sign-in leads to one's server rather than to /hub/home.").tag(
+        config=True
+    )
+    idle_timeout = Float(
+        0.0, min=0.0, help="Seconds after which a server in which nothing runs and nobody works is stopped; 0 is never."
+    ).tag(config=True)
+    server_max_age = Float(
+        0.0, min=0.0, help="Seconds after which a server is stopped even while it works; 0 is never."
+    ).tag(config=True)
+    cull_policies = List(
+        Dict(),
+        help="The same for groups and roles: dictionaries of group or role, idle_seconds, max_age_seconds, "
+        "users_idle_seconds, warn_seconds, extend_seconds, named_servers.",
+    ).tag(config=True)
+    activity_interval = Float(300.0, min=1.0, help="Seconds between two reports of a server about what it does.").tag(
         config=True
     )
     cleanup_servers = Bool(True, help="Whether servers are stopped when perijove is stopped in order.").tag(config=True)

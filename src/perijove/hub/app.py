@@ -20,6 +20,8 @@ from perijove.authenticators.base import Authenticator
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptRule
+from perijove.hub.domain.groups import read_groups
+from perijove.hub.domain.idle import read_policies
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
@@ -31,9 +33,12 @@ from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitatio
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
+from perijove.hub.usecases.cull import Culler
+from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.environment import ServerEnvironment
+from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
@@ -88,6 +93,8 @@ class Hub:
     parts: Parts
     admission: Admission
     housekeeping: Housekeeping
+    groups: GroupBook
+    culler: Culler
     stop_all: StopAllServers
     revocations: Revocations
     membership: Membership
@@ -135,6 +142,8 @@ class _Ground:
     hasher: Argon2Hasher
     roles: RoleBook
     activity: Activity
+    groups: GroupBook
+    deadlines: Deadlines
     identify: Identify
     revocations: Revocations
     lab_assets: LabAssets | None
@@ -180,9 +189,12 @@ def compose(
     machinery = _machinery(ground, backend)
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
     reload = Reload(store=store, membership=ground.membership, read=inputs.read_again)
+    parts = _parts(ground, machinery, ending, reload, Metrics())
     return Hub(
-        parts=_parts(ground, machinery, ending, reload, Metrics()),
+        parts=parts,
         admission=machinery.admission,
+        groups=ground.groups,
+        culler=_culler(ground, parts),
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
         revocations=ground.revocations,
@@ -196,6 +208,18 @@ def compose(
         reload=reload,
         ground=ground,
         machinery=machinery,
+    )
+
+
+def _culler(ground: _Ground, parts: Parts) -> Culler:
+    return Culler(
+        store=ground.store,
+        clock=ground.clock,
+        activity=ground.activity,
+        deadlines=ground.deadlines,
+        stop_server=parts.stop_server,
+        delete_user=parts.delete_user,
+        report_seconds=ground.settings.servers.activity_seconds,
     )
 
 
@@ -223,6 +247,7 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
     machinery.spawners.adopt(inputs.config)
     machinery.admission.adopt(settings.servers)
     machinery.breaker.adopt(settings.servers.consecutive_failure_limit)
+    ground.deadlines.policies.adopt(roles)
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
     hub.ending.stop_servers = settings.cleanup_servers
@@ -239,7 +264,10 @@ def _ground(
 ) -> _Ground:
     settings, clock = inputs.settings, SystemClock()
     roles = load_roles(roles=settings.load_roles, services=settings.services)
-    activity = Activity(store=store, clock=clock)
+    groups = read_groups(settings.load_groups)
+    policies = read_policies(settings.cull_policies, groups=[group.name for group in groups], roles=roles.names)
+    report_seconds = settings.servers.activity_seconds
+    activity = Activity(store=store, clock=clock, report_seconds=report_seconds)
     outboxes = [Outbox(proxy) for proxy in proxies]
     rule = AttemptRule(
         per_account=settings.sign_in.attempts_per_account,
@@ -266,6 +294,13 @@ def _ground(
         hasher=hasher,
         roles=roles,
         activity=activity,
+        groups=GroupBook(groups),
+        deadlines=Deadlines(
+            clock=clock,
+            activity=activity,
+            policies=Policies(policies=policies, roles=roles, clock=clock, store=store),
+            report_seconds=report_seconds,
+        ),
         identify=Identify(
             store=store, clock=clock, roles=roles, activity=activity, blocked_users=settings.blocked_users
         ),
@@ -355,7 +390,7 @@ def _parts(
         identify=ground.identify,
         sign_out=SignOut(store=store, revocations=ground.revocations),
         **_accounts(ground),
-        create_users=CreateUsers(store=store, clock=clock),
+        create_users=CreateUsers(store=store, clock=clock, groups=ground.groups),
         get_user=GetUser(store=store, activity=ground.activity),
         list_users=ListUsers(store=store, activity=ground.activity),
         delete_user=DeleteUser(
@@ -378,6 +413,7 @@ def _parts(
         ),
         stop_server=machinery.stop_server,
         get_server=GetServer(store=store, activity=ground.activity),
+        keep_server=KeepServer(store=store, clock=clock, activity=ground.activity, deadlines=ground.deadlines),
         create_server=CreateServer(store=store, clock=clock, policy=policy),
         remove_server=RemoveServer(store=store),
         driver=machinery.driver,
@@ -393,6 +429,7 @@ def _parts(
             base_url=settings.base_url,
         ),
         activity=ground.activity,
+        deadlines=ground.deadlines,
         about=_about(ground.inputs),
         metrics=metrics,
         lab_assets=ground.lab_assets,
@@ -405,7 +442,7 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
     """The ways in: they share one limiter, one hasher and one maker of sessions."""
     store, clock, randomness, policy = ground.store, ground.clock, ground.randomness, ground.settings.sign_in
     hasher = ground.hasher
-    sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy)
+    sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy, groups=ground.groups)
     authenticator = make_authenticator(
         ground.inputs.authenticator,
         config=ground.inputs.config,

@@ -135,7 +135,11 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("queue", hub.admission.run())
     tasks.start("proxies", parts.proxies.run())
     tasks.start("housekeeping", hub.housekeeping.run())
-    if parts.lab_assets is not None:
+    tasks.start("groups", hub.groups.run(parts.store))
+    tasks.start("culler", hub.culler.run())
+    is_first = inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
+    if parts.lab_assets is not None and is_first:
+        # Of several hubs beside each other one does, for all.
         tasks.start("lab assets", parts.lab_assets.prepare())
     for name in sorted(parts.settings.blocked_users):
         # Blocked since the last start, perhaps: the proxy has outlived many a hub, with the visits that it let in.
@@ -144,9 +148,9 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     warning = await hub.housekeeping.clock_warning()
     if warning:
         notice["warnings"] = [warning]
-    # A new code voids those of other hubs: of several only the first asks for one, whose words are shown.
-    is_first = NOTIFY_FD_VARIABLE in inputs.environ and inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
-    code = await parts.first_admin.link_code() if parts.about.has_accounts and is_first else None
+    # A new code voids those of other hubs: only who is heard asks for one.
+    is_heard = is_first and NOTIFY_FD_VARIABLE in inputs.environ
+    code = await parts.first_admin.link_code() if parts.about.has_accounts and is_heard else None
     if code is not None:
         notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"
     notify_parent(inputs.environ, NOTIFY_FD_VARIABLE, json.dumps(notice))

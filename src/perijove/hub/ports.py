@@ -115,6 +115,14 @@ class Servers(Protocol):
         """Raise `last_activity` by server id; older times change nothing."""
         ...
 
+    async def note_busy(self, said: Mapping[int, tuple[datetime, datetime]]) -> None:
+        """Set `busy_until` by server id to the first time, unless it is after the second."""
+        ...
+
+    async def last_used(self, *, before: datetime, or_started: datetime) -> Sequence[Server]:
+        """The ready ones that were last active before the one time (or never), or started before the other."""
+        ...
+
 
 class Sessions(Protocol):
     """Rows of browser sessions."""

@@ -14,7 +14,7 @@ import site
 import sys
 import tempfile
 import warnings
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes
 from socket import socket
@@ -28,16 +28,19 @@ from tornado.httpserver import HTTPServer
 from traitlets import Instance, default
 from traitlets.config import Config
 
+from perijove.kit.clock import SystemClock
 from perijove.kit.tasks import TaskGroup
-from perijove.singleuser import environment, exporters, home
+from perijove.singleuser import environment, exporters, home, stopping
 from perijove.singleuser import preload as preloading
-from perijove.singleuser.activity import ActivityReporter
+from perijove.singleuser.activity import ActivityReporter, Standing
 from perijove.singleuser.authorizer import ScopeAuthorizer
+from perijove.singleuser.busy import busy_with
 from perijove.singleuser.environment import ServerConfig
 from perijove.singleuser.exporters import ExportersHandler
 from perijove.singleuser.hubclient import poster
 from perijove.singleuser.identity import DoorIdentityProvider
 from perijove.singleuser.pages import page_config_hook
+from perijove.singleuser.stopping import Stopping
 from perijove.wire.environment import JUPYTERHUB_VERSION, JUPYTERHUB_VERSION_HEADER
 
 log = structlog.get_logger(__name__)
@@ -46,6 +49,12 @@ log = structlog.get_logger(__name__)
 IPC_NAME_BYTES: Final = 58
 #: Longest path of a unix socket (unix(7)), less its closing zero.
 MAX_SOCKET_PATH: Final = 107
+#: What we add to JupyterLab and Notebook.
+LAB_EXTENSIONS: Final = Path(__file__).parent / "labextensions"
+#: How the names of Jupyter Server's settings end in which extensions keep when they were last used,
+LAST_ACTIVITY: Final = "_last_activity"
+#: and those that a tab which was left open keeps fresh; `interaction.py` judges these requests better.
+POLLED: Final = frozenset({"api_last_activity", "terminal_last_activity"})
 
 
 class SingleUserServer(ServerApp):
@@ -54,6 +63,7 @@ class SingleUserServer(ServerApp):
     server_config = Instance(ServerConfig)
     listening = Instance(socket)
     _tasks: TaskGroup
+    _own_end: Stopping
 
     @property
     def server_name(self) -> str:
@@ -78,10 +88,19 @@ class SingleUserServer(ServerApp):
 
     def init_webapp(self) -> None:
         """Add what only a live server knows, and our handlers, which win over those that are there."""
-        self.tornado_settings.update(tornado_settings(self.server_config))
+        config, now = self.server_config, SystemClock().now
+        reporter = ActivityReporter(
+            config=config,
+            standing=self.standing,
+            post=poster(config.activity_url, config.api_token),
+            now=now,
+        )
+        self._own_end = Stopping(reporter=reporter, ask=poster(config.keep_url, config.api_token), now=now)
+        self.tornado_settings.update(tornado_settings(config), **{stopping.SETTING: self._own_end})
         super().init_webapp()
-        ours = [(re.escape(self.server_config.base_url) + exporters.PATH, ExportersHandler)]
-        self.web_app.add_handlers(".*", ours)  # type: ignore[no-untyped-call]
+        ours = ((exporters.PATH, ExportersHandler), *stopping.HANDLERS)
+        base = re.escape(self.server_config.base_url)
+        self.web_app.add_handlers(".*", [(base + path, handler) for path, handler in ours])  # type: ignore[no-untyped-call]
 
     def init_httpserver(self) -> None:
         """Serve the inherited socket: the launcher bound it before this process existed."""
@@ -113,25 +132,30 @@ class SingleUserServer(ServerApp):
         self._tasks = TaskGroup("singleuser")
         config = self.server_config
         if config.activity_url:
-            reporter = ActivityReporter(
-                config=config,
-                last_activity=self.last_used,
-                post=poster(config.activity_url, config.api_token),
-            )
-            self._tasks.start("activity", reporter.keep_reporting())
+            self._tasks.start("activity", self._own_end.reporter.keep_reporting())
 
     async def _cleanup(self) -> None:
         if hasattr(self, "_tasks"):
             await self._tasks.close()
         await super()._cleanup()
 
-    def last_used(self) -> datetime:
-        """When this server was last used: now, while a kernel computes."""
+    def standing(self) -> Standing:
+        """What goes on here: what runs, and when this server was last used, which is now while something runs."""
+        manager = self.web_app.settings.get("terminal_manager")
+        terminals = [terminal.ptyproc for terminal in manager.terminals.values()] if manager is not None else []
         kernels = self.kernel_manager.list_kernels()  # type: ignore[no-untyped-call]
-        busy = any(kernel["execution_state"] == "busy" for kernel in kernels)
-        if busy:
-            return datetime.now(UTC)
-        latest: datetime = self.web_app.last_activity()  # type: ignore[no-untyped-call]
+        busy = busy_with(kernels=kernels, terminals=terminals)
+        return Standing(last_activity=SystemClock().now() if busy else self._last_used(), busy=busy)
+
+    def _last_used(self) -> datetime:
+        """When somebody last did something, or a kernel, or what an extension counts."""
+        found = self.web_app.settings
+        counted = [at for name, at in found.items() if name.endswith(LAST_ACTIVITY) and name not in POLLED]
+        kernels = self.kernel_manager.last_kernel_activity
+        provider = self.identity_provider
+        by_hand = provider.interactions.latest if isinstance(provider, DoorIdentityProvider) else None
+        times = [found["started"], kernels, by_hand, *counted, *found["last_activity_times"].values()]
+        latest: datetime = max(at for at in times if at is not None)
         return latest
 
 
@@ -156,6 +180,9 @@ def settings(config: ServerConfig) -> Config:
     # The hub decides when a server is idle; kernels outlive the browser.
     server.shutdown_no_activity_timeout = 0
     c.MappingKernelManager.cull_idle_timeout = 0
+    for page in ("LabApp", "JupyterNotebookApp"):
+        # Appended: the administrator may have extensions in folders of their own.
+        c[page].extra_labextensions_path.append(str(LAB_EXTENSIONS))
     c.LabApp.news_url = None
     c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
     if len(os.fsencode(config.runtime_dir)) + IPC_NAME_BYTES <= MAX_SOCKET_PATH:

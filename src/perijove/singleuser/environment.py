@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from perijove.wire import environment as names
+from perijove.wire.activity import KEEP
 
 #: Seconds between two activity reports (contract section a).
 DEFAULT_ACTIVITY_INTERVAL: Final = 300.0
@@ -40,6 +42,8 @@ class ServerConfig:
     #: empty: activity is not reported
     activity_url: str
     activity_interval: float
+    #: where more time is asked for before the server is stopped; empty: nowhere
+    keep_url: str
     #: path where everybody's JupyterLab files are; empty: from here
     lab_assets_url: str
     notebook_assets_url: str
@@ -82,6 +86,7 @@ def read(environment: Mapping[str, str]) -> ServerConfig:
         api_token=environment.get(names.API_TOKEN, ""),
         activity_url=environment.get(names.ACTIVITY_URL, ""),
         activity_interval=interval,
+        keep_url=_keep_url(environment.get(names.ACTIVITY_URL, ""), server_name),
         lab_assets_url=environment.get(names.LAB_ASSETS_URL, ""),
         notebook_assets_url=environment.get(names.NOTEBOOK_ASSETS_URL, ""),
         default_url=environment.get(names.DEFAULT_URL, "") or "/lab",
@@ -90,6 +95,13 @@ def read(environment: Mapping[str, str]) -> ServerConfig:
         debug=environment.get(names.DEBUG, "") not in ("", "0"),
         disable_user_config=environment.get(names.DISABLE_USER_CONFIG, "") not in ("", "0"),
     )
+
+
+def _keep_url(activity_url: str, server_name: str) -> str:
+    """Beside the address where activity is reported."""
+    user, separator, _ = activity_url.rpartition("/activity")
+    server = f"servers/{quote(server_name, safe='')}" if server_name else "server"
+    return f"{user}/{server}/{KEEP}" if separator else ""
 
 
 def _slashed(path: str) -> str:

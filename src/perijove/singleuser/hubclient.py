@@ -29,11 +29,11 @@ class UnixResolver(Resolver):
         return [(socket.AF_UNIX, self._path)]
 
 
-def poster(url: str, token: str) -> Callable[[str], Awaitable[None]]:
+def poster(url: str, token: str) -> Callable[[str], Awaitable[str]]:
     """
-    A function that posts a JSON body to *url* (`http`, `https` or `http+unix`).
+    A function that posts a JSON body to *url* (`http`, `https` or `http+unix`) and answers the answer's body.
 
-    It raises OSError when the hub cannot be reached or refuses.
+    It raises OSError when the hub cannot be reached or refuses, or when there is none: *url* is empty.
     """
     parts = urlsplit(url)
     resolver = None
@@ -43,13 +43,16 @@ def poster(url: str, token: str) -> Callable[[str], Awaitable[None]]:
     client = SimpleAsyncHTTPClient(force_instance=True, resolver=resolver)
     headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
 
-    async def post(body: str) -> None:
+    async def post(body: str) -> str:
+        if not url:
+            raise ConnectionError("this server has no hub")
         request = HTTPRequest(url, method="POST", body=body, headers=headers, request_timeout=TIMEOUT)
         try:
-            await client.fetch(request)
+            answer = await client.fetch(request)
         except HTTPTimeoutError as exc:
             raise TimeoutError("the hub does not answer") from exc
         except HTTPClientError as exc:
             raise ConnectionError(f"the hub answered {exc.code}") from exc
+        return answer.body.decode("utf-8", "replace")
 
     return post

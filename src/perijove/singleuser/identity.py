@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from jupyter_server.auth import IdentityProvider, User
 from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
 from traitlets import Instance, Unicode
 
 from perijove.kit.clock import Clock, SystemClock
@@ -20,6 +21,7 @@ from perijove.kit.jws import SignatureError, Verifier
 from perijove.singleuser.authorizer import may_request
 from perijove.singleuser.environment import ServerConfig
 from perijove.singleuser.handlers import LoginHandler, LogoutHandler
+from perijove.singleuser.interaction import Interactions
 from perijove.singleuser.visitor import Visitor, visitor
 from perijove.wire.identity import IDENTITY_HEADER, IdentityClaims
 
@@ -65,6 +67,7 @@ class DoorIdentityProvider(IdentityProvider):
     """Jupyter Server's question "who is this?", answered by the door."""
 
     door = Instance(Door)
+    interactions = Instance(Interactions)
     base_url = Unicode("/")
     # Jupyter Server's own token is never accepted, and none is generated.
     token = Unicode("")
@@ -75,6 +78,7 @@ class DoorIdentityProvider(IdentityProvider):
         super().__init__(**kwargs)
         config: ServerConfig = kwargs["parent"].server_config
         self.base_url = config.base_url
+        self.interactions = Interactions(base_url=config.base_url, now=SystemClock().now)
         self.door = Door(verifier=Verifier(config.identity_keys), audience=config.audience, clock=SystemClock())
 
     async def _get_user(self, handler: RequestHandler) -> Visitor | None:
@@ -93,11 +97,18 @@ class DoorIdentityProvider(IdentityProvider):
         )
         if not allowed:
             return None
+        self._note(handler)
         if found.by_token:
             # A program's request carries its credential on purpose: no cross-site request can do that,
             # so XSRF and origin checks do not apply. A browser's request stays subject to both.
             vars(handler)["_token_authenticated"] = True  # Jupyter Server's own flag for this
         return found
+
+    def _note(self, handler: RequestHandler) -> None:
+        if isinstance(handler, WebSocketHandler):
+            self.interactions.listen(handler)
+        else:
+            self.interactions.saw(handler.request)
 
     def identity_model(self, user: User) -> dict[str, Any]:
         """What JupyterLab shows of *user*."""

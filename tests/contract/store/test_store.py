@@ -348,6 +348,57 @@ async def test_a_swap_does_not_undo_what_was_touched_meanwhile(store: Store) -> 
     assert row.last_activity == LATER
 
 
+async def test_what_a_server_said_last_counts_whatever_the_order_of_writing(store: Store) -> None:
+    """
+    Of two hubs each writes what it heard, when it gets to it.
+    """
+    server = await add_server(store)
+    spans = [timedelta(minutes=minutes) for minutes in range(4)]
+    words = {
+        "busy at 0": (NOW + spans[2], NOW + spans[2]),
+        "idle at 1": (NOW + spans[1], NOW + spans[3]),
+        "busy at 1": (NOW + spans[3], NOW + spans[3]),
+        "idle at 0": (NOW, NOW + spans[2]),
+    }
+
+    async def after(*said: str) -> datetime | None:
+        async with store.unit() as unit:
+            row = await unit.servers.by_id(server.id)
+            assert row is not None
+            await unit.servers.swap(row, replace(row, busy_until=None))
+            for word in said:
+                await unit.servers.note_busy({server.id: words[word]})
+            await unit.servers.note_busy({})
+            row = await unit.servers.by_id(server.id)
+        return row.busy_until if row else None
+
+    assert await after("busy at 0") == NOW + spans[2]
+    assert await after("busy at 0", "idle at 1") == NOW + spans[1]
+    assert await after("idle at 0", "busy at 1") == NOW + spans[3]
+    assert await after("busy at 1", "idle at 0") == NOW + spans[3]
+
+
+async def test_servers_that_were_last_used_before_a_time_or_run_since_before_one(store: Store) -> None:
+    async with store.unit() as unit:
+        user = await add_user(unit)
+        for name, used, started, state in (
+            ("used", LATER, LATER, State.READY),
+            ("unused", NOW, LATER, State.READY),
+            ("never", None, LATER, State.READY),
+            ("old", LATER, NOW, State.READY),
+            ("stopped", NOW, NOW, State.STOPPED),
+        ):
+            row = await unit.servers.add(user_id=user.id, name=name, created=NOW)
+            await unit.servers.swap(row, replace(row, state=state, last_activity=used, started_at=started))
+
+    async with store.reading() as unit:
+        both = await unit.servers.last_used(before=NOW, or_started=NOW)
+        unused = await unit.servers.last_used(before=NOW, or_started=datetime.min.replace(tzinfo=UTC))
+
+    assert sorted(row.name for row in both) == ["never", "old", "unused"]
+    assert sorted(row.name for row in unused) == ["never", "unused"]
+
+
 async def test_a_swap_of_a_deleted_server_is_refused(store: Store) -> None:
     server = await add_server(store)
     async with store.unit() as unit:

@@ -26,6 +26,15 @@ from perijove.config.generate import as_text, effective
         ("c.JupyterHub.load_roles = [{'name': 'grader', 'scopes': ['read:usres']}]", "read:usres"),
         ("c.JupyterHub.load_roles = [{'name': 'grader', 'services': ['nobody']}]", "'nobody'"),
         ("c.JupyterHub.services = [{'name': 'grader', 'api_token': 'short'}]", "8 to 64 characters"),
+        ("c.JupyterHub.load_groups = {'class': 'ada'}", "c.Perijove.load_groups: The group 'class' needs a list"),
+        ("c.Perijove.cull_policies = [{'idle': 5}]", "c.Perijove.cull_policies: Policy 1 has an unknown key 'idle'"),
+        ("c.Perijove.cull_policies = [{'group': 'class', 'idle_seconds': 5}]", "load_groups does not declare"),
+        ("c.Perijove.cull_policies = [{'role': 'usr', 'idle_seconds': 5}]", "the role 'usr', which does not exist"),
+        ("c.Perijove.idle_timeout = -1", "c.Perijove.idle_timeout: "),
+        (
+            "c.Perijove.idle_timeout = 5; c.Perijove.cull_policies = [{'idle_seconds': 6}]",
+            "c.Perijove.idle_timeout: cull_policies has a policy for everybody already",
+        ),
         ("c.Spawner.mem_limit = '2G'", "c.Spawner.mem_limit: this version cannot limit it"),
         ("c.Spawner.cpu_limit = 0.5", "c.Spawner.cpu_limit: this version cannot limit it"),
     ],
@@ -65,3 +74,25 @@ def test_a_database_password_shows_in_no_text_about_the_configuration(tmp_path: 
 
     assert settings.db_url == "postgresql://hub:hunter2@db/perijove"
     assert "hunter2" not in repr(configuration) + repr(settings) + as_text(effective([configuration.perijove]))
+
+
+def test_idle_times_for_everybody_are_a_policy_behind_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "config.py"
+    file.write_text(
+        "c.Perijove.load_groups = {'staff': []}\n"
+        "c.Perijove.cull_policies = [{'group': 'staff'}]\n"
+        "c.Perijove.idle_timeout = 3600\n"
+        "c.Perijove.server_max_age = 86400\n"
+        "c.Perijove.activity_interval = 60\n",
+        encoding="utf-8",
+    )
+
+    settings = hub_settings(load(file, []), control_token="")
+
+    assert settings.cull_policies == [{"group": "staff"}, {"idle_seconds": 3600, "max_age_seconds": 86400}]
+    assert settings.load_groups == {"staff": []}
+    assert settings.servers.activity_seconds == 60
+
+
+def test_by_default_nothing_is_stopped() -> None:
+    assert hub_settings(load(None, []), control_token="").cull_policies == []

@@ -26,6 +26,20 @@ def test_what_the_hub_does_not_say_has_a_safe_default() -> None:
     assert not config.disable_user_config
 
 
+@pytest.mark.parametrize(
+    ("activity", "name", "keep"),
+    [
+        ("http://h/hub/api/users/ada/activity", "", "http://h/hub/api/users/ada/server/keep"),
+        ("http://h/hub/api/users/ada/activity", "a b", "http://h/hub/api/users/ada/servers/a%20b/keep"),
+        ("", "", ""),
+    ],
+)
+def test_more_time_is_asked_for_beside_where_activity_is_told(activity: str, name: str, keep: str) -> None:
+    config = read({**BASE, "JUPYTERHUB_ACTIVITY_URL": activity, "JUPYTERHUB_SERVER_NAME": name})
+
+    assert config.keep_url == keep
+
+
 def test_paths_have_slashes_at_both_ends() -> None:
     config = read({**BASE, "JUPYTERHUB_SERVICE_PREFIX": "user/ada", "JUPYTERHUB_BASE_URL": "/nb"})
 

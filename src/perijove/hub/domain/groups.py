@@ -1,12 +1,21 @@
 """
-Groups of users: what administrators share limits, policies and permissions by.
+Groups of users: what administrators share limits, policies and permissions by. Pure.
+
+`read_groups` checks what the configuration declares (contract j, `load_groups`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+from perijove.hub.domain.errors import InvalidName, InvalidRequest
+from perijove.hub.domain.users import check, normalise
+
+_KEYS: Final = frozenset({"users", "properties"})
+#: as long as the column
+MAX_GROUP_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +26,51 @@ class Group:
     name: str
     #: whatever an administrator keeps with it (contract d)
     properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDeclaration:
+    """A group as the configuration declares it. Members who are no users yet become some when they first come."""
+
+    name: str
+    users: frozenset[str] = frozenset()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_groups(declared: Mapping[str, Any]) -> Sequence[GroupDeclaration]:
+    """
+    The items of `load_groups`: name → list of users, or `{"users": […], "properties": {…}}`.
+
+    Raises:
+        InvalidRequest: an item is wrong; the message names it.
+    """
+    return [_read(name, item) for name, item in declared.items()]
+
+
+def _read(name: object, item: object) -> GroupDeclaration:
+    if not isinstance(name, str) or not name.strip() or len(name) > MAX_GROUP_NAME or name != name.strip():
+        raise InvalidRequest(f"The group {name!r} needs a name of 1 to {MAX_GROUP_NAME} characters.")
+    what = f"The group {name!r}"
+    if not isinstance(item, Mapping):
+        return GroupDeclaration(name=name, users=_users(item, what))
+    unknown = sorted(str(key) for key in item if key not in _KEYS)
+    if unknown:
+        raise InvalidRequest(f"{what} has an unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}.")
+    properties = item.get("properties", {})
+    if not isinstance(properties, Mapping):
+        raise InvalidRequest(f"{what}: properties must be a dictionary.")
+    return GroupDeclaration(name=name, users=_users(item.get("users", ()), what), properties=dict(properties))
+
+
+def _users(names: object, what: str) -> frozenset[str]:
+    if isinstance(names, str) or not isinstance(names, Sequence | set | frozenset):
+        raise InvalidRequest(f"{what} needs a list of users' names.")
+    if not all(isinstance(name, str) for name in names):
+        raise InvalidRequest(f"{what} needs a list of users' names.")
+    found = frozenset(normalise(name) for name in names)
+    for name in found:
+        try:
+            check(name)
+        except InvalidName:
+            raise InvalidRequest(f"{what}: {name!r} can be nobody's name.") from None
+    return found

@@ -109,7 +109,7 @@ def read_role(declared: Mapping[str, Any], services: frozenset[str]) -> Role:
     if name not in DEFAULT_ROLES and not _ROLE_NAME.fullmatch(name):
         raise InvalidRequest(f"{what} has an invalid name: 3 to 255 lower-case letters, digits and - _ ~ .")
     if "groups" in declared:
-        raise InvalidRequest(f"{what} names groups, which this version does not have yet.")
+        raise InvalidRequest(f"{what} names groups; roles are given to users and services only, so far.")
     _refuse_unknown(declared, _ROLE_KEYS, what)
     members = frozenset(_texts(declared, "services", what))
     if members - services:

@@ -45,6 +45,8 @@ class Server:
     busy_until: datetime | None = None
     #: until when its user asked for it to be kept
     keep_until: datetime | None = None
+    #: why it was stopped, for its user, if nobody had asked for it: a sentence
+    stop_reason: str = ""
     user_options: Mapping[str, Any] = field(default_factory=dict)
     #: why the last start failed or the last run ended, for the user; empty if it went well
     failure: str = ""

@@ -271,6 +271,22 @@ class MemoryServers:
         for row in [row for row in self._tables.servers.values() if row.lease_holder == holder]:
             self._tables.servers[row.id] = replace(row, lease_until=until)
 
+    async def note_busy(self, said: Mapping[int, tuple[datetime, datetime]]) -> None:
+        """Set `busy_until` by server id."""
+        for row in [row for row in self._tables.servers.values() if row.id in said]:
+            until, latest = said[row.id]
+            if row.busy_until is None or row.busy_until <= latest:
+                self._tables.servers[row.id] = replace(row, busy_until=until)
+
+    async def last_used(self, *, before: datetime, or_started: datetime) -> Sequence[Server]:
+        """The ready ones that were last active before the one time, or started before the other."""
+        return [
+            row
+            for row in await self.in_states([State.READY])
+            if (row.last_activity is None or row.last_activity <= before)
+            or (row.started_at is not None and row.started_at <= or_started)
+        ]
+
     async def delete(self, server_id: int) -> None:
         """Forget a server."""
         self._tables.servers.pop(server_id, None)
@@ -299,6 +315,7 @@ SWAPPED = (
     "queued_at",
     "busy_until",
     "keep_until",
+    "stop_reason",
 )
 
 

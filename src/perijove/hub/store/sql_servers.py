@@ -10,14 +10,14 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, Select, Update, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
-from perijove.hub.store.kept import by_key, many
+from perijove.hub.store.kept import among, by_key, padded, sized
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
 from perijove.kit.steps import in_steps
@@ -40,11 +40,11 @@ SWAPPED: Final = (
     "queued_at",
     "busy_until",
     "keep_until",
+    "stop_reason",
 )
 _ROWS: Final = select(servers, users.c.name.label("user_name")).join_from(servers, users)
 # Built once: they are asked all the time, and building a statement costs more than running it.
 _OF_USER: Final = by_key(_ROWS.where(servers.c.user_id == bindparam("user"), servers.c.name == bindparam("server")))
-_ALL_OF_USER: Final = by_key(_ROWS.where(servers.c.user_id == bindparam("user")).order_by(servers.c.name))
 _BY_ID: Final = by_key(_ROWS.where(servers.c.id == bindparam("wanted")))
 _BY_KEY: Final = by_key(_ROWS.where(users.c.name == bindparam("user"), servers.c.name == bindparam("server")))
 _OWNER: Final = select(users.c.name).where(users.c.id == bindparam("wanted"))
@@ -60,20 +60,9 @@ _FENCE: Final = ("id", "state", "generation", "lease_holder")
 _FIELDS: Final = (*(column.name for column in servers.columns), "user_name")
 
 
-#: for how many users there is a kept statement: a page has 50, or 200
-_SEVERAL: Final = (50, 200)
-
-
-@cache
-def _places(size: int) -> Sequence[str]:
-    return [f"user{number}" for number in range(size)]
-
-
 @cache
 def _of_several(size: int) -> Select[Any]:
-    named = servers.c.user_id.in_([bindparam(place, type_=Integer) for place in _places(size)])
-    statement = _ROWS.where(named).order_by(servers.c.user_id, servers.c.name)
-    return by_key(statement) if size == _SEVERAL[0] else many(statement)
+    return sized(_ROWS.where(among(servers.c.user_id, size)).order_by(servers.c.user_id, servers.c.name), size)
 
 
 @lru_cache(maxsize=128)
@@ -120,15 +109,10 @@ class SqlServers:
     async def of_users(self, user_ids: Iterable[int]) -> Sequence[Server]:
         """All servers of these users."""
         wanted = list(user_ids)
-        if len(wanted) == 1:
-            rows = await self._connection.execute(_ALL_OF_USER, {"user": wanted[0]})
-        elif 0 < len(wanted) <= _SEVERAL[-1]:
-            size = next(size for size in _SEVERAL if len(wanted) <= size)
-            # Naming a user twice changes nothing.
-            wanted += [wanted[0]] * (size - len(wanted))
-            rows = await self._connection.execute(_of_several(size), dict(zip(_places(size), wanted, strict=True)))
-        else:
+        parameters = padded(wanted)
+        if parameters is None:
             return await self._all(servers.c.user_id.in_(wanted))
+        rows = await self._connection.execute(_of_several(len(parameters)), parameters)
         return [_server_of(row) for row in rows]
 
     async def in_states(self, states: Iterable[State]) -> Sequence[Server]:
@@ -211,6 +195,20 @@ class SqlServers:
             return
         rows = [{"which": server_id, "at": at} for server_id, at in sorted(seen.items())]
         await self._connection.execute(_TOUCH, rows)
+
+    async def note_busy(self, said: Mapping[int, tuple[datetime, datetime]]) -> None:
+        """Set `busy_until` by server id to the first time, where it is not after the second."""
+        if not said:
+            return
+        older = or_(servers.c.busy_until.is_(None), servers.c.busy_until <= bindparam("latest"))
+        change = update(servers).where(servers.c.id == bindparam("which"), older).values(busy_until=bindparam("until"))
+        rows = [{"which": server_id, "until": until, "latest": latest} for server_id, (until, latest) in said.items()]
+        await self._connection.execute(change, rows)
+
+    async def last_used(self, *, before: datetime, or_started: datetime) -> Sequence[Server]:
+        """The ready ones that were last active before the one time, or started before the other."""
+        unused = or_(servers.c.last_activity.is_(None), servers.c.last_activity <= before)
+        return await self._all((servers.c.state == State.READY.value) & (unused | (servers.c.started_at <= or_started)))
 
     async def _one(self, statement: Select[Any], wanted: Mapping[str, object]) -> Server | None:
         row = (await self._connection.execute(statement, dict(wanted))).one_or_none()

@@ -98,6 +98,7 @@ servers: Final = Table(
     Column("queued_at", UtcDateTime),
     Column("busy_until", UtcDateTime),
     Column("keep_until", UtcDateTime),
+    Column("stop_reason", Text, nullable=False, server_default=""),
     UniqueConstraint("user_id", "name"),
     Index(None, "state"),
     Index(None, "lease_holder"),

@@ -1,5 +1,5 @@
 """
-When users, servers, sessions and tokens were last active.
+When users, servers, sessions and tokens were last active, and which servers are busy.
 
 Noted in memory and written in one statement per kind and tick (`flush`), so that activity never costs a
 request a write. What a crash loses is at most one tick of it.
@@ -7,7 +7,7 @@ request a write. What a crash loses is at most one tick of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -17,22 +17,30 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store
 from perijove.kit.clock import Clock
+from perijove.wire.activity import BUSY
 
 Key = TypeVar("Key", int, str)
 
 #: contract d10: clocks may differ, but not by this much
 MAX_AHEAD: Final = timedelta(minutes=59)
+#: seconds between two reports of a server, unless configured (contract a)
+REPORT_SECONDS: Final = 300.0
+#: reports for which what a server last said counts: one may be lost
+COUNTS_FOR: Final = 2
 
 
 class Activity:
     """The notebook of last activities."""
 
-    def __init__(self, *, store: Store, clock: Clock) -> None:
+    def __init__(self, *, store: Store, clock: Clock, report_seconds: float = REPORT_SECONDS) -> None:
         self._store = store
+        self._counts_for = timedelta(seconds=COUNTS_FOR * report_seconds)
         self._clock = clock
         # Bounded by the number of rows: only names and ids that were just read from the store are noted.
         self._users: dict[str, datetime] = {}
         self._servers: dict[int, datetime] = {}
+        #: server id -> until when it is busy, and the latest older word that this one overrules
+        self._busy: dict[int, tuple[datetime, datetime]] = {}
         self._sessions: dict[str, datetime] = {}
         self._tokens: dict[int, datetime] = {}
 
@@ -43,6 +51,17 @@ class Activity:
     def note_server(self, server_id: int, at: datetime) -> None:
         """That server was active."""
         _raise_to(self._servers, server_id, at)
+
+    def note_word(self, server_id: int, *, is_busy: bool) -> None:
+        """
+        That server has spoken for itself.
+
+        What it says counts for a while, so that nothing is stopped because one report is late. A word that it is
+        not busy is over at once; it tells when the server was last heard.
+        """
+        now = self._clock.now()
+        latest = now + self._counts_for
+        self._busy[server_id] = (latest if is_busy else now, latest)
 
     def note_session(self, session_id: str, at: datetime) -> None:
         """That session was used."""
@@ -58,13 +77,22 @@ class Activity:
         return user if noted is None else replace(user, last_activity=_latest(noted, user.last_activity))
 
     def fresh_server(self, server: Server) -> Server:
-        """*server* with the last activity that is only noted yet."""
-        noted = self._servers.get(server.id)
-        return server if noted is None else replace(server, last_activity=_latest(noted, server.last_activity))
+        """*server* with what is only noted yet."""
+        if server.id not in self._servers and server.id not in self._busy:
+            return server
+        until, latest = self._busy.get(server.id, (None, None))
+        overrules = latest is not None and (server.busy_until is None or server.busy_until <= latest)
+        return replace(
+            server,
+            last_activity=_latest(self._servers.get(server.id), server.last_activity),
+            busy_until=until if overrules else server.busy_until,
+        )
 
-    async def report(self, user_name: str, body: Mapping[str, Any]) -> None:
+    async def report(self, user_name: str, body: Mapping[str, Any]) -> Sequence[Server]:
         """
-        Note what a server tells about itself and its user (contract d10).
+        Note what a server tells about itself and its user (contract d10, and wire/activity.py).
+
+        Answers the servers that said whether they are busy: they want to know how long they are kept.
 
         Raises:
             NoSuchUser: nobody has that name.
@@ -77,23 +105,26 @@ class Activity:
             raise InvalidRequest("body must contain at least one of `last_activity` or `servers`")
         user_time = self._time(body["last_activity"]) if body.get("last_activity") else None
         server_times = {str(name): self._time_of_server(name, said) for name, said in servers.items()}
-        ids = await self._ids(user_name, server_times)
+        busy = {str(name): _is_busy(said) for name, said in servers.items()}
+        rows = await self._rows(user_name, server_times)
         if user_time is not None:
             self.note_user(user_name, user_time)
         for name, at in server_times.items():
-            self.note_server(ids[name], at)
+            self.note_server(rows[name].id, at)
+            self.note_word(rows[name].id, is_busy=bool(busy[name]))
+        return [self.fresh_server(rows[name]) for name, said in busy.items() if said is not None]
 
-    async def _ids(self, user_name: str, wanted: Mapping[str, datetime]) -> dict[str, int]:
+    async def _rows(self, user_name: str, wanted: Iterable[str]) -> dict[str, Server]:
+        # One statement where there is one server, as nearly always: thousands of servers report.
         async with self._store.reading() as unit:
-            user = await unit.users.by_name(user_name)
-            if user is None:
+            found = {name: await unit.servers.by_key(user_name, name) for name in wanted}
+            rows = {name: row for name, row in found.items() if row is not None}
+            if not rows and await unit.users.by_name(user_name) is None:
                 raise NoSuchUser
-            rows = await unit.servers.of_users([user.id]) if wanted else ()
-        ids = {row.name: row.id for row in rows}
-        unknown = wanted.keys() - ids.keys()
+        unknown = found.keys() - rows.keys()
         if unknown:
             raise InvalidRequest(f"No such server {min(unknown)!r} for user {user_name}")
-        return ids
+        return rows
 
     async def flush(self) -> None:
         """Write what was noted since the last time."""
@@ -101,12 +132,14 @@ class Activity:
         servers, self._servers = self._servers, {}
         sessions, self._sessions = self._sessions, {}
         tokens, self._tokens = self._tokens, {}
-        if not (users or servers or sessions or tokens):
+        busy, self._busy = self._busy, {}
+        if not (users or servers or sessions or tokens or busy):
             return
         try:
             async with self._store.unit() as unit:
                 await unit.users.touch(users)
                 await unit.servers.touch(servers)
+                await unit.servers.note_busy(busy)
                 await unit.sessions.touch(sessions)
                 await unit.tokens.touch(tokens)
         except StoreAway:
@@ -115,6 +148,7 @@ class Activity:
             self._servers = servers | self._servers
             self._sessions = sessions | self._sessions
             self._tokens = tokens | self._tokens
+            self._busy = busy | self._busy
             raise
 
     def _time_of_server(self, name: object, said: object) -> datetime:
@@ -141,6 +175,14 @@ def parse_time(text: object) -> datetime:
     except ValueError:
         raise InvalidRequest(f"Not a valid ISO timestamp: {text!r}") from None
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _is_busy(said: Mapping[str, Any]) -> bool | None:
+    """Whether a server says that it is busy; None: it does not say."""
+    busy = said.get(BUSY)
+    if busy is not None and not isinstance(busy, bool):
+        raise InvalidRequest(f"{BUSY} must be true or false")
+    return busy
 
 
 def _raise_to(noted: dict[Key, datetime], key: Key, at: datetime) -> None:

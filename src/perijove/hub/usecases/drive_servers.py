@@ -202,10 +202,13 @@ class Driver:
             server = await unit.servers.by_id(server_id)
         if server is None:
             return
+        if desk is not None and server.lease_holder and self._is_mine(server):
+            # The desk tells, and knows it earlier.
+            return
         self._progress.heard(server)
         # A launch under way is waited for: what it has made must be known to be ended.
         is_interruptible = desk is not None and desk.effect in FORWARD and desk.effect is not Effect.LAUNCH
-        if desk is not None and desk.work is not None and is_interruptible and not self._is_mine(server):
+        if desk is not None and desk.work is not None and is_interruptible:
             desk.work.cancel()
 
     # -- what the composition root runs -----------------------------------------------------------------------
@@ -368,7 +371,8 @@ class Driver:
 #: what a server that enters a state forgets of its last run
 _AFRESH: Final[Mapping[State, Mapping[str, Any]]] = {
     **{state: {} for state in State},
-    State.QUEUED: {"handle": {}, "target": "", "started_at": None, "failure": "", "failure_log": ()},
+    State.QUEUED: {"handle": {}, "target": "", "started_at": None, "failure": "", "failure_log": ()}
+    | {"stop_reason": "", "busy_until": None, "keep_until": None},
     State.READY: {"queued_at": None},
     State.STOPPED: {"handle": {}, "target": "", "started_at": None, "queued_at": None},
 }

@@ -67,6 +67,7 @@ class ServerEnvironment:
             names.USER: user.name,
             names.SERVER_NAME: server.name,
             names.SERVICE_PREFIX: prefix,
+            names.ACTIVITY_INTERVAL: f"{settings.servers.activity_seconds:g}",
             names.ACTIVITY_URL: f"{settings.api_url}/users/{quote(user.name, safe='@~')}/activity",
             _CALLBACK_URL: f"{prefix}oauth_callback",
             _PUBLIC_URL: f"{public.scheme}://{public.netloc}{prefix}" if public.netloc else "",

@@ -47,6 +47,11 @@ class RoleBook:
         return tuple(self._services.values())
 
     @property
+    def names(self) -> frozenset[str]:
+        """Of all roles."""
+        return frozenset(self._roles)
+
+    @property
     def named_users(self) -> frozenset[str]:
         """Everybody whom a declared role names: what they may do hangs on their name."""
         return self._named

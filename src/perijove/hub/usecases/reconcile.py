@@ -139,6 +139,9 @@ class Reconciler:
         return Wanted(routes=list(wanted.values()), version=table.version)
 
     def _note_activity(self, server: Server, present: Mapping[str, Any]) -> None:
+        if self._activity.fresh_server(server).busy_until is not None:
+            # It tells itself; to the proxy a forgotten tab that polls looks like somebody at work.
+            return
         try:
             at = parse_time(present.get(LAST_ACTIVITY))
         except InvalidRequest:

@@ -7,7 +7,7 @@ These record what was asked; the driver does the rest.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from perijove.hub.domain.errors import (
     AlreadyRunning,
     InvalidRequest,
     NoSuchServer,
+    StaleGeneration,
     TooManyServers,
 )
 from perijove.hub.domain.lifecycle import Event, State
@@ -154,6 +155,32 @@ class StopServer:
             move = await self._driver.record_in(unit, server, Event.STOP_ASKED, {})
         log.debug("server.stop_asked", server=server.key, generation=server.generation)
         return self._driver.carry_out(move)
+
+    async def if_due(self, server: Server, is_due: Callable[[Server], str]) -> Server | None:
+        """
+        Stop *server* if *is_due* still says so when nobody else can change the row; None if it is not.
+
+        Args:
+            server: as it was when it was found.
+            is_due: what to tell its user, a sentence; empty: it is not due.
+        """
+        try:
+            async with self._store.unit() as unit:
+                row = await unit.servers.by_id(server.id)
+                if row is None or row.generation != server.generation or row.state is not State.READY:
+                    return None
+                sentence = is_due(row)
+                if not sentence:
+                    return None
+                move = await self._driver.record_in(unit, row, Event.STOP_ASKED, {"stop_reason": sentence})
+        except StaleGeneration:
+            # Another hub was quicker.
+            return None
+        return self._driver.carry_out(move)
+
+    async def gone(self, server: Server, *, timeout: float) -> Server:
+        """*server* once it is gone, or as it is after *timeout* seconds."""
+        return await self._driver.settled(server.id, timeout)
 
     async def and_wait(self, user: User, name: str, *, timeout: float) -> Server:
         """Stop it and wait until it is gone, at most *timeout* seconds; the answer tells whether it is."""

@@ -20,6 +20,7 @@ from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User, normalise
 from perijove.hub.ports import Authenticated, SignInMethod, Store, Unit
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.kit.clock import Clock, Randomness
 
@@ -43,8 +44,17 @@ class SignedIn:
 class SessionMaker:
     """Opens sessions: after sign-in, an accepted invitation, the first administrator's link."""
 
-    def __init__(self, *, store: Store, clock: Clock, randomness: Randomness, policy: SignInPolicy) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        randomness: Randomness,
+        policy: SignInPolicy,
+        groups: GroupBook | None = None,
+    ) -> None:
         self._store = store
+        self._groups = groups or GroupBook()
         self._clock = clock
         self._randomness = randomness
         self._policy = policy
@@ -70,6 +80,7 @@ class SessionMaker:
         )
         await unit.sessions.add(session)
         await unit.users.touch({user.name: now})
+        await self._groups.join(unit, user)
         log.info("session.opened", user=user.name, address=address)
         return SignedIn(user=replace(user, last_activity=now), session=session, secret=secret)
 

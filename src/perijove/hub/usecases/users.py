@@ -4,7 +4,7 @@ Users as an administrator or a program sees them: create, read, list, change, de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -18,6 +18,7 @@ from perijove.hub.domain.users import User, check, normalise
 from perijove.hub.ports import Store, Unit, UserActivity, UserSort
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.servers import StopServer
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock
@@ -31,14 +32,17 @@ class KnownUser:
 
     user: User
     servers: tuple[Server, ...] = ()
+    #: names of their groups, in order
+    groups: tuple[str, ...] = ()
 
 
 class CreateUsers:
     """Adds users who need not have signed in yet."""
 
-    def __init__(self, *, store: Store, clock: Clock) -> None:
+    def __init__(self, *, store: Store, clock: Clock, groups: GroupBook | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._groups = groups or GroupBook()
 
     async def __call__(self, names: Sequence[str], *, admin: bool, asker: Principal) -> Sequence[User]:
         """
@@ -88,7 +92,9 @@ class CreateUsers:
 
     async def _add(self, unit: Unit, name: str, *, admin: bool, asker: Principal) -> User:
         log.info("user.added", user=name, admin=admin, by=asker.name)
-        return await unit.users.add(name=name, admin=admin, created=self._clock.now())
+        user = await unit.users.add(name=name, admin=admin, created=self._clock.now())
+        await self._groups.join(unit, user)
+        return user
 
 
 def _refuse_raising(asker: Principal, *, admin: bool) -> None:
@@ -118,17 +124,21 @@ class GetUser:
             if user is None:
                 raise NoSuchUser
             servers = await unit.servers.of_users([user.id])
-        return self._known(user, servers)
+            groups = await unit.groups.of_users([user.id])
+        return self._known(user, servers, groups)
 
     async def known_of(self, user: User) -> KnownUser:
         """*user*, whose row was just read, with all servers."""
         async with self._store.reading() as unit:
             servers = await unit.servers.of_users([user.id])
-        return self._known(user, servers)
+            groups = await unit.groups.of_users([user.id])
+        return self._known(user, servers, groups)
 
-    def _known(self, user: User, servers: Sequence[Server]) -> KnownUser:
+    def _known(self, user: User, servers: Sequence[Server], groups: Mapping[int, Sequence[str]]) -> KnownUser:
         return KnownUser(
-            user=self._activity.fresh_user(user), servers=tuple(self._activity.fresh_server(row) for row in servers)
+            user=self._activity.fresh_user(user),
+            servers=tuple(self._activity.fresh_server(row) for row in servers),
+            groups=tuple(groups.get(user.id, ())),
         )
 
 
@@ -155,10 +165,18 @@ class ListUsers:
                 offset=offset, limit=limit, sort=sort, name_filter=name_filter, names=names, state=state
             )
             servers = await unit.servers.of_users([user.id for user in users]) if users else ()
+            groups = await unit.groups.of_users([user.id for user in users]) if users else {}
         of: dict[int, list[Server]] = {}
         for server in servers:
             of.setdefault(server.user_id, []).append(self._activity.fresh_server(server))
-        page = [KnownUser(user=self._activity.fresh_user(user), servers=tuple(of.get(user.id, ()))) for user in users]
+        page = [
+            KnownUser(
+                user=self._activity.fresh_user(user),
+                servers=tuple(of.get(user.id, ())),
+                groups=tuple(groups.get(user.id, ())),
+            )
+            for user in users
+        ]
         return page, total
 
 

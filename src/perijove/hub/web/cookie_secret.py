@@ -30,15 +30,24 @@ def load_cookie_secret(path: Path) -> bytes:
 
 def _read(path: Path) -> bytes:
     kept = path.read_bytes()
+    if len(kept) >= SECRET_BYTES:
+        return kept
     # Cut short by a full disk: such a secret could be guessed.
-    return kept if len(kept) >= SECRET_BYTES else _make(path)
+    path.unlink(missing_ok=True)
+    return _make(path)
 
 
 def _make(path: Path) -> bytes:
+    """Whole or not at all: written aside, then linked into place. Of two hubs that start at once, one secret wins."""
     secret = secrets.token_bytes(SECRET_BYTES)
     unfinished = path.with_suffix(f".{os.getpid()}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(secret)
-    unfinished.replace(path)
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        return path.read_bytes()
+    finally:
+        unfinished.unlink()
     return secret

@@ -14,6 +14,7 @@ from perijove.config.settings import HubSettings
 from perijove.hub.ports import Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.deadlines import Deadlines, KeepServer
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
@@ -70,6 +71,7 @@ class Parts:
     start_server: StartServer
     stop_server: StopServer
     get_server: GetServer
+    keep_server: KeepServer
     create_server: CreateServer
     remove_server: RemoveServer
     driver: Driver
@@ -77,6 +79,7 @@ class Parts:
     queue: QueueBook
     door: Door
     activity: Activity
+    deadlines: Deadlines
     about: About
     metrics: Metrics
     #: None if this machine has no JupyterLab

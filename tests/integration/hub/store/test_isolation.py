@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -41,20 +41,20 @@ PATIENCE = 10
 
 
 class HeldStore:
-    """A store whose n-th unit waits before it commits."""
+    """A store of which one unit waits before it commits: the first, or the first that was alone with something."""
 
-    def __init__(self, inner: Store, hold: int) -> None:
+    def __init__(self, inner: Store, alone: str) -> None:
         self._inner = inner
-        self._left = hold
+        self._alone = alone
         self.reached = asyncio.Event()
         self.go = asyncio.Event()
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Unit]:
+        said: set[str] = set()
         async with self._inner.unit() as unit:
-            yield unit
-            self._left -= 1
-            if self._left == 0:
+            yield cast("Unit", ListeningUnit(unit, said))
+            if not self.reached.is_set() and (not self._alone or self._alone in said):
                 self.reached.set()
                 await asyncio.wait_for(self.go.wait(), PATIENCE)
 
@@ -70,6 +70,21 @@ class HeldStore:
         await self._inner.ping()
 
 
+class ListeningUnit:
+    """A unit that keeps what it was alone with."""
+
+    def __init__(self, unit: Unit, said: set[str]) -> None:
+        self._unit = unit
+        self._said = said
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unit, name)
+
+    async def alone(self, what: str) -> None:
+        await self._unit.alone(what)
+        self._said.add(what)
+
+
 @dataclass
 class Two:
     """Two hubs' ways to one PostgreSQL."""
@@ -83,10 +98,10 @@ class Two:
         return People(store=store, randomness=self.randomness)
 
     async def overlap(
-        self, first: Callable[[Store], Awaitable[Any]], second: Callable[[Store], Awaitable[Any]], *, hold: int = 1
+        self, first: Callable[[Store], Awaitable[Any]], second: Callable[[Store], Awaitable[Any]], *, alone: str = ""
     ) -> list[Any]:
-        """What came of both; *first* is held before the commit of its unit number *hold*."""
-        held = HeldStore(self.one, hold)
+        """What came of both; *first* is held before the commit of its unit that is *alone* with that."""
+        held = HeldStore(self.one, alone)
         async with TaskGroup("two") as tasks:
             one = tasks.start("first", settle(first(held)))
             reached = tasks.start("reached", held.reached.wait())
@@ -159,8 +174,7 @@ async def test_one_invitation_that_is_accepted_twice_makes_one_account(two: Two)
             code, name=name, password=PASSWORD, address="", user_agent=""
         )
 
-    # The first unit only looks.
-    results = await two.overlap(accept("ada"), accept("bob"), hold=2)
+    results = await two.overlap(accept("ada"), accept("bob"), alone="user ada")
 
     assert refusals(results) == ["NoSuchInvitation"]
     async with two.one.unit() as unit:
@@ -179,7 +193,7 @@ async def test_of_two_invitations_to_one_name_the_second_takes_nothing_over(two:
             code, name="", password=password, address="", user_agent=""
         )
 
-    results = await two.overlap(accept(codes[0], PASSWORD), accept(codes[1], "another password"), hold=2)
+    results = await two.overlap(accept(codes[0], PASSWORD), accept(codes[1], "another password"), alone="user ada")
 
     assert refusals(results) == ["AlreadyExists"]
     async with two.one.unit() as unit:
@@ -197,7 +211,7 @@ async def test_a_stranger_who_signs_up_does_not_replace_an_account_made_in_that_
     def sign_up(store: Store) -> Awaitable[Any]:
         return two.people(store).sign_up(name="ada", password="the stranger's password", address="10.0.0.9")
 
-    await two.overlap(accept, sign_up, hold=2)
+    await two.overlap(accept, sign_up, alone="user ada")
 
     async with two.one.unit() as unit:
         account = await unit.accounts.get("ada")
@@ -248,7 +262,7 @@ async def test_a_server_is_not_started_for_a_user_who_is_being_deleted(two: Two)
         async with hub_over(world, store) as hub:
             await delete_user(hub, store)("ada", ROOT)
 
-    results = await two.overlap(delete, lambda store: start(world, store, ada), hold=2)
+    results = await two.overlap(delete, lambda store: start(world, store, ada), alone="user ada")
 
     assert len(refusals(results)) == 1
     assert isinstance(results[1], HubError)
@@ -265,7 +279,7 @@ async def test_a_user_whose_server_starts_in_that_moment_is_not_deleted(two: Two
         async with hub_over(world, store) as hub:
             await delete_user(hub, store)("ada", ROOT)
 
-    results = await two.overlap(lambda store: start(world, store, ada), delete)
+    results = await two.overlap(lambda store: start(world, store, ada), delete, alone="user ada")
 
     assert refusals(results) == ["InvalidRequest"]
     async with two.one.unit() as unit:
@@ -278,7 +292,9 @@ async def test_a_server_that_is_asked_for_twice_is_started_once(two: Two) -> Non
     world = World(two.one)
     ada = await world.add_user()
 
-    one, other = await two.overlap(lambda store: start(world, store, ada), lambda store: start(world, store, ada))
+    one, other = await two.overlap(
+        lambda store: start(world, store, ada), lambda store: start(world, store, ada), alone="user ada"
+    )
 
     assert one.generation == other.generation
     assert one.id == other.id
@@ -303,7 +319,9 @@ async def test_the_limit_of_active_servers_holds_for_two_that_start_at_once(two:
     policy = ServerPolicy(active_server_limit=1)
 
     results = await two.overlap(
-        lambda store: start(world, store, ada, policy), lambda store: start(world, store, bob, policy)
+        lambda store: start(world, store, ada, policy),
+        lambda store: start(world, store, bob, policy),
+        alone="active servers",
     )
 
     assert refusals(results) == ["TooManyServers"]
@@ -358,7 +376,7 @@ async def test_a_password_that_is_changed_while_the_account_goes_does_not_bring_
     results = await two.overlap(
         delete,
         lambda store: two.people(store).change_password(signed_in.user, old=PASSWORD, new="a newer password"),
-        hold=2,
+        alone="user ada",
     )
 
     assert refusals(results) == ["Conflict"]

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from perijove.hub.domain.errors import StoreAway
 from perijove.hub.domain.secrets_at_rest import hash_secret
-from perijove.hub.store import sql_servers, sql_sessions, sql_tokens, sql_users
+from perijove.hub.store import sql_groups, sql_servers, sql_sessions, sql_tokens, sql_users
 from perijove.hub.store.kept import Kept, kept
 from perijove.hub.store.schema import upgrade
 from perijove.hub.store.sql import SqlStore
@@ -207,7 +207,9 @@ def test_what_is_answered_on_the_event_loop_finds_its_rows_by_an_index(file: Pat
     """
     modules = (sql_servers, sql_sessions, sql_tokens, sql_users)
     statements = dict(pair for module in modules for pair in _kept_by_key(module))
-    statements["servers of a small page"] = sql_servers._of_several(50)
+    for size in (1, 50):
+        statements[f"servers of {size}"] = sql_servers._of_several(size)
+        statements[f"groups of {size}"] = sql_groups._of_several(size)
     plans = {}
     with closing(sqlite3.connect(file)) as database:
         for name, statement in statements.items():

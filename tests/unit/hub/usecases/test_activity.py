@@ -58,6 +58,7 @@ async def test_an_older_time_changes_nothing() -> None:
         {"servers": []},
         {"servers": {"work": {}}},
         {"servers": {"work": "now"}},
+        {"servers": {"work": {"last_activity": "2026-01-02T03:04:05Z", "busy": "yes"}}},
         {"servers": {"unknown": {"last_activity": "2026-01-02T03:04:05Z"}}},
         {"last_activity": "yesterday"},
         {"last_activity": 7},
@@ -120,3 +121,29 @@ async def test_what_could_not_be_written_is_kept_for_the_next_time(monkeypatch: 
 )
 def test_times_are_read_as_utc(text: str, at: datetime) -> None:
     assert parse_time(text) == at
+
+
+async def test_what_a_server_says_counts_for_two_reports_if_it_is_busy() -> None:
+    people = People()
+    await with_server(people)
+    said = {"last_activity": START.isoformat(), "busy": True, "since": START.isoformat(), "with": "kernel"}
+
+    (busy,) = await people.activity.report("ada", {"servers": {"work": said}})
+    (idle,) = await people.activity.report("ada", {"servers": {"work": said | {"busy": False}}})
+    await people.activity.flush()
+
+    async with people.store.unit() as unit:
+        stored = await unit.servers.by_id(idle.id)
+    assert busy.busy_until == people.clock.now() + timedelta(seconds=600)
+    assert idle.busy_until == people.clock.now()
+    assert stored == idle
+
+
+async def test_a_server_of_jupyterhubs_kind_speaks_for_itself_but_asks_for_no_answer() -> None:
+    people = People()
+    server = await with_server(people)
+
+    asked = await people.activity.report("ada", {"servers": {"work": {"last_activity": START.isoformat()}}})
+
+    assert asked == []
+    assert people.activity.fresh_server(server).busy_until == people.clock.now()

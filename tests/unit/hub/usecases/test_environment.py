@@ -45,6 +45,7 @@ def test_a_server_learns_what_the_contract_lists() -> None:
         "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES": "[]",
         "JUPYTERHUB_USER": "ada+x@example.org",
         "JUPYTERHUB_SERVER_NAME": "",
+        "JUPYTERHUB_ACTIVITY_INTERVAL": "300",
         "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED": "0",
         "JUPYTERHUB_PUBLIC_URL": "",
         "JUPYTERHUB_PUBLIC_HUB_URL": "",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -229,3 +230,20 @@ async def test_replacing_the_table_never_loses_a_server_that_becomes_ready_meanw
         await hub.reconciler.once()
 
     assert sorted(world.proxy.table) == ["/", *(f"/user/user{n}" for n in range(5))]
+
+
+async def test_what_the_proxy_saw_of_a_server_that_tells_itself_does_not_count() -> None:
+    """
+    To the proxy a forgotten tab that polls looks like somebody at work.
+    """
+    world = World()
+    ada = await world.add_user()
+    async with world.hub() as hub:
+        await start(hub, ada)
+        told = (START - timedelta(hours=1)).isoformat()
+        await hub.activity.report("ada", {"servers": {"": {"last_activity": told, "busy": False}}})
+        await hub.activity.flush()
+        before = await world.server(ada)
+        await hub.reconciler.once()
+
+        assert hub.activity.fresh_server(replace(before, last_activity=None)).last_activity is None

@@ -190,6 +190,7 @@ class World:
         name: str = "hub",
         clock: Clock | None = None,
         renewing: bool = True,
+        store: Store | None = None,
     ) -> AsyncIterator[Hub]:
         """
         A running hub, gone in the end as after kill -9.
@@ -201,10 +202,11 @@ class World:
             name: what it registers as.
             clock: another than the world's.
             renewing: whether it stays registered, or hangs after it has registered.
+            store: another than the world's, over the same database.
         """
         fuse = fuse or Fuse()
         async with TaskGroup("hub") as tasks:
-            hub = self._assemble(policy or ServerPolicy(), fuse, tasks, name, clock or self.clock)
+            hub = self._assemble(policy or ServerPolicy(), fuse, tasks, name, clock or self.clock, store or self.store)
             await hub.membership.keep()
             if renewing:
                 tasks.start("membership", hub.membership.run())
@@ -241,8 +243,10 @@ class World:
         assert len(set(self.spawners.launches)) == len(self.spawners.launches), "one start made two processes"
         assert {token.server for token in tokens} == ready, "tokens live exactly as long as their servers"
 
-    def _assemble(self, policy: ServerPolicy, fuse: Fuse, tasks: TaskGroup, name: str, clock: Clock) -> Hub:
-        store = cast("Store", FusedStore(self.store, fuse))
+    def _assemble(
+        self, policy: ServerPolicy, fuse: Fuse, tasks: TaskGroup, name: str, clock: Clock, whole_store: Store
+    ) -> Hub:
+        store = cast("Store", FusedStore(whole_store, fuse))
         gateways = [cast("Any", Fused(proxy, fuse)) for proxy in self.all_proxies]
         spawners = cast("Any", Fused(self.spawners, fuse))
         roles = load_roles(roles=(), services=())
@@ -254,7 +258,7 @@ class World:
         progress = ProgressBook(base_url="/")
         activity = Activity(store=store, clock=clock)
         # Unfused: what it does changes no server, and a hub that dies stops doing it.
-        membership = Membership(store=self.store, clock=clock, name=name, lease_seconds=policy.lease_seconds)
+        membership = Membership(store=whole_store, clock=clock, name=name, lease_seconds=policy.lease_seconds)
         effects = ServerEffects(
             store=store,
             spawners=spawners,

@@ -18,13 +18,17 @@ from perijove.config.settings import HubSettings, Paths
 from perijove.hub.domain.accounts import Account, AccountState
 from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.groups import read_groups
+from perijove.hub.domain.idle import read_policies
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
+from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import load_roles
@@ -95,13 +99,18 @@ class Rig:
         policy = settings.servers
         roles = load_roles(roles=settings.load_roles, services=settings.services)
         activity = Activity(store=store, clock=clock)
+        declared = read_groups(settings.load_groups)
+        groups = GroupBook(declared)
+        rules = read_policies(settings.cull_policies, groups=groups.names, roles=roles.names)
+        policies = Policies(policies=rules, roles=roles, clock=clock, store=store)
+        deadlines = Deadlines(clock=clock, activity=activity, policies=policies)
         identify = Identify(store=store, clock=clock, roles=roles, activity=activity)
         outbox = Outbox(self.proxy)
         revocations = Revocations(outboxes=[outbox], clock=clock)
         limiter = AttemptLimiter(
             store=store, clock=clock, rule=AttemptRule(per_account=3, per_address=20, window_seconds=300)
         )
-        sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=settings.sign_in)
+        sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=settings.sign_in, groups=groups)
         signer = FakeSigner()
         table = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
         self.membership = Membership(store=store, clock=clock, name="rig", lease_seconds=policy.lease_seconds)
@@ -165,7 +174,7 @@ class Rig:
             change_password=ChangePassword(
                 store=store, clock=clock, hasher=self.hasher, limiter=limiter, revocations=revocations
             ),
-            create_users=CreateUsers(store=store, clock=clock),
+            create_users=CreateUsers(store=store, clock=clock, groups=groups),
             get_user=GetUser(store=store, activity=activity),
             list_users=ListUsers(store=store, activity=activity),
             delete_user=DeleteUser(
@@ -176,6 +185,7 @@ class Rig:
             start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
             stop_server=stop_server,
             get_server=GetServer(store=store, activity=activity),
+            keep_server=KeepServer(store=store, clock=clock, activity=activity, deadlines=deadlines),
             create_server=CreateServer(store=store, clock=clock, policy=policy),
             remove_server=RemoveServer(store=store),
             driver=driver,
@@ -206,6 +216,7 @@ class Rig:
                 base_url=settings.base_url,
             ),
             activity=activity,
+            deadlines=deadlines,
             about=About(
                 spawner_class="fake", spawner_version="0", authenticator_class="native", authenticator_version="0"
             ),

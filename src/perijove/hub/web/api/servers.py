@@ -19,8 +19,10 @@ from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.web.access import needs, the_server
 from perijove.hub.web.api.bodies import json_object, member, only
 from perijove.hub.web.api.caller import CallOf
+from perijove.hub.web.api.models import deadline_model
 from perijove.hub.web.declared import Routes
 from perijove.kit.tasks import TaskGroup
+from perijove.wire.activity import KEEP
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,8 @@ DEFAULT_TOO: Final = "/{user_name}/servers/"
 NAMED: Final = "/{user_name}/servers/{server_name}"
 _READ: Final = needs("read:servers", on=the_server)
 _START: Final = needs("start:servers", on=the_server)
+#: whoever may start it, and the server itself, whose token reports its activity
+_KEEP: Final = needs("start:servers", "users:activity", on=the_server)
 _STOP: Final = needs("delete:servers", on=the_server)
 
 router = Routes(prefix="/users")
@@ -101,6 +105,14 @@ async def delete_server(call: CallOf, user_name: str, server_name: str = "") -> 
     if remove:
         await parts.remove_server(user, server_name)
     return Response(status_code=204, media_type="text/plain")
+
+
+@router.post(f"{DEFAULT}/{KEEP}", dependencies=[_KEEP])
+@router.post(f"{NAMED}/{KEEP}", dependencies=[_KEEP])
+async def post_keep(call: CallOf, user_name: str, server_name: str = "") -> dict[str, Any]:
+    """Give it more time before it is stopped for being idle or old; the answer says how much."""
+    user = await call.parts.get_user(user_name)
+    return deadline_model(await call.parts.keep_server(user, server_name))
 
 
 @router.get(f"{DEFAULT}/progress", dependencies=[_READ])

@@ -4,9 +4,11 @@ The home page: one's servers, and the buttons on them.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.responses import Response
 
-from perijove.hub.domain.errors import HubError
+from perijove.hub.domain.errors import HubError, InvalidRequest, StaleGeneration
 from perijove.hub.domain.users import User
 from perijove.hub.web.access import SIGNED_IN, page_needs, the_server
 from perijove.hub.web.declared import Routes
@@ -52,6 +54,17 @@ async def post_remove(frame: FrameOf, user_name: str, server_name: str) -> Respo
     return await _back(frame)
 
 
+@router.post("/keep/{user_name}", dependencies=[page_needs("start:servers", on=the_server)])
+@router.post("/keep/{user_name}/{server_name}", dependencies=[page_needs("start:servers", on=the_server)])
+async def post_keep(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
+    """Give a server more time before it is stopped."""
+    owner = await _owner(frame, user_name)
+    # Too late, perhaps: the page says that it was stopped, and why.
+    with suppress(InvalidRequest, StaleGeneration):
+        await frame.parts.keep_server(owner, server_name)
+    return await _back(frame)
+
+
 async def _owner(frame: Frame, user_name: str) -> User:
     return await frame.parts.get_user(user_name)
 
@@ -66,6 +79,8 @@ async def _home(frame: Frame, *, error: HubError | None = None) -> Response:
     now = parts.clock.now()
     known = await parts.get_user.known(frame.principal.name)
     rows = {row.name: row for row in known.servers}
+    deadlines = await parts.deadlines.of(known.servers)
+    ends = {row.name: deadlines.get(row.id) for row in known.servers}
     where = addresses(frame)
     name = known.user.name
     return frame.show(
@@ -73,7 +88,7 @@ async def _home(frame: Frame, *, error: HubError | None = None) -> Response:
         status=status_of(error) if error else 200,
         title="Home",
         error=str(error) if error else "",
-        server=server_view(rows.pop("", None), name, "", where, now),
+        server=server_view(rows.pop("", None), name, "", where, now, ends.get("")),
         named_allowed=parts.settings.servers.allow_named_servers,
-        named=[server_view(row, name, row.name, where, now) for row in rows.values()],
+        named=[server_view(row, name, row.name, where, now, ends[row.name]) for row in rows.values()],
     )

@@ -83,6 +83,8 @@ def pending_page(frame: Frame, destination: Destination, server: Server | None, 
             "pending.html", title=f"{whose} is starting", waiting=True, progress=0, message=message, **common
         )
     stopping = server is not None and server.state is State.STOPPING
+    reason = server.stop_reason if server is not None else ""
+    what_now = "Wait a moment, then start it again." if stopping else "Start it and go on."
     failure = server.failure if server is not None and not stopping else ""
     title = f"{whose} is stopping" if stopping else f"{whose} {'did not start' if failure else 'is not running'}"
     return frame.show(
@@ -90,7 +92,7 @@ def pending_page(frame: Frame, destination: Destination, server: Server | None, 
         status=HTTPStatus.INTERNAL_SERVER_ERROR if failure and status == HTTPStatus.OK else status,
         title=title,
         waiting=False,
-        message=failure or ("Wait a moment, then start it again." if stopping else "Start it and go on."),
+        message=failure or f"{reason} {what_now}".strip(),
         log=server.failure_log if server is not None else (),
         start_text="Try again" if failure else "Start it",
         **common,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
+from perijove.hub.usecases.deadlines import Deadline
 from perijove.hub.usecases.users import KnownUser
 
 _MINUTE: Final = 60
@@ -44,6 +45,17 @@ class TimeView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoppingView:
+    """That a server will be stopped soon."""
+
+    at: TimeView
+    #: the end of a sentence
+    because: str
+    #: where more time is asked for; empty: there is none
+    keep_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerView:
     """A server and where its buttons lead."""
 
@@ -62,6 +74,10 @@ class ServerView:
     remove_url: str
     failure: str
     failure_log: tuple[str, ...]
+    #: why it was stopped, if nobody had asked for it
+    stop_reason: str
+    #: None: it is not to be stopped, or not soon
+    stopping: StoppingView | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +142,15 @@ def relative(at: datetime, now: datetime) -> str:
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
-def server_view(server: Server | None, user: str, name: str, addresses: Addresses, now: datetime) -> ServerView:
-    """*server*, or the default server that has never been started."""
+def server_view(
+    server: Server | None,
+    user: str,
+    name: str,
+    addresses: Addresses,
+    now: datetime,
+    deadline: Deadline | None = None,
+) -> ServerView:
+    """*server*, or the default server that has never been started; *deadline*: until when it is kept."""
     state = server.state if server else State.STOPPED
     return ServerView(
         title=(server.display_name if server else "") or name or "My server",
@@ -143,6 +166,18 @@ def server_view(server: Server | None, user: str, name: str, addresses: Addresse
         remove_url=addresses.page("remove", user, name) if name else "",
         failure=server.failure if server and state is State.STOPPED else "",
         failure_log=server.failure_log if server else (),
+        stop_reason=server.stop_reason if server and state is State.STOPPED else "",
+        stopping=_stopping_view(deadline, addresses.page("keep", user, name), now) if deadline else None,
+    )
+
+
+def _stopping_view(deadline: Deadline, keep_url: str, now: datetime) -> StoppingView | None:
+    if now < deadline.at - timedelta(seconds=deadline.warn_seconds):
+        return None
+    return StoppingView(
+        at=time_view(deadline.at, now),
+        because=deadline.because,
+        keep_url=keep_url if deadline.may_be_put_off else "",
     )
 
 

@@ -243,3 +243,82 @@ async def test_a_server_that_is_removed_meanwhile_ends_the_stream() -> None:
     frames = [frame async for frame in event_stream(broken())]
 
     assert frames == [b"\n\n", b'data: {"progress": 0, "message": "Server requested"}\n\n']
+
+
+POLICY = {"idle_seconds": 3600, "extend_seconds": 7200}
+
+
+@pytest.fixture
+async def culling(tasks: TaskGroup) -> Rig:
+    """
+    A hub that stops idle servers; named ones are allowed.
+    """
+    servers = ServerPolicy(allow_named_servers=True)
+    rig = Rig(tasks=tasks, settings=make_settings(servers=servers, cull_policies=[POLICY]))
+    for name in ("bob", "eve"):
+        await rig.add_user(name)
+    return rig
+
+
+async def server_token(rig: Rig, name: str) -> str:
+    """What the server of *name* has in its environment."""
+    return await rig.token(name, rig.parts.roles.server_token_scopes)
+
+
+@pytest.mark.parametrize(("name", "path"), [("", "server"), ("work", "servers/work")])
+async def test_a_server_keeps_itself_with_its_own_token(culling: Rig, name: str, path: str) -> None:
+    await culling.start("bob", name)
+    async with culling.program(await server_token(culling, "bob")) as client:
+        kept = await client.post(f"/hub/api/users/bob/{path}/keep")
+
+    assert kept.status_code == 200
+    assert kept.json() == {
+        "stop_at": "2026-01-02T05:04:05.000000Z",
+        "because": "nothing has run here for 2 hours",
+        "warn_seconds": 300,
+        "may_be_put_off": False,
+    }
+
+
+async def test_the_server_of_another_cannot_be_kept(culling: Rig) -> None:
+    await culling.start("bob")
+    async with culling.program(await culling.token("eve")) as client:
+        answer = await client.post("/hub/api/users/bob/server/keep")
+
+    assert answer.status_code == 404
+
+
+async def test_a_server_that_does_not_run_cannot_be_kept(culling: Rig) -> None:
+    async with culling.program(await culling.token("bob")) as client:
+        missing = await client.post("/hub/api/users/bob/server/keep")
+        await culling.start("bob")
+        await client.delete("/hub/api/users/bob/server")
+        stopped = await client.post("/hub/api/users/bob/server/keep")
+
+    assert (missing.status_code, stopped.status_code) == (404, 400)
+
+
+async def test_a_server_that_says_whether_it_is_busy_hears_until_when_it_is_kept(culling: Rig) -> None:
+    await culling.start("bob")
+    now = culling.clock.now().isoformat()
+    async with culling.program(await server_token(culling, "bob")) as client:
+
+        async def report(**ours: object) -> httpx.Response:
+            body = {"last_activity": now, "servers": {"": {"last_activity": now, **ours}}}
+            return await client.post("/hub/api/users/bob/activity", json=body)
+
+        idle, busy, foreign = await report(busy=False), await report(busy=True), await report()
+
+    assert idle.json()["servers"][""]["stop_at"] == "2026-01-02T04:04:05.000000Z"
+    assert busy.json() == {"servers": {"": {}}}
+    assert (foreign.status_code, foreign.content) == (200, b"")
+
+
+async def test_without_a_policy_a_server_hears_that_it_is_kept(rig: Rig) -> None:
+    await rig.start("bob")
+    now = rig.clock.now().isoformat()
+    async with rig.program(await server_token(rig, "bob")) as client:
+        body = {"servers": {"": {"last_activity": now, "busy": False}}}
+        answer = await client.post("/hub/api/users/bob/activity", json=body)
+
+    assert answer.json() == {"servers": {"": {}}}

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.unit.hub.web.rig import Rig
+from perijove.kit.tasks import TaskGroup
+from tests.unit.hub.web.rig import Rig, make_settings
 
 
 @pytest.fixture
@@ -127,3 +128,27 @@ async def test_a_server_reports_its_activity(rig: Rig, admin: httpx.AsyncClient)
 
     assert [answer.status_code, empty.status_code, other.status_code] == [200, 400, 404]
     assert (await admin.get("/hub/api/users/bob")).json()["servers"][""]["last_activity"] == at
+
+
+async def test_groups_are_told_to_those_who_may_know_them(tasks: TaskGroup) -> None:
+    rig = Rig(tasks=tasks, settings=make_settings(load_groups={"staff": ["bob"], "class": {"users": ["bob", "eve"]}}))
+    await rig.add_user("bob")
+    await rig.signed_in("bob")
+    token = await rig.token("bob", ["read:users:groups!user=bob"])
+
+    async with rig.program(token) as client:
+        alone = (await client.get("/hub/api/users/bob")).json()
+        oneself = (await client.get("/hub/api/user")).json()
+
+    assert alone == {"kind": "user", "name": "bob", "groups": ["class", "staff"]}
+    assert oneself["groups"] == ["class", "staff"]
+
+
+async def test_groups_are_in_lists_and_who_is_made_joins_at_once(tasks: TaskGroup) -> None:
+    rig = Rig(tasks=tasks, settings=make_settings(load_groups={"class": ["carol"]}))
+    await rig.add_user("ada", admin=True)
+    async with rig.program(await rig.token("ada")) as client:
+        await client.post("/hub/api/users/carol")
+        people = (await client.get("/hub/api/users")).json()
+
+    assert [(person["name"], person["groups"]) for person in people] == [("ada", []), ("carol", ["class"])]

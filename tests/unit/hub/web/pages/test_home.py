@@ -64,3 +64,58 @@ async def test_the_server_of_another_cannot_be_stopped(rig: Rig) -> None:
 
     assert answer.status_code == 404
     assert rig.spawners.running() == ["bob/"]
+
+
+@pytest.fixture
+async def culling(tasks: TaskGroup) -> Rig:
+    rig = Rig(tasks=tasks, settings=make_settings(cull_policies=[{"idle_seconds": 3600, "warn_seconds": 300}]))
+    await rig.add_user("bob")
+    return rig
+
+
+async def test_a_server_that_will_be_stopped_soon_is_kept_by_a_button(culling: Rig) -> None:
+    browser = await culling.signed_in("bob")
+    await culling.start("bob")
+    before = await browser.get("/hub/home")
+    culling.clock.advance(3400)
+    warned = await browser.get("/hub/home")
+    pressed = await browser.post("/hub/keep/bob")
+    after = await browser.get("/hub/home")
+
+    assert "will be stopped" not in before.text
+    assert "because nothing has run here for 1 hour." in warned.text
+    assert 'action="/hub/keep/bob"' in warned.text
+    assert pressed.headers["location"] == "/hub/home"
+    assert "will be stopped" not in after.text
+
+
+async def test_a_button_pressed_too_late_leads_to_the_page_that_says_so(culling: Rig) -> None:
+    browser = await culling.signed_in("bob")
+    await culling.start("bob")
+    await browser.get("/hub/home")
+    user = await culling.parts.get_user("bob")
+    server = await culling.parts.get_server(user, "")
+    await culling.parts.stop_server.if_due(server, lambda _: "It was stopped because it was time.")
+    await culling.parts.stop_server.gone(server, timeout=5)
+
+    pressed = await browser.post("/hub/keep/bob")
+    home = await browser.get("/hub/home")
+    pending = await browser.get("/hub/spawn-pending/bob")
+
+    assert pressed.headers["location"] == "/hub/home"
+    assert "It was stopped because it was time. Your files are safe." in home.text
+    assert "It was stopped because it was time. Start it and go on." in pending.text
+
+
+async def test_an_end_that_cannot_be_put_off_has_no_button(tasks: TaskGroup) -> None:
+    policy = {"max_age_seconds": 600, "extend_seconds": 0}
+    rig = Rig(tasks=tasks, settings=make_settings(cull_policies=[policy]))
+    await rig.add_user("bob")
+    browser = await rig.signed_in("bob")
+    await rig.start("bob")
+    rig.clock.advance(400)
+
+    page = await browser.get("/hub/home")
+
+    assert "because no server runs longer than 10 minutes here." in page.text
+    assert "/hub/keep/bob" not in page.text

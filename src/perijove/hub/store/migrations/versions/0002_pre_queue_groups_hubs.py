@@ -18,6 +18,7 @@ _TIME = sa.DateTime(timezone=True)
 def upgrade() -> None:
     for column in ("queued_at", "busy_until", "keep_until"):
         op.add_column("servers", sa.Column(column, _TIME))
+    op.add_column("servers", sa.Column("stop_reason", sa.Text, nullable=False, server_default=""))
     op.create_index("ix_servers_lease_holder", "servers", ["lease_holder"])
     _make_groups()
     _make_hubs()
