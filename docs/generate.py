@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-from fastapi.routing import APIRoute
 
 from perijove.cli.configuration import known_classes
 from perijove.cli.main import COMMANDS
@@ -23,6 +22,7 @@ from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
 from perijove.hub.web.access import Access, Caller, Scrape
 from perijove.hub.web.api import hub, servers, tokens, users
+from perijove.hub.web.declared import Declared
 
 DOCS: Final = Path(__file__).parent
 #: other spellings of calls that are listed already
@@ -89,15 +89,15 @@ def rest_api() -> str:
     ]
     for title, module in (("Users", users), ("Servers", servers), ("Tokens", tokens), ("The hub", hub)):
         lines += [f"## {title}\n", "| call | scope | what it does |", "|---|---|---|"]
-        lines += dict.fromkeys(row for route in module.router.routes if (row := _call(route)))
+        lines += dict.fromkeys(row for route in module.router.declared if (row := _call(route)))
         lines.append("")
     return "\n".join(lines)
 
 
-def _call(route: object) -> str:
-    if not isinstance(route, APIRoute) or not route.path or route.path.endswith(_ALIASES):
+def _call(route: Declared) -> str:
+    if not route.path or route.path.endswith(_ALIASES):
         return ""
-    answered = (route.methods or set()) - {"HEAD"}
+    answered = set(route.methods) - {"HEAD"}
     if "OPTIONS" in answered:
         return ""
     methods = ", ".join(sorted(answered))

@@ -6,6 +6,7 @@ A part's command is imported only when it is asked for, so that each process loa
 
 from __future__ import annotations
 
+import gc
 import importlib
 from typing import Final
 
@@ -36,7 +37,14 @@ class _PartsGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[name]), name)
+        # What is imported stays: there is nothing to collect, and looking takes a fifth of the time.
+        gc.disable()
+        try:
+            module = importlib.import_module(COMMANDS[name])
+        finally:
+            gc.freeze()
+            gc.enable()
+        command: click.Command = getattr(module, name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

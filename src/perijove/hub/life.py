@@ -21,7 +21,6 @@ from urllib.parse import quote
 import structlog
 import uvicorn
 import uvloop
-from fastapi import FastAPI
 
 from perijove import __version__
 from perijove.hub.app import Hub, HubInputs, compose, recompose
@@ -34,7 +33,7 @@ from perijove.hub.store.errors import StoreUnusable
 from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.agree_on_secrets import Secret
-from perijove.hub.web.app import make_app, renew_app
+from perijove.hub.web.app import WebApplication, make_app, renew_app
 from perijove.kit import logs
 from perijove.kit.process import inherited_sockets, is_gone, notify_parent
 from perijove.kit.tasks import TaskGroup
@@ -108,6 +107,7 @@ async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
         hub.reload.into(partial(_take_over, hub, app))
         server = _Server(_uvicorn_config(app))
         serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
+        tasks.start("warm-up", _warm_up(app))
         await _begin(hub, inputs, tasks)
         if halves_wait:
             tasks.start("schema", finish_upgrade(settings.db_url))
@@ -154,11 +154,15 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     code = await parts.first_admin.link_code() if parts.about.has_accounts and is_heard else None
     if code is not None:
         notice["first_admin"] = f"{parts.settings.hub_prefix}welcome?key={quote(code, safe='')}"
+    notify_parent(inputs.environ, NOTIFY_FD_VARIABLE, json.dumps(notice))
+    log.debug("hub.ready", version=__version__)
+
+
+async def _warm_up(app: WebApplication) -> None:
+    await app.warm_up()
     # All that is here now stays. Walking it takes the garbage collector a tenth of a second, during which no
     # request is answered.
     gc.freeze()
-    notify_parent(inputs.environ, NOTIFY_FD_VARIABLE, json.dumps(notice))
-    log.debug("hub.ready", version=__version__)
 
 
 def _shared_secrets(hub: Hub, inputs: HubInputs) -> Sequence[Secret]:
@@ -191,9 +195,9 @@ def _hung_up(hub: Hub, tasks: TaskGroup) -> None:
         tasks.start("reload", hub.reload.asked_here())
 
 
-async def _take_over(hub: Hub, app: FastAPI, inputs: HubInputs) -> None:
+async def _take_over(hub: Hub, app: WebApplication, inputs: HubInputs) -> None:
     blocked_before = app.state.parts.settings.blocked_users
-    renew_app(app, recompose(hub, inputs))
+    await renew_app(app, recompose(hub, inputs))
     logs.set_level(inputs.log_level)
     for name in sorted(inputs.settings.blocked_users - blocked_before):
         await hub.revocations.revoke(user=name)
@@ -209,12 +213,12 @@ def _leaves_servers_to_others(hub: Hub, inputs: HubInputs) -> bool:
     return True
 
 
-def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
+def _uvicorn_config(app: WebApplication) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,

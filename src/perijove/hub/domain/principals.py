@@ -4,9 +4,11 @@ Who asks: a user (by browser session or token) or a service, with the scopes tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+
+from perijove.hub.domain.users import User
 
 
 class Kind(Enum):
@@ -32,6 +34,8 @@ class Principal:
     token_id: str = ""
     #: when that token ends, if it does
     token_ends: datetime | None = None
+    #: the user, as read when they were identified; None for services
+    user: User | None = field(default=None, compare=False, repr=False)
 
     @property
     def visit_id(self) -> str:

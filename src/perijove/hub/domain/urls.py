@@ -10,10 +10,16 @@ from urllib.parse import quote
 _SAFE = "@~"
 
 
+def segment(name: str) -> str:
+    """*name* as a segment of a URL's path."""
+    # Most names are plain words, and looking is a tenth of the work.
+    return name if name.isascii() and name.isalnum() else quote(name, safe=_SAFE)
+
+
 def server_url(base_url: str, user: str, server: str) -> str:
     """URL path of a server, with both slashes: `/user/ada/` or `/user/ada/work/` (contract a)."""
-    segments = ["user", quote(user, safe=_SAFE), *([quote(server, safe=_SAFE)] if server else [])]
-    return f"{base_url}{'/'.join(segments)}/"
+    own = f"{base_url}user/{segment(user)}/"
+    return f"{own}{segment(server)}/" if server else own
 
 
 def server_route(base_url: str, user: str, server: str) -> str:

@@ -37,7 +37,7 @@ class StorePasswordBook:
         Compare with the stored hash. An unknown name costs the same: the hasher knows that an
         empty hash is to be compared with one that nobody has.
         """
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             account = await unit.accounts.get(normalise(name))
         right = await self._hasher.verify(account.password_hash if account else "", password)
         if account is None or not right:
@@ -102,6 +102,6 @@ class AuthenticatorSignIn:
         return name
 
     async def _is_allowed(self, name: str) -> bool:
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             exists = await unit.users.by_name(name) is not None
         return self._authenticator.is_allowed(name, exists=exists)

@@ -128,6 +128,9 @@ class Reach:
         return not (self.everything or self.users or self.servers or self.services)
 
 
+_EVERYTHING = Reach(everything=True)
+
+
 def may(principal: HasScopes, scope: str, resource: Resource) -> Decision:
     """Whether *principal* holds *scope* for *resource*."""
     return may_any(principal, (scope,), resource)
@@ -153,7 +156,7 @@ def _holds_filtered(held: frozenset[str], scope: str) -> bool:
 def reach(principal: HasScopes, scope: str) -> Reach:
     """What *principal*'s *scope* reaches. Group filters reach nobody as long as there are no groups."""
     if scope in principal.scopes:
-        return Reach(everything=True)
+        return _EVERYTHING
     found: dict[FilterKind, set[str]] = {}
     for text in principal.scopes:
         if text.startswith(f"{scope}!"):

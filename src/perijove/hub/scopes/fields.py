@@ -5,6 +5,7 @@ Which members of a user's JSON somebody may see (contract d, “visibility”).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 _NAMED: Final = frozenset({"kind", "name"})
@@ -29,6 +30,39 @@ READ_SCOPES: Final = (
     "read:users:activity",
     "read:roles:users",
 )
+
+
+#: sets of scopes that are remembered
+_REMEMBERED: Final = 1024
+
+
+class Visibility:
+    """What a holder of *scopes* may see of anybody: what does not depend on whom is found once."""
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        self._scopes = scopes
+        everywhere = [members for scope, members in _SHOWS.items() if scope in scopes]
+        self._everywhere: frozenset[str] = frozenset().union(*everywhere)
+        narrowed = {text.partition("!")[0] for text in scopes if "!" in text}
+        self._is_narrowed = any(scope in narrowed and scope not in scopes for scope in _SHOWS)
+        #: names of the scopes that are held, whatever they are filtered to: `may` refuses all others for everything
+        self.names = narrowed | scopes
+        self._last: tuple[str, frozenset[str]] = ("", frozenset())
+
+    def of(self, user: str) -> frozenset[str]:
+        """Members of *user*'s model; empty: nothing, not even that they exist."""
+        if not self._is_narrowed:
+            return self._everywhere
+        # Who holds narrowed scopes mostly asks about one and the same user: themselves.
+        if self._last[0] != user:
+            self._last = (user, visible_fields(self._scopes, user))
+        return self._last[1]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def visibility_of(scopes: frozenset[str]) -> Visibility:
+    """What a holder of *scopes* may see: follows from them alone, so it is remembered for those who ask often."""
+    return Visibility(scopes)
 
 
 def visible_fields(scopes: frozenset[str], user: str) -> frozenset[str]:

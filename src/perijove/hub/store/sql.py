@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
+from pathlib import Path
+from types import TracebackType
 from typing import Final, Protocol, Self
 
 from sqlalchemy import func, select, text
@@ -27,6 +29,7 @@ from perijove.hub.store.sql_sessions import SqlSessions
 from perijove.hub.store.sql_shared import SqlAttempts, SqlFacts, SqlHubs
 from perijove.hub.store.sql_tokens import SqlTokens
 from perijove.hub.store.sql_users import SqlUsers
+from perijove.hub.store.sqlite_reader import SqliteReader
 from perijove.hub.store.sqlite_thread import Executes, SqliteThread
 from perijove.hub.store.tables import sessions, tokens, users
 from perijove.hub.store.urls import sqlite_file
@@ -103,12 +106,9 @@ class SqlStore:
                 await self._database.tell(connection, unit.told)
         self._database.committed(unit.told)
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Unit]:
-        """A unit for looking only. Raises StoreAway."""
-        with self._outage.watched():
-            async with self._database.transaction(reading=True) as connection:
-                yield SqlUnit(connection, self._database)
+    def reading(self) -> AbstractAsyncContextManager[Unit]:
+        """A unit for looking only: each statement sees what was committed when it began. Raises StoreAway."""
+        return _Reading(self._database, self._outage)
 
     def notices(self) -> AsyncGenerator[Notice, None]:
         """What units tell from now on."""
@@ -119,6 +119,29 @@ class SqlStore:
         with self._outage.watched():
             async with self._database.transaction() as connection:
                 await connection.execute(text("SELECT 1"))
+
+
+class _Reading:
+    """A unit for looking only. A class: `asynccontextmanager` costs as much as the look-up that it is opened for."""
+
+    __slots__ = ("_database", "_outage", "_transaction")
+
+    def __init__(self, database: Database, outage: Outage) -> None:
+        self._database = database
+        self._outage = outage
+        self._transaction = database.transaction(reading=True)
+
+    async def __aenter__(self) -> Unit:
+        with self._outage.watched():
+            return SqlUnit(await self._transaction.__aenter__(), self._database)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._outage.watched():
+            await self._transaction.__aexit__(kind, error, trace)
+            if error is not None:
+                raise error
 
 
 class SqlUnit:
@@ -154,20 +177,26 @@ class SqlUnit:
 
 
 class SqliteDatabase:
-    """One connection that transactions take in turn."""
+    """One connection that transactions take in turn, and a reader that waits for none of them."""
 
-    def __init__(self, db_url: str) -> None:
+    def __init__(self, db_url: str, file: Path) -> None:
         self._sqlite = SqliteThread(db_url)
+        self._reader = SqliteReader(file)
         self._turn = asyncio.Lock()
         self._board = Board()
 
     async def close(self) -> None:
         """Let it go."""
+        await self._reader.close()
         await self._sqlite.close()
 
+    def transaction(self, *, reading: bool = False) -> AbstractAsyncContextManager[Executes]:
+        """The next transaction, once it is its turn; or the reader, which is always there and never in use."""
+        return nullcontext(self._reader) if reading else self._in_turn()
+
     @asynccontextmanager
-    async def transaction(self, *, reading: bool = False) -> AsyncIterator[Executes]:  # noqa: ARG002  # one connection
-        """The next transaction, once it is its turn. Raises StoreAway if that takes too long."""
+    async def _in_turn(self) -> AsyncIterator[Executes]:
+        """Raises StoreAway if it takes too long."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._turn.acquire()
@@ -199,8 +228,9 @@ class SqliteDatabase:
 
 def open_database(db_url: str) -> Database:
     """The database that *db_url* names. Connects when it is used."""
-    if sqlite_file(db_url) is not None:
-        return SqliteDatabase(db_url)
+    file = sqlite_file(db_url)
+    if file is not None:
+        return SqliteDatabase(db_url, file)
     # Imported here: whoever has SQLite need not have, or load, the driver of a server.
     from perijove.hub.store.server_database import ServerDatabase  # noqa: PLC0415
 

@@ -5,17 +5,27 @@ Rows of groups and of their members, in SQL.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, Select, delete, select
 
 from perijove.hub.domain.groups import Group
+from perijove.hub.store.kept import among, padded, sized
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import group_members, groups, users
 from perijove.hub.store.upsert import insert_missing, upsert
 
 _PUT: Final = upsert(groups, ("name", "properties"), key="name", returning="id")
 _JOIN: Final = insert_missing(group_members, group_members.columns.keys())
+
+
+_OF_USERS: Final = select(group_members.c.user_id, groups.c.name).join_from(group_members, groups)
+
+
+@cache
+def _of_several(size: int) -> Select[Any]:
+    return sized(_OF_USERS.where(among(group_members.c.user_id, size)), size)
 
 
 def _group_of(row: Row[Any]) -> Group:
@@ -62,11 +72,13 @@ class SqlGroups:
 
     async def of_users(self, user_ids: Iterable[int]) -> Mapping[int, Sequence[str]]:
         """Names of the groups of each user, in order."""
-        mine = group_members.c.user_id.in_(list(user_ids))
-        rows = await self._connection.execute(
-            select(group_members.c.user_id, groups.c.name).join_from(group_members, groups).where(mine)
-        )
+        wanted = list(user_ids)
+        parameters = padded(wanted)
+        if parameters is None:
+            rows = await self._connection.execute(_OF_USERS.where(group_members.c.user_id.in_(wanted)))
+        else:
+            rows = await self._connection.execute(_of_several(len(parameters)), parameters)
         found: dict[int, list[str]] = {}
-        for row in rows:
-            found.setdefault(row.user_id, []).append(row.name)
+        for user_id, name in rows:
+            found.setdefault(user_id, []).append(name)
         return {user_id: sorted(names) for user_id, names in found.items()}

@@ -7,17 +7,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
+from perijove.hub.store.kept import among, by_key, padded, sized
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
+from perijove.kit.steps import in_steps
 
 #: columns that a swap may change
 SWAPPED: Final = (
@@ -41,13 +44,36 @@ SWAPPED: Final = (
 )
 _ROWS: Final = select(servers, users.c.name.label("user_name")).join_from(servers, users)
 # Built once: they are asked all the time, and building a statement costs more than running it.
-_OF_USER: Final = _ROWS.where(servers.c.user_id == bindparam("user"), servers.c.name == bindparam("server"))
-_BY_ID: Final = _ROWS.where(servers.c.id == bindparam("wanted"))
-_BY_KEY: Final = _ROWS.where(users.c.name == bindparam("user"), servers.c.name == bindparam("server"))
+_OF_USER: Final = by_key(_ROWS.where(servers.c.user_id == bindparam("user"), servers.c.name == bindparam("server")))
+_BY_ID: Final = by_key(_ROWS.where(servers.c.id == bindparam("wanted")))
+_BY_KEY: Final = by_key(_ROWS.where(users.c.name == bindparam("user"), servers.c.name == bindparam("server")))
+_OWNER: Final = select(users.c.name).where(users.c.id == bindparam("wanted"))
+_ADD: Final = insert(servers).returning(servers.c.id)
+_TOUCH: Final = (
+    update(servers)
+    .where(servers.c.id == bindparam("which"))
+    .where(or_(servers.c.last_activity.is_(None), servers.c.last_activity < bindparam("at")))
+    .values(last_activity=bindparam("at"))
+)
+#: columns that must be as they were for a swap
+_FENCE: Final = ("id", "state", "generation", "lease_holder")
+_FIELDS: Final = (*(column.name for column in servers.columns), "user_name")
 
 
-def _server_of(row: Row[Any]) -> Server:
-    columns = dict(row._mapping)  # noqa: SLF001  # public, despite its name
+@cache
+def _of_several(size: int) -> Select[Any]:
+    return sized(_ROWS.where(among(servers.c.user_id, size)).order_by(servers.c.user_id, servers.c.name), size)
+
+
+@lru_cache(maxsize=128)
+def _swap(changed: Sequence[str]) -> Update:
+    # Each step of a start changes the same columns; building the statement costs several times what running it does.
+    fence = (servers.c[name] == bindparam(f"old_{name}") for name in _FENCE)
+    return update(servers).where(*fence).values({name: bindparam(f"new_{name}") for name in changed})
+
+
+def _server_of(row: Sequence[Any]) -> Server:
+    columns = dict(zip(_FIELDS, row, strict=True))
     columns["state"] = State(columns["state"])
     columns["failure_log"] = tuple(columns["failure_log"])
     return Server(**columns)
@@ -82,7 +108,12 @@ class SqlServers:
 
     async def of_users(self, user_ids: Iterable[int]) -> Sequence[Server]:
         """All servers of these users."""
-        return await self._all(servers.c.user_id.in_(list(user_ids)))
+        wanted = list(user_ids)
+        parameters = padded(wanted)
+        if parameters is None:
+            return await self._all(servers.c.user_id.in_(wanted))
+        rows = await self._connection.execute(_of_several(len(parameters)), parameters)
+        return [_server_of(row) for row in rows]
 
     async def in_states(self, states: Iterable[State]) -> Sequence[Server]:
         """All servers in any of these states."""
@@ -117,7 +148,7 @@ class SqlServers:
 
     async def add(self, *, user_id: int, name: str, created: datetime, display_name: str = "") -> Server:
         """A STOPPED server of the first generation. Raises AlreadyExists."""
-        owner = (await self._connection.execute(select(users.c.name).where(users.c.id == user_id))).scalar_one_or_none()
+        owner = (await self._connection.execute(_OWNER, {"wanted": user_id})).scalar_one_or_none()
         if owner is None:
             raise NoSuchUser
         server = Server(
@@ -132,24 +163,18 @@ class SqlServers:
         )
         values = {column: _stored(column, server) for column in ("user_id", "created", *SWAPPED)}
         try:
-            done = await self._connection.execute(insert(servers).values(values).returning(servers.c.id))
+            done = await self._connection.execute(_ADD, values)
         except IntegrityError as exc:
             raise AlreadyExists(f"There is a server {name!r} already.") from exc
         return replace(server, id=done.scalar_one())
 
     async def swap(self, old: Server, new: Server) -> Server:
         """Compare and swap. Raises StaleGeneration."""
-        changes = {name: _stored(name, new) for name in SWAPPED if getattr(new, name) != getattr(old, name)}
-        fence = (
-            servers.c.id == old.id,
-            servers.c.state == old.state.value,
-            servers.c.generation == old.generation,
-            servers.c.lease_holder == old.lease_holder,
-        )
         # Without changes the fence is looked at all the same.
-        done = await self._connection.execute(
-            update(servers).where(*fence).values(changes or {"state": old.state.value})
-        )
+        changed = tuple(name for name in SWAPPED if getattr(new, name) != getattr(old, name)) or ("state",)
+        values = {f"new_{name}": _stored(name, new) for name in changed}
+        fence = {f"old_{name}": _stored(name, old) for name in _FENCE}
+        done = await self._connection.execute(_swap(changed), values | fence)
         if done.rowcount != 1:
             raise StaleGeneration
         return new
@@ -168,11 +193,8 @@ class SqlServers:
         """Raise `last_activity` by server id."""
         if not seen:
             return
-        older = or_(servers.c.last_activity.is_(None), servers.c.last_activity < bindparam("at"))
-        change = update(servers).where(servers.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(
-            change, [{"which": server_id, "at": at} for server_id, at in sorted(seen.items())]
-        )
+        rows = [{"which": server_id, "at": at} for server_id, at in sorted(seen.items())]
+        await self._connection.execute(_TOUCH, rows)
 
     async def note_busy(self, said: Mapping[int, tuple[datetime, datetime]]) -> None:
         """Set `busy_until` by server id to the first time, where it is not after the second."""
@@ -194,4 +216,5 @@ class SqlServers:
 
     async def _all(self, condition: ColumnElement[bool]) -> Sequence[Server]:
         ordered = _ROWS.where(condition).order_by(servers.c.user_id, servers.c.name)
-        return [_server_of(row) for row in await self._connection.execute(ordered)]
+        # Thousands of running servers take a tenth of a second: others are answered meanwhile.
+        return [_server_of(row) async for row in in_steps(await self._connection.execute(ordered))]

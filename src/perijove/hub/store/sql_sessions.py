@@ -9,23 +9,30 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User
-from perijove.hub.store.sql_users import AS_OWNER, OWNER, user_of
+from perijove.hub.store.kept import by_key
+from perijove.hub.store.sql_users import AS_OWNER, user_of
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import sessions, tokens, users
 
 _WITH_OWNER: Final = select(sessions, *AS_OWNER).join_from(sessions, users)
 # Built once: these are asked with every request, and building a statement costs more than running it.
-_BY_SECRET: Final = _WITH_OWNER.where(sessions.c.secret_hash == bindparam("wanted"))
-_BY_ID: Final = _WITH_OWNER.where(sessions.c.id == bindparam("wanted"))
+_BY_SECRET: Final = by_key(_WITH_OWNER.where(sessions.c.secret_hash == bindparam("wanted")))
+_BY_ID: Final = by_key(_WITH_OWNER.where(sessions.c.id == bindparam("wanted")))
+_TOUCH: Final = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("which"), sessions.c.last_seen < bindparam("at"))
+    .values(last_seen=bindparam("at"))
+)
+_ADD: Final = insert(sessions)
+_FIELDS: Final = tuple(column.name for column in sessions.columns)
 
 
-def _session_of(row: Row[Any]) -> Session:
-    columns = row._mapping  # noqa: SLF001  # public, despite its name
-    return Session(**{column.name: columns[column.name] for column in sessions.columns})
+def _session_of(row: Sequence[Any]) -> Session:
+    return Session(**dict(zip(_FIELDS, row, strict=False)))
 
 
 class SqlSessions:
@@ -49,15 +56,13 @@ class SqlSessions:
 
     async def add(self, session: Session) -> None:
         """Keep a session."""
-        await self._connection.execute(insert(sessions).values(asdict(session)))
+        await self._connection.execute(_ADD, asdict(session))
 
     async def touch(self, seen: Mapping[str, datetime]) -> None:
         """Raise `last_seen` by session id."""
         if not seen:
             return
-        fence = (sessions.c.id == bindparam("which"), sessions.c.last_seen < bindparam("at"))
-        change = update(sessions).where(*fence).values(last_seen=bindparam("at"))
-        await self._connection.execute(change, [{"which": which, "at": at} for which, at in sorted(seen.items())])
+        await self._connection.execute(_TOUCH, [{"which": which, "at": at} for which, at in sorted(seen.items())])
 
     async def delete(self, session_id: str) -> None:
         """And the tokens bound to it."""
@@ -74,4 +79,4 @@ class SqlSessions:
 
     async def _one(self, statement: Select[Any], wanted: str) -> tuple[Session, User] | None:
         row = (await self._connection.execute(statement, {"wanted": wanted})).one_or_none()
-        return None if row is None else (_session_of(row), user_of(row, OWNER))
+        return None if row is None else (_session_of(row), user_of(row, len(_FIELDS)))

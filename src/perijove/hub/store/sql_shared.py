@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from perijove.hub.domain.hubs import HubProcess
 from perijove.hub.store.sqlite_thread import Executes
@@ -48,6 +48,11 @@ class SqlHubs:
         await self._connection.execute(delete(hubs).where(*mine))
 
 
+# Built once: these are asked with every sign-in, and building a statement costs more than running it.
+_TIMES: Final = select(attempts).where(attempts.c.key.in_(bindparam("keys", expanding=True)))
+_FORGET: Final = delete(attempts).where(attempts.c.key.in_(bindparam("keys", expanding=True)))
+
+
 class SqlAttempts:
     """Rows of what is counted by key."""
 
@@ -56,14 +61,14 @@ class SqlAttempts:
 
     async def times(self, keys: Iterable[str]) -> Mapping[str, Sequence[datetime]]:
         """When each of these keys was counted."""
-        rows = await self._connection.execute(select(attempts).where(attempts.c.key.in_(list(keys))))
+        rows = await self._connection.execute(_TIMES, {"keys": list(keys)})
         return {row.key: tuple(datetime.fromtimestamp(at, UTC) for at in row.times) for row in rows}
 
     async def put(self, times: Mapping[str, Sequence[datetime]]) -> None:
         """Replace what is known of these keys."""
         spent = [key for key, counted in times.items() if not counted]
         if spent:
-            await self._connection.execute(delete(attempts).where(attempts.c.key.in_(spent)))
+            await self._connection.execute(_FORGET, {"keys": spent})
         # In one order, so that two hubs that write at once wait for each other instead of both for ever.
         new = [
             {"key": key, "times": [at.timestamp() for at in counted], "latest": counted[-1]}

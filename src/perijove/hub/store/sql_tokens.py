@@ -8,22 +8,36 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.users import User
-from perijove.hub.store.sql_users import AS_OWNER, OWNER, user_of
+from perijove.hub.store.kept import by_key
+from perijove.hub.store.sql_users import AS_OWNER, user_of
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import MAX_ID, tokens, users
 
 # Built once: it is asked with every request, and building a statement costs more than running it.
-_BY_PREFIX: Final = select(tokens, *AS_OWNER).join_from(tokens, users).where(tokens.c.prefix == bindparam("wanted"))
+_BY_PREFIX: Final = by_key(
+    select(tokens, *AS_OWNER).join_from(tokens, users).where(tokens.c.prefix == bindparam("wanted"))
+)
+_ADD: Final = insert(tokens).returning(tokens.c.id)
+_DELETE_OF_SERVER: Final = delete(tokens).where(tokens.c.server == bindparam("wanted"))
+_TOUCH: Final = (
+    update(tokens)
+    .where(
+        tokens.c.id == bindparam("which"),
+        or_(tokens.c.last_activity.is_(None), tokens.c.last_activity < bindparam("at")),
+    )
+    .values(last_activity=bindparam("at"))
+)
+_FIELDS: Final = tuple(column.name for column in tokens.columns)
 
 
-def _token_of(row: Row[Any]) -> ApiToken:
-    columns = row._mapping  # noqa: SLF001  # public, despite its name
-    values = {column.name: columns[column.name] for column in tokens.columns}
-    return ApiToken(**{**values, "scopes": tuple(values["scopes"])})
+def _token_of(row: Sequence[Any]) -> ApiToken:
+    values = dict(zip(_FIELDS, row, strict=False))
+    values["scopes"] = tuple(values["scopes"])
+    return ApiToken(**values)
 
 
 class SqlTokens:
@@ -35,7 +49,7 @@ class SqlTokens:
     async def by_prefix(self, prefix: str) -> Sequence[tuple[ApiToken, User]]:
         """Tokens that begin so, and whose they are."""
         rows = await self._connection.execute(_BY_PREFIX, {"wanted": prefix})
-        return [(_token_of(row), user_of(row, OWNER)) for row in rows]
+        return [(_token_of(row), user_of(row, len(_FIELDS))) for row in rows]
 
     async def get(self, token_id: int) -> ApiToken | None:
         """The token of that id."""
@@ -74,7 +88,7 @@ class SqlTokens:
             "session_id": session_id,
             "server": server,
         }
-        done = await self._connection.execute(insert(tokens).values(values).returning(tokens.c.id))
+        done = await self._connection.execute(_ADD, values)
         return ApiToken(**{**values, "id": done.scalar_one(), "scopes": tuple(scopes)})
 
     async def delete(self, token_id: int) -> None:
@@ -83,15 +97,13 @@ class SqlTokens:
 
     async def delete_of_server(self, server_key: str) -> None:
         """Forget the tokens that a server was given."""
-        await self._connection.execute(delete(tokens).where(tokens.c.server == server_key))
+        await self._connection.execute(_DELETE_OF_SERVER, {"wanted": server_key})
 
     async def touch(self, seen: Mapping[int, datetime]) -> None:
         """Raise `last_activity` by token id."""
         if not seen:
             return
-        older = or_(tokens.c.last_activity.is_(None), tokens.c.last_activity < bindparam("at"))
-        change = update(tokens).where(tokens.c.id == bindparam("which"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(change, [{"which": token_id, "at": at} for token_id, at in sorted(seen.items())])
+        await self._connection.execute(_TOUCH, [{"which": token_id, "at": at} for token_id, at in sorted(seen.items())])
 
     async def delete_expired(self, now: datetime) -> int:
         """Forget tokens that have ended."""

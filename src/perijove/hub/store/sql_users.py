@@ -4,21 +4,22 @@ Rows of users, in SQL.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Select,
     asc,
     bindparam,
     delete,
     desc,
-    exists,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -29,31 +30,37 @@ from perijove.hub.domain.errors import AlreadyExists
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.users import User
 from perijove.hub.ports import UserActivity, UserSort
+from perijove.hub.store.kept import by_key, many
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import accounts, servers, users
 
-
-def user_of(row: Row[Any], prefix: str = "") -> User:
-    """The value of a row; *prefix* is that of its columns in a join."""
-    columns = row._mapping  # noqa: SLF001  # public, despite its name
-    return User(
-        id=columns[f"{prefix}id"],
-        name=columns[f"{prefix}name"],
-        admin=columns[f"{prefix}admin"],
-        created=columns[f"{prefix}created"],
-        last_activity=columns[f"{prefix}last_activity"],
-        display_name=columns[f"{prefix}display_name"],
+_TOUCH: Final = (
+    update(users)
+    .where(
+        users.c.name == bindparam("who"), or_(users.c.last_activity.is_(None), users.c.last_activity < bindparam("at"))
     )
+    .values(last_activity=bindparam("at"))
+)
+_FIELDS: Final = tuple(column.name for column in users.columns)
+
+
+def user_of(row: Sequence[Any], at: int = 0) -> User:
+    """The value of a row; in a join, its columns begin *at* that place."""
+    return User(**dict(zip(_FIELDS, row[at : at + len(_FIELDS)], strict=True)))
 
 
 #: a user's columns for a join
 AS_OWNER: Final = tuple(column.label(f"owner_{column.name}") for column in users.columns)
-OWNER: Final = "owner_"
 
 
 # Built once: they are asked all the time, and building a statement costs more than running it.
-_BY_NAME: Final = select(users).where(users.c.name == bindparam("wanted"))
-_BY_ID: Final = select(users).where(users.c.id == bindparam("wanted"))
+_BY_NAME: Final = by_key(select(users).where(users.c.name == bindparam("wanted")))
+_BY_ID: Final = by_key(select(users).where(users.c.id == bindparam("wanted")))
+
+
+_ESCAPE: Final = "/"
+#: what means something in a LIKE
+_WILD: Final = re.compile(r"[%_/]")
 
 
 class SqlUsers:
@@ -85,16 +92,18 @@ class SqlUsers:
         state: UserActivity | None = None,
     ) -> tuple[Sequence[User], int]:
         """One page and the total."""
-        wanted = [users.c.name.contains(name_filter.lower(), autoescape=True)]
+        wanted: dict[str, Any] = {"offset": offset, "limit": limit}
+        if name_filter:
+            part = _WILD.sub(rf"{_ESCAPE}\g<0>", name_filter.lower())
+            wanted["part"] = f"%{part}%"
         if names is not None:
-            wanted.append(users.c.name.in_(list(names)))
-        if state is not None:
-            wanted.append(_in_state(state))
-        total = (await self._connection.execute(select(func.count()).select_from(users).where(*wanted))).scalar_one()
-        column = users.c[sort.removeprefix("-")]
-        order = desc(column).nulls_last() if sort.startswith("-") else asc(column).nulls_first()
-        page = select(users).where(*wanted).order_by(order, users.c.id).offset(offset).limit(limit)
-        return [user_of(row) for row in await self._connection.execute(page)], total
+            wanted["names"] = list(names)
+        page, count = _page(sort, state, is_filtered=bool(name_filter), is_restricted=names is not None)
+        rows = list(await self._connection.execute(page, wanted))
+        if rows:
+            return [user_of(row) for row in rows], rows[0][len(_FIELDS)]
+        # The total stands in the rows of the page; a page behind the last one has none.
+        return [], (await self._connection.execute(count, wanted)).scalar_one()
 
     async def add(self, *, name: str, admin: bool, created: datetime, display_name: str = "") -> User:
         """Raises AlreadyExists."""
@@ -131,14 +140,45 @@ class SqlUsers:
         """Raise `last_activity` of the named users."""
         if not seen:
             return
-        older = or_(users.c.last_activity.is_(None), users.c.last_activity < bindparam("at"))
-        change = update(users).where(users.c.name == bindparam("who"), older).values(last_activity=bindparam("at"))
-        await self._connection.execute(change, [{"who": name, "at": at} for name, at in sorted(seen.items())])
+        await self._connection.execute(_TOUCH, [{"who": name, "at": at} for name, at in sorted(seen.items())])
+
+
+@cache
+def _page(
+    sort: UserSort, state: UserActivity | None, *, is_filtered: bool, is_restricted: bool
+) -> tuple[Select[Any], Select[Any]]:
+    """
+    The statement of a page, whose last column is the total, and that of the total alone.
+
+    Kept by what is asked for: building one takes longer than running it.
+    """
+    wanted: list[ColumnElement[bool]] = []
+    if is_filtered:
+        wanted.append(users.c.name.like(bindparam("part"), escape=_ESCAPE))
+    if is_restricted:
+        wanted.append(users.c.name.in_(bindparam("names", expanding=True)))
+    if state is not None:
+        wanted.append(_in_state(state))
+    if state in ("active", "ready") and len(wanted) == 1:
+        # Whoever has a server is a user; the fewer look-ups.
+        count = select(func.count(servers.c.user_id.distinct())).where(_active(state))
+    else:
+        count = select(func.count()).select_from(users).where(*wanted)
+    column = users.c[sort.removeprefix("-")]
+    order = desc(column).nulls_last() if sort.startswith("-") else asc(column).nulls_first()
+    page = select(users, count.scalar_subquery().label("total")).where(*wanted).order_by(order, users.c.id)
+    page = page.offset(bindparam("offset")).limit(bindparam("limit"))
+    # A list of names is as long as it is: no text can be kept for it.
+    return (page, count) if is_restricted else (many(page), many(count))
 
 
 def _in_state(state: UserActivity) -> ColumnElement[bool]:
-    mine = servers.c.user_id == users.c.id
+    running = select(servers.c.user_id).where(_active(state))
+    return users.c.id.not_in(running) if state == "inactive" else users.c.id.in_(running)
+
+
+def _active(state: UserActivity) -> ColumnElement[bool]:
+    # By the index on the state: few servers run, however many users there are.
     if state == "ready":
-        return exists().where(mine, servers.c.state == State.READY.value)
-    active = exists().where(mine, servers.c.state != State.STOPPED.value)
-    return active if state == "active" else ~active
+        return servers.c.state == State.READY.value
+    return servers.c.state.in_([literal(other.value) for other in State if other is not State.STOPPED])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, create_engine, event, make_url
+from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 
 Answer = TypeVar("Answer")
@@ -30,19 +30,23 @@ _PRAGMAS: Final = (
 
 
 class Rows(Protocol):
-    """A result that was read whole: the part of SQLAlchemy's that is used here."""
+    """
+    A result that was read whole: the part of SQLAlchemy's that is used here.
+
+    Rows are SQLAlchemy's; those of a kept statement (`kept.py`) may be plain sequences.
+    """
 
     @property
     def rowcount(self) -> int:
         """How many rows a statement without a result changed."""
         ...
 
-    def __iter__(self) -> Iterator[Row[Any]]: ...
-    def first(self) -> Row[Any] | None:
+    def __iter__(self) -> Iterator[Any]: ...
+    def first(self) -> Any:
         """The first row, if there is any."""
         ...
 
-    def one_or_none(self) -> Row[Any] | None:
+    def one_or_none(self) -> Any:
         """The only row, or None if there is none."""
         ...
 
@@ -63,21 +67,21 @@ class Executes(Protocol):
         ...
 
 
-class ReadRows:
-    """Rows in memory. SQLAlchemy's own way of keeping a result (`freeze`) costs more than the look-up itself."""
+class FetchedRows:
+    """Rows in memory."""
 
-    def __init__(self, result: CursorResult[Any]) -> None:
-        self.rowcount = result.rowcount
-        self._rows: Sequence[Row[Any]] = result.all() if result.returns_rows else ()
+    def __init__(self, rows: Sequence[Sequence[Any]], rowcount: int = -1) -> None:
+        self.rowcount = rowcount
+        self._rows = rows
 
-    def __iter__(self) -> Iterator[Row[Any]]:
+    def __iter__(self) -> Iterator[Sequence[Any]]:
         return iter(self._rows)
 
-    def first(self) -> Row[Any] | None:
+    def first(self) -> Sequence[Any] | None:
         """The first row, if there is any."""
         return self._rows[0] if self._rows else None
 
-    def one_or_none(self) -> Row[Any] | None:
+    def one_or_none(self) -> Sequence[Any] | None:
         """The only row, or None if there is none."""
         if len(self._rows) > 1:
             raise MultipleResultsFound("A statement for one row found several.")
@@ -94,6 +98,13 @@ class ReadRows:
         """The first column of the only row, or None if there is none."""
         row = self.one_or_none()
         return None if row is None else row[0]
+
+
+class ReadRows(FetchedRows):
+    """A result read whole. SQLAlchemy's own way of keeping one (`freeze`) costs more than the look-up itself."""
+
+    def __init__(self, result: CursorResult[Any]) -> None:
+        super().__init__(result.all() if result.returns_rows else (), result.rowcount)
 
 
 class SqliteThread:

@@ -73,7 +73,8 @@ class Activity:
 
     def fresh_user(self, user: User) -> User:
         """*user* with the last activity that is only noted yet."""
-        return replace(user, last_activity=_latest(self._users.get(user.name), user.last_activity))
+        noted = self._users.get(user.name)
+        return user if noted is None else replace(user, last_activity=_latest(noted, user.last_activity))
 
     def fresh_server(self, server: Server) -> Server:
         """*server* with what is only noted yet."""

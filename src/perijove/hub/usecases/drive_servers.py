@@ -361,7 +361,7 @@ class Driver:
         return bool(server.lease_holder) and server.lease_holder == self._membership.holder
 
     async def _row(self, server_id: int) -> Server:
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             server = await unit.servers.by_id(server_id)
         if server is None:
             raise NoSuchServer

@@ -46,7 +46,7 @@ class Housekeeping:
     async def clock_warning(self) -> str:
         """What to tell the operator about this machine's clock; empty if nothing speaks against it."""
         now = self._clock.now()
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             newest = await unit.newest()
         if newest is None or newest <= now + TOLERATED:
             return ""

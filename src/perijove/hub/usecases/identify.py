@@ -7,8 +7,8 @@ Uses are noted in memory and written by `activity.py` in one statement per tick.
 from __future__ import annotations
 
 import hmac
-from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from perijove.hub.domain.principals import Kind, Principal
@@ -28,6 +28,9 @@ from perijove.kit.clock import Clock
 MAX_SECRET: Final = 256
 #: `token_id` of a service's principal begins with this; tokens of users are `a<N>`
 SERVICE_TOKEN: Final = "s-"  # noqa: S105  # a mark, no secret
+
+#: tokens whose scopes are remembered as they come to; some kilobytes each
+_REMEMBERED: Final = 1024
 
 
 class Identify:
@@ -60,7 +63,7 @@ class Identify:
         """The session whose cookie holds *secret*, and its user; None if there is none or it has ended."""
         if not secret or len(secret) > MAX_SECRET:
             return None
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             found = await unit.sessions.by_secret_hash(hash_secret(secret))
         if found is None:
             return None
@@ -89,9 +92,8 @@ class Identify:
 
     def of_token(self, row: ApiToken, user: User) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
-        holder = Holder(user=user.name, server=row.server)
-        scopes = intersect(expand(row.scopes, holder), self._roles.scopes_of_user(user) | self._own_server(row, user))
-        return replace(self._user(user, scopes, token_id=row.public_id), token_ends=row.expires_at)
+        scopes = _narrowed(row.scopes, user.name, row.server, self._roles.scopes_of_user(user))
+        return self._user(user, scopes, token_id=row.public_id, token_ends=row.expires_at)
 
     def is_blocked(self, user: User) -> bool:
         """Whether the configuration shuts *user* out."""
@@ -102,7 +104,7 @@ class Identify:
         return row.expires_at is not None and row.expires_at <= now
 
     async def _row(self, token: str, token_hash: str) -> tuple[ApiToken, User] | None:
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             candidates = await unit.tokens.by_prefix(token[:PREFIX_LENGTH])
         now = self._clock.now()
         for row, user in candidates:
@@ -111,11 +113,15 @@ class Identify:
                 return row, user
         return None
 
-    def _own_server(self, row: ApiToken, user: User) -> frozenset[str]:
-        # A server reports its own activity whatever the configuration leaves of the role `user`.
-        return expand(("users:activity!user",), Holder(user=user.name)) if row.server else frozenset()
-
-    def _user(self, user: User, scopes: frozenset[str], *, session_id: str = "", token_id: str = "") -> Principal:
+    def _user(
+        self,
+        user: User,
+        scopes: frozenset[str],
+        *,
+        session_id: str = "",
+        token_id: str = "",
+        token_ends: datetime | None = None,
+    ) -> Principal:
         return Principal(
             kind=Kind.USER,
             name=user.name,
@@ -124,6 +130,8 @@ class Identify:
             admin=user.admin,
             session_id=session_id,
             token_id=token_id,
+            token_ends=token_ends,
+            user=user,
         )
 
     def _service(self, service: Service) -> Principal:
@@ -134,3 +142,15 @@ class Identify:
             admin=service.admin,
             token_id=f"{SERVICE_TOKEN}{service.name}",
         )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _narrowed(scopes: tuple[str, ...], user: str, server: str, owners: frozenset[str]) -> frozenset[str]:
+    """
+    What a token with *scopes* comes to whose owner has the scopes *owners*.
+
+    Remembered: it follows from these arguments and nothing else, all of which are read anew for each request.
+    """
+    # A server reports its own activity whatever the configuration leaves of the role `user`.
+    own = expand(("users:activity!user",), Holder(user=user)) if server else frozenset()
+    return intersect(expand(scopes, Holder(user=user, server=server)), owners | own)

@@ -36,13 +36,19 @@ class AttemptLimiter:
 
     async def succeeded(self, *, account: str, address: str) -> None:
         """The attempt just counted was good."""
+        if not self._rule.windows(account=account, address=address):
+            return
+        async with self._store.unit() as unit:
+            await self.succeeded_in(unit, account=account, address=address)
+
+    async def succeeded_in(self, unit: Unit, *, account: str, address: str) -> None:
+        """The attempt just counted was good: noted at the beginning of *unit*, which makes something of it."""
         windows = self._rule.windows(account=account, address=address)
         if not windows:
             return
-        async with self._store.unit() as unit:
-            await self._alone(unit, *windows)
-            times = await unit.attempts.times(windows)
-            await unit.attempts.put(forgiven(times, account=account, address=address))
+        await self._alone(unit, *windows)
+        times = await unit.attempts.times(windows)
+        await unit.attempts.put(forgiven(times, account=account, address=address))
 
     async def sweep(self) -> None:
         """Forget what does not count any more: names can be invented without end."""

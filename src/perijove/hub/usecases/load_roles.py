@@ -35,8 +35,10 @@ class RoleBook:
     def __init__(self, *, roles: Mapping[str, Role], services: Mapping[str, Service]) -> None:
         self._roles = dict(roles)
         self._services = dict(services)
+        self._named = frozenset(name for role in roles.values() for name in role.users or ())
         self._by_token_hash = {service.api_token_hash: service for service in services.values()}
         self._by_service = {name: self._expand_service(service) for name, service in services.items()}
+        self._plain = {admin: self._names("", admin=admin) for admin in (False, True)}
         self._expand_user = lru_cache(maxsize=_REMEMBERED)(self._expand_user_now)
 
     @property
@@ -52,7 +54,7 @@ class RoleBook:
     @property
     def named_users(self) -> frozenset[str]:
         """Everybody whom a declared role names: what they may do hangs on their name."""
-        return frozenset(name for role in self._roles.values() for name in role.users or ())
+        return self._named
 
     def role(self, name: str) -> Role | None:
         """The role of that name."""
@@ -68,6 +70,8 @@ class RoleBook:
 
     def roles_of_user(self, user: User) -> tuple[str, ...]:
         """Names of a user's roles, sorted."""
+        if user.name not in self._named:
+            return self._plain[user.admin]
         return self._names(user.name, admin=user.admin)
 
     def scopes_of_user(self, user: User) -> frozenset[str]:

@@ -25,6 +25,7 @@ from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.route_table import RouteTable, Wanted
 from perijove.hub.usecases.sign_out import Outbox
 from perijove.kit.clock import Clock
+from perijove.kit.steps import in_steps
 from perijove.kit.tasks import TaskGroup
 from perijove.wire.routes import ACCESS, AUDIENCE, LAST_ACTIVITY, MINE, TARGET, Route
 
@@ -123,30 +124,32 @@ class Reconciler:
         present = table.routes
         async with self._store.reading() as unit:
             servers = await unit.servers.in_states([State.ROUTING, State.READY])
-        self._note_activity(present, servers)
+        # Step by step: thousands of servers would keep everybody waiting for a tenth of a second.
+        own: list[Route] = []
+        async for server in in_steps(servers):
+            route = self._routes.route_of(server)
+            self._note_activity(server, present.get(route.path, {}))
+            own.append(route)
         foreign = [_route(path, body) for path, body in present.items() if not body.get(MINE)]
         # Ours win: a foreign route must not take over the hub's or a server's path.
-        wanted = {route.path: route for route in (*foreign, *self._fixed, *map(self._routes.route_of, servers))}
-        now = {path: _without_activity(body) for path, body in present.items()}
-        if now == {path: route.to_body() for path, route in wanted.items()}:
+        wanted = {route.path: route for route in (*foreign, *self._fixed, *own)}
+        if await _is_there(wanted, present):
             return None
         log.debug("routes.replaced", before=len(present), after=len(wanted))
         return Wanted(routes=list(wanted.values()), version=table.version)
 
-    def _note_activity(self, present: Mapping[str, Mapping[str, Any]], servers: Sequence[Server]) -> None:
-        for server in servers:
-            if self._activity.fresh_server(server).busy_until is not None:
-                # It tells itself; to the proxy a forgotten tab that polls looks like somebody at work.
-                continue
-            seen = present.get(self._routes.route_of(server).path, {}).get(LAST_ACTIVITY)
-            try:
-                at = parse_time(seen)
-            except InvalidRequest:
-                # A proxy that does not say is no reason to leave its routes wrong.
-                continue
-            # A new route's time is that of its making, the server's start: no harm in noting it.
-            self._activity.note_server(server.id, at)
-            self._activity.note_user(server.user_name, at)
+    def _note_activity(self, server: Server, present: Mapping[str, Any]) -> None:
+        if self._activity.fresh_server(server).busy_until is not None:
+            # It tells itself; to the proxy a forgotten tab that polls looks like somebody at work.
+            return
+        try:
+            at = parse_time(present.get(LAST_ACTIVITY))
+        except InvalidRequest:
+            # A proxy that does not say is no reason to leave its routes wrong.
+            return
+        # A new route's time is that of its making, the server's start: no harm in noting it.
+        self._activity.note_server(server.id, at)
+        self._activity.note_user(server.user_name, at)
 
     @staticmethod
     def _hub_route(targets: Sequence[str]) -> Route:
@@ -212,6 +215,16 @@ async def _failure_of(reconciler: Reconciler) -> ProxyAway | None:
     except ProxyAway as exc:
         return exc
     return None
+
+
+async def _is_there(wanted: Mapping[str, Route], present: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the table is exactly that."""
+    if wanted.keys() != present.keys():
+        return False
+    async for path, route in in_steps(wanted.items()):
+        if _without_activity(present[path]) != route.to_body():
+            return False
+    return True
 
 
 def _without_activity(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -256,7 +256,7 @@ class GetServer:
 
     async def __call__(self, user: User, name: str) -> Server:
         """A server of *user*, active or not. Raises NoSuchServer."""
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             server = await unit.servers.get(user.id, name)
         if server is None:
             raise NoSuchServer

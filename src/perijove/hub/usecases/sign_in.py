@@ -115,22 +115,22 @@ class SignIn:
             NotAllowed: this person may not enter.
             AwaitingApproval: an administrator must approve the account first.
         """
-        person = await self._judge(form, address)
+        # A longer name is nobody's.
+        account = normalise(form.get("username", "")[:MAX_ACCOUNT])
+        person = await self._judge(form, account, address)
         async with self._store.unit() as unit:
+            # Together with the session: if that cannot be made, the attempt stays counted, which does no harm.
+            await self._limiter.succeeded_in(unit, account=account, address=address)
             user = await self._row_of(unit, person)
             return await self._sessions.open_in(unit, user, address, user_agent)
 
-    async def _judge(self, form: Mapping[str, str], address: str) -> Authenticated:
-        # A longer name is nobody's.
-        account = normalise(form.get("username", "")[:MAX_ACCOUNT])
+    async def _judge(self, form: Mapping[str, str], account: str, address: str) -> Authenticated:
         await self._limiter.count(account=account, address=address)
         try:
-            person = await self._method.sign_in(form)
+            return await self._method.sign_in(form)
         except (WrongCredentials, NotAllowed, AwaitingApproval) as refusal:
             log.info("sign_in.refused", account=account, address=address, why=type(refusal).__name__)
             raise
-        await self._limiter.succeeded(account=account, address=address)
-        return person
 
     async def _row_of(self, unit: Unit, person: Authenticated) -> User:
         admin = True if person.name in self._admin_users else person.admin

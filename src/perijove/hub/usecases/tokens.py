@@ -97,14 +97,14 @@ class Tokens:
     async def list(self, user: User) -> Sequence[ApiToken]:
         """All tokens of *user* that have not ended, the most recently used first."""
         now = self._clock.now()
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             rows = await unit.tokens.of_user(user.id)
         valid = [row for row in rows if row.expires_at is None or row.expires_at > now]
         return sorted(valid, key=lambda row: row.last_activity or _NEVER, reverse=True)
 
     async def get(self, user: User, public_id: str) -> ApiToken:
         """One token of *user*. Raises NoSuchToken."""
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             return await self._find(unit, user, public_id)
 
     async def revoke(self, user: User, public_id: str) -> None:

@@ -4,7 +4,7 @@ Users as an administrator or a program sees them: create, read, list, change, de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -111,7 +111,7 @@ class GetUser:
 
     async def __call__(self, name: str) -> User:
         """The user of that name. Raises NoSuchUser."""
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             user = await unit.users.by_name(name)
         if user is None:
             raise NoSuchUser
@@ -119,12 +119,22 @@ class GetUser:
 
     async def known(self, name: str) -> KnownUser:
         """With all servers. Raises NoSuchUser."""
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             user = await unit.users.by_name(name)
             if user is None:
                 raise NoSuchUser
             servers = await unit.servers.of_users([user.id])
             groups = await unit.groups.of_users([user.id])
+        return self._known(user, servers, groups)
+
+    async def known_of(self, user: User) -> KnownUser:
+        """*user*, whose row was just read, with all servers."""
+        async with self._store.reading() as unit:
+            servers = await unit.servers.of_users([user.id])
+            groups = await unit.groups.of_users([user.id])
+        return self._known(user, servers, groups)
+
+    def _known(self, user: User, servers: Sequence[Server], groups: Mapping[int, Sequence[str]]) -> KnownUser:
         return KnownUser(
             user=self._activity.fresh_user(user),
             servers=tuple(self._activity.fresh_server(row) for row in servers),
@@ -150,7 +160,7 @@ class ListUsers:
         state: UserActivity | None = None,
     ) -> tuple[Sequence[KnownUser], int]:
         """One page with all servers, and how many there are in total. *names* restricts to what the asker may see."""
-        async with self._store.unit() as unit:
+        async with self._store.reading() as unit:
             users, total = await unit.users.page(
                 offset=offset, limit=limit, sort=sort, name_filter=name_filter, names=names, state=state
             )

@@ -17,6 +17,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import split_audience
 from perijove.hub.ports import Exit, Spawners, Store
 from perijove.hub.usecases.forever import forever
+from perijove.kit.steps import in_steps
 from perijove.kit.tasks import TaskGroup
 
 #: servers that are checked at once
@@ -51,7 +52,7 @@ class ExitWatch:
         """Look whether the processes of these servers are there."""
         gate = asyncio.Semaphore(POLLS_AT_ONCE)
         async with TaskGroup("polls") as polls:
-            checks = {polls.start(row.key, self._check(row, gate)) for row in rows}
+            checks = {polls.start(row.key, self._check(row, gate)) async for row in in_steps(rows)}
             if checks:
                 # No timeout: each look at a process has its spawner's.
                 await asyncio.wait(checks)

@@ -6,15 +6,14 @@ Called by the hub's composition root with the parts; started by its server. Hold
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+import asyncio
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
@@ -30,38 +29,51 @@ from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
+from perijove.hub.web.quick import QuickRoutes, QuickTable
 from perijove.hub.web.remote_proxies import BelieveProxies
 
+#: what programs ask most
+_QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
 _PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
 
 
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """What is made ready before the first request."""
-    edge: Edge = app.state.edge
-    edge.templates.compile_all()
-    yield
+class WebApplication(FastAPI):
+    """The framework's application behind what every request passes: that costs less in front of it than inside."""
+
+    def __init__(self, parts: Parts, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        prefix = parts.settings.hub_prefix
+        self.quick = QuickTable()
+        # From the inside out.
+        front: ASGIApp = QuickRoutes(super().__call__, table=self.quick)
+        front = LimitBody(front)
+        front = MeasureRequests(front, metrics=parts.metrics)
+        front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)
+        self._front: ASGIApp = DefaultHeaders(
+            front, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+        )
+
+    async def warm_up(self) -> None:
+        """Make ready, step by step, what would be made when it is first asked for. Requests are answered meanwhile."""
+        await _warm_up(self.state.edge)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        scope["app"] = self
+        await self._front(scope, receive, send)
 
 
-def make_app(parts: Parts) -> FastAPI:
+def make_app(parts: Parts) -> WebApplication:
     """The hub's web application over *parts*."""
     prefix = parts.settings.hub_prefix
-    app = FastAPI(
+    app = WebApplication(
+        parts,
         title="perijove",
         version=__version__,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan,
-        middleware=[
-            Middleware(
-                DefaultHeaders, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
-            ),
-            Middleware(BelieveProxies, addresses=parts.settings.proxy_addresses),
-            Middleware(MeasureRequests, metrics=parts.metrics),
-            Middleware(LimitBody),
-        ],
         exception_handlers={
             HubError: problems.on_hub_error,
             WebError: problems.on_hub_error,
@@ -76,15 +88,22 @@ def make_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.state.edge = Edge.of(parts)
     for part in (users, servers, tokens, hub):
-        app.include_router(part.router, prefix=f"{prefix}api")
+        part.router.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
-        app.include_router(router, prefix=prefix.rstrip("/"))
-    app.include_router(root.outside)
+        router.add_to(app, prefix=prefix.rstrip("/"))
+    root.outside.add_to(app)
+    app.quick.fill(app.routes, _QUICK)
     return app
 
 
-def renew_app(app: FastAPI, parts: Parts) -> None:
+async def _warm_up(edge: Edge) -> None:
+    for name in edge.templates.names():
+        edge.templates.compile(name)
+        await asyncio.sleep(0)
+
+
+async def renew_app(app: WebApplication, parts: Parts) -> None:
     """Answer from the next request on with *parts*; their addresses and metrics are those of before."""
     edge = Edge.of(parts)
-    edge.templates.compile_all()
+    await _warm_up(edge)
     app.state.parts, app.state.edge = parts, edge

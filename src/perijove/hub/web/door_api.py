@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -15,10 +14,11 @@ from perijove.hub.domain.errors import Invalid, NotAllowed
 from perijove.hub.usecases.door import Visit
 from perijove.hub.web.access import CONTROL
 from perijove.hub.web.api.bodies import json_object, member
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.parts import PartsOf
 from perijove.wire.door import EXCHANGE_PATH, MAX_VISITS, RECHECK_PATH
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.post(f"/{EXCHANGE_PATH}", dependencies=[CONTROL])

@@ -6,11 +6,10 @@ An answer that sets one of these itself keeps its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: The version of JupyterHub whose contract the hub keeps; servers compare their major version with it.
@@ -55,6 +54,19 @@ FILE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+_Field: TypeAlias = tuple[bytes, bytes]
+
+
+def _fields(headers: Mapping[str, str]) -> Sequence[_Field]:
+    """As they are sent; names in lower case, as every answer's are."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+_PAGE_FIELDS: Final = _fields(PAGE_HEADERS)
+_API_FIELDS: Final = _fields(API_HEADERS)
+_FILE_FIELDS: Final = _fields(FILE_HEADERS)
+
+
 class DefaultHeaders:
     """Adds the headers of API answers, of files and, everywhere else, of pages."""
 
@@ -72,14 +84,14 @@ class DefaultHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in defaults.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"]
+                present = {name for name, _ in headers}
+                message["headers"] = [*headers, *(field for field in defaults if field[0] not in present)]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
-    def _defaults(self, path: str) -> Mapping[str, str]:
+    def _defaults(self, path: str) -> Sequence[_Field]:
         if path.startswith(self._api_prefix):
-            return API_HEADERS
-        return FILE_HEADERS if path.startswith(self._file_prefixes) else PAGE_HEADERS
+            return _API_FIELDS
+        return _FILE_FIELDS if path.startswith(self._file_prefixes) else _PAGE_FIELDS

@@ -4,6 +4,7 @@ Renders the pages' templates. Knows where they are and what all of them may use;
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,10 +30,13 @@ class Templates:
         )
         self._environment.globals.update(hub=hub_prefix, static=static.url)
 
-    def compile_all(self) -> None:
-        """At start rather than while the first person waits; a broken template stops the start."""
-        for name in self._environment.list_templates():
-            self._environment.get_template(name)
+    def names(self) -> Sequence[str]:
+        """All templates."""
+        return self._environment.list_templates()
+
+    def compile(self, name: str) -> None:
+        """Now rather than while the first person waits."""
+        self._environment.get_template(name)
 
     def render(self, name: str, /, **context: Any) -> str:
         """The page that template *name* makes of *context*."""

@@ -7,22 +7,23 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from perijove import __version__
 from perijove.hub.domain.errors import Invalid
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.principals import Kind
 from perijove.hub.web.access import CALLER, PUBLIC, SCRAPE, needs
+from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, only
 from perijove.hub.web.api.caller import CallOf
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.headers import JUPYTERHUB_VERSION
 from perijove.hub.web.parts import PartsOf
 
-router = APIRouter()
+router = Routes()
 #: also below the hub's prefix, outside `/api`
-metrics_router = APIRouter(include_in_schema=False)
+metrics_router = Routes(include_in_schema=False)
 
 
 @router.get("", dependencies=[PUBLIC])
@@ -55,11 +56,11 @@ async def get_info(parts: PartsOf) -> dict[str, Any]:
 
 
 @router.get("/user", dependencies=[CALLER])
-async def get_self(call: CallOf) -> dict[str, Any]:
+async def get_self(call: CallOf) -> Response:
     """Who the caller is, and what they may."""
-    is_user = call.principal.kind is Kind.USER
-    known = await call.parts.get_user.known(call.principal.name) if is_user else None
-    return call.models.identity(known)
+    user = call.principal.user
+    known = await call.parts.get_user.known_of(user) if user is not None else None
+    return QuickJson(call.models.identity(known))
 
 
 @router.get("/proxy", dependencies=[needs("proxy")])
@@ -115,7 +116,7 @@ async def get_health() -> Response:
 @metrics_router.get("/metrics", dependencies=[SCRAPE])
 async def get_metrics(parts: PartsOf) -> Response:
     """For Prometheus."""
-    async with parts.store.unit() as unit:
+    async with parts.store.reading() as unit:
         _, users = await unit.users.page(offset=0, limit=1)
         ready = await unit.servers.in_states([State.READY])
     parts.metrics.total_users.set(users)

@@ -4,20 +4,20 @@ The JSON of contract d: what a user, a server, a token look like, and to whom wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from urllib.parse import quote
 
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
-from perijove.hub.domain.urls import server_url
+from perijove.hub.domain.urls import segment, server_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may
-from perijove.hub.scopes.fields import visible_fields
+from perijove.hub.scopes.fields import visibility_of
 from perijove.hub.usecases.deadlines import Deadline
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
@@ -28,16 +28,22 @@ from perijove.wire import activity as wire
 _ONESELF = frozenset({"kind", "name", "groups"})
 
 
+#: sets of scopes whose order is remembered
+_REMEMBERED: Final = 1024
+
+
 def timestamp(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with microseconds and `Z`."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if at is None:
+        return None
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 def progress_url(hub_prefix: str, user: str, server: str) -> str:
     """Path of the event stream of a server's start."""
-    name = quote(user, safe="@~")
     tail = f"servers/{quote(server, safe='')}/progress" if server else "server/progress"
-    return f"{hub_prefix}api/users/{name}/{tail}"
+    return f"{hub_prefix}api/users/{segment(user)}/{tail}"
 
 
 def deadline_model(deadline: Deadline | None) -> dict[str, Any]:
@@ -52,22 +58,38 @@ def deadline_model(deadline: Deadline | None) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
     """Makes them for one asker."""
 
-    principal: Principal
-    roles: RoleBook
-    queue: QueueBook
-    base_url: str
-    hub_prefix: str
-    public_url: str
+    def __init__(
+        self,
+        *,
+        principal: Principal,
+        roles: RoleBook,
+        queue: QueueBook,
+        base_url: str,
+        hub_prefix: str,
+        public_url: str,
+    ) -> None:
+        self.principal = principal
+        self.roles = roles
+        self.queue = queue
+        self.base_url = base_url
+        self.hub_prefix = hub_prefix
+        self.public_url = public_url
+        self._visibility = visibility_of(principal.scopes)
+        # Found once for all of a list: `may` says yes to everything when the scope has no filter.
+        self._reads_all_servers = "read:servers" in principal.scopes
+        self._reads_all_state = "admin:server_state" in principal.scopes
+        self._reads_some_state = "admin:server_state" in self._visibility.names
 
     def user(self, known: KnownUser, *, with_stopped: bool = False, is_self: bool = False) -> dict[str, Any]:
         """A user, cut down to what the asker may see."""
         user = known.user
         default = next((row for row in known.servers if not row.name), None)
-        shown = visible_fields(self.principal.scopes, user.name) | (_ONESELF if is_self else frozenset())
+        shown = self._visibility.of(user.name)
+        if is_self:
+            shown |= _ONESELF
         servers = self._servers(known, with_stopped=with_stopped) if "servers" in shown else {}
         full = {
             "kind": "user",
@@ -92,7 +114,7 @@ class Models:
         return model | {
             "token_id": principal.token_id or None,
             "session_id": principal.session_id or None,
-            "scopes": sorted(principal.scopes),
+            "scopes": _in_order(principal.scopes),
         }
 
     def server(self, server: Server) -> dict[str, Any]:
@@ -118,7 +140,10 @@ class Models:
         place = self.queue.place_of(server.id) if server.state is State.QUEUED else None
         if place is not None:
             model["queue"] = {"ahead": place.ahead, "seconds": place.seconds}
-        if may(self.principal, "admin:server_state", ServerResource(server.user_name, server.name)):
+        if self._reads_all_state or (
+            self._reads_some_state
+            and may(self.principal, "admin:server_state", ServerResource(server.user_name, server.name))
+        ):
             model["state"] = dict(server.handle)
         return model
 
@@ -146,7 +171,8 @@ class Models:
             for row in known.servers
             if (with_stopped or row.is_active)
             and (
-                may(self.principal, "read:servers", UserResource(row.user_name))
+                self._reads_all_servers
+                or may(self.principal, "read:servers", UserResource(row.user_name))
                 or may(self.principal, "read:servers", ServerResource(row.user_name, row.name))
             )
         }
@@ -164,6 +190,11 @@ class Models:
         if not self.public_url:
             return None
         return self.public_url.rstrip("/").removesuffix(self.base_url.rstrip("/")) + path
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _in_order(scopes: frozenset[str]) -> Sequence[str]:
+    return sorted(scopes)
 
 
 def _split(key: str) -> tuple[str, str]:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import structlog
-from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from perijove.hub.domain.errors import HubError, Invalid, LaunchFailed, NoSuchServer
@@ -21,6 +20,7 @@ from perijove.hub.web.access import needs, the_server
 from perijove.hub.web.api.bodies import json_object, member, only
 from perijove.hub.web.api.caller import CallOf
 from perijove.hub.web.api.models import deadline_model
+from perijove.hub.web.declared import Routes
 from perijove.kit.tasks import TaskGroup
 from perijove.wire.activity import KEEP
 
@@ -39,7 +39,7 @@ _START: Final = needs("start:servers", on=the_server)
 _KEEP: Final = needs("start:servers", "users:activity", on=the_server)
 _STOP: Final = needs("delete:servers", on=the_server)
 
-router = APIRouter(prefix="/users")
+router = Routes(prefix="/users")
 
 
 @router.get(DEFAULT, dependencies=[_READ])

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from perijove.hub.domain.errors import NoSuchUser, NotAllowed
@@ -15,8 +14,9 @@ from perijove.hub.domain.users import User
 from perijove.hub.web.access import needs, the_user
 from perijove.hub.web.api.bodies import json_object, member, only, texts
 from perijove.hub.web.api.caller import Call, CallOf
+from perijove.hub.web.declared import Routes
 
-router = APIRouter(prefix="/users/{user_name}/tokens")
+router = Routes(prefix="/users/{user_name}/tokens")
 
 
 @router.get("", dependencies=[needs("read:tokens", on=the_user)])

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from perijove.hub.domain.errors import Invalid
@@ -16,9 +15,11 @@ from perijove.hub.scopes.decision import reach
 from perijove.hub.scopes.fields import READ_SCOPES
 from perijove.hub.usecases.users import KnownUser
 from perijove.hub.web.access import needs, the_user
+from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, member, only, texts
 from perijove.hub.web.api.caller import Call, CallOf
 from perijove.hub.web.api.models import deadline_model
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.errors import HiddenResource
 from perijove.wire.activity import SERVERS
 
@@ -26,11 +27,11 @@ from perijove.wire.activity import SERVERS
 _SORTS: Final = frozenset(get_args(UserSort))
 _STATES: Final = frozenset(get_args(UserActivity))
 
-router = APIRouter(prefix="/users")
+router = Routes(prefix="/users")
 
 
 @router.get("", dependencies=[needs("list:users", partly=True)])
-async def list_users(call: CallOf, state: str | None = None, sort: str = "id", name_filter: str = "") -> Any:
+async def list_users(call: CallOf, state: str | None = None, sort: str = "id", name_filter: str = "") -> Response:
     """Those whom the caller may list, in pages if asked for."""
     if state is not None and state not in _STATES:
         raise Invalid(f"Unrecognized user state: {state!r}")
@@ -47,7 +48,9 @@ async def list_users(call: CallOf, state: str | None = None, sort: str = "id", n
         state=state,  # type: ignore[arg-type]  # checked above
     )
     models = call.models
-    return window.wrap([models.user(known, with_stopped=call.with_stopped) for known in people], total, call.request)
+    with_stopped = call.with_stopped
+    shown = [models.user(known, with_stopped=with_stopped) for known in people]
+    return QuickJson(window.wrap(shown, total, call.request))
 
 
 @router.post("", dependencies=[needs("admin:users")])
@@ -63,13 +66,13 @@ async def create_users(call: CallOf) -> Response:
 
 
 @router.get("/{user_name}", dependencies=[needs(*READ_SCOPES, on=the_user)])
-async def get_user(call: CallOf, user_name: str) -> Any:
+async def get_user(call: CallOf, user_name: str) -> Response:
     """One user, as far as the caller may see them."""
     known = await call.parts.get_user.known(user_name)
     model = call.models.user(known, with_stopped=call.with_stopped)
     if not model:
         raise HiddenResource
-    return model
+    return QuickJson(model)
 
 
 @router.post("/{user_name}", dependencies=[needs("admin:users", on=the_user)])

@@ -8,13 +8,13 @@ import asyncio
 import re
 from typing import Final
 
-from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from perijove.hub.web.access import PUBLIC
 from perijove.hub.web.client_address import address_of
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.lab.assets import LAB_ASSETS, LabAssets
 from perijove.hub.web.lab.tree import VARIANTS
 from perijove.hub.web.parts import PartsOf
@@ -23,7 +23,7 @@ IMMUTABLE: Final = "public, max-age=31536000, immutable"
 #: a weight that says “anything but this” (RFC 9110, 12.4.2)
 _REFUSED: Final = re.compile(r"\s*q=0(\.0*)?\s*")
 
-router = APIRouter(prefix=f"/{LAB_ASSETS}", include_in_schema=False)
+router = Routes(prefix=f"/{LAB_ASSETS}", include_in_schema=False)
 
 
 @router.get("/{version}/_start.json", dependencies=[PUBLIC])

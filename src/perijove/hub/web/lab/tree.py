@@ -6,6 +6,7 @@ The version is a hash of all contents and part of the address: whatever is at an
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import sys
@@ -34,6 +35,8 @@ MEDIA_TYPES: Final[Mapping[str, str]] = MappingProxyType(
         ".woff2": "font/woff2",
     }
 )
+#: next to the variants: the version that was found last, and of which files
+_REMEMBERED: Final = "version.txt"
 #: content coding → suffix of the variant, best first
 VARIANTS: Final[Mapping[str, str]] = MappingProxyType({"br": ".br", "gzip": ".gz"})
 
@@ -62,7 +65,7 @@ class LabTree:
         self._names = frozenset(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
         self._top = [name for name in self._names if "/" not in name]
         #: names exactly these contents
-        self.version = _digest(source, sorted(self._names))
+        self.version = _version(source, sorted(self._names), variants / _REMEMBERED)
         #: where the variants of this version are, once they have been made
         self.variants = variants / self.version
 
@@ -100,6 +103,27 @@ class LabTree:
     def _etag(self, name: str, coding: str) -> str:
         digest = hashlib.blake2b(f"{self.version}/{name}/{coding}".encode(), digest_size=12).hexdigest()
         return f'"{digest}"'
+
+
+def _version(source: Path, names: list[str], memo: Path) -> str:
+    """
+    The digest of the contents, which is remembered in *memo* for files that nobody has touched since.
+
+    Reading all of them takes a tenth of the hub's start. A file's change time cannot be set by anybody.
+    """
+    stamp = hashlib.blake2b(digest_size=10)
+    for name in names:
+        found = (source / name).stat()
+        stamp.update(f"{name}/{found.st_size}/{found.st_ino}/{found.st_mtime_ns}/{found.st_ctime_ns}\n".encode())
+    with contextlib.suppress(OSError, ValueError):
+        known, _, version = memo.read_text("ascii").strip().partition(" ")
+        if known == stamp.hexdigest() and version:
+            return version
+    version = _digest(source, names)
+    with contextlib.suppress(OSError):
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        memo.write_text(f"{stamp.hexdigest()} {version}\n", "ascii")
+    return version
 
 
 def _digest(source: Path, names: list[str]) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from perijove.hub.domain.accounts import Invitation, InvitationKind
 from perijove.hub.domain.errors import AlreadyExists, HubError, Invalid, TooMany, WeakPassword, WrongCredentials
 from perijove.hub.web.access import OPEN_PAGE, SIGNED_IN
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.pages.arrival import arrive
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.sign_in import start_list_url
@@ -25,7 +25,7 @@ ACTION: Final = {InvitationKind.FIRST_ADMIN: "welcome", InvitationKind.USER: "in
 # turn the Origin of the form's post into `null`.
 _REFERRER_POLICY: Final = {"Referrer-Policy": "strict-origin"}
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/signup", dependencies=[OPEN_PAGE])

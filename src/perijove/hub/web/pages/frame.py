@@ -174,4 +174,9 @@ def frame_of(request: Request) -> Frame:
     return Frame(request=request, edge=edge_of(request), visitor=getattr(request.state, "visitor", None))
 
 
-FrameOf = Annotated[Frame, Depends(frame_of)]
+async def _frame(request: Request) -> Frame:
+    # A coroutine: the framework hands plain functions to a thread, which costs more than most answers.
+    return frame_of(request)
+
+
+FrameOf = Annotated[Frame, Depends(_frame)]

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from perijove.hub.domain.errors import HubError, InvalidRequest, StaleGeneration
 from perijove.hub.domain.users import User
 from perijove.hub.web.access import SIGNED_IN, page_needs, the_server
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.views import server_view
 from perijove.hub.web.pages.way_in import addresses
 from perijove.hub.web.problems import status_of
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/home", dependencies=[SIGNED_IN])

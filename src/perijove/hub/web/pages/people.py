@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from perijove.hub.domain.errors import Invalid
 from perijove.hub.web.access import page_needs
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.views import person_view, time_view
 from perijove.hub.web.pages.way_in import addresses
@@ -19,7 +19,7 @@ from perijove.hub.web.pages.way_in import addresses
 PAGE_SIZE: Final = 50
 _ADMIN: Final = page_needs("admin:users")
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/admin", dependencies=[_ADMIN])

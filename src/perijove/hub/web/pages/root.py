@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from perijove.hub.web.access import OPEN_PAGE, PUBLIC, SIGNED_IN
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.next_url import safe_next
 from perijove.hub.web.pages.frame import FrameOf
 from perijove.hub.web.pages.way_in import Destination, go_in, may_enter, may_start
@@ -23,9 +23,9 @@ from perijove.hub.web.static_files import StaticFile
 #: Seconds for which the hub's front door waits for a server that is coming up.
 PATIENCE: Final = 1.5
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 #: everything that is not below the hub's prefix
-outside = APIRouter(include_in_schema=False)
+outside = Routes(include_in_schema=False)
 
 
 @router.get("/", dependencies=[SIGNED_IN])

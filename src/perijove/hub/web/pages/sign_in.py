@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import Final
 
 import structlog
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from perijove.hub.domain.errors import Refused, TooManyAttempts, Unavailable
 from perijove.hub.web.access import OPEN_PAGE, SIGNED_IN
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.fetch_metadata import is_own_navigation
 from perijove.hub.web.pages.arrival import arrive
 from perijove.hub.web.pages.frame import Frame, FrameOf
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 #: Names that are longer are not shown again.
 _MAX_SHOWN: Final = 255
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/login", dependencies=[OPEN_PAGE])

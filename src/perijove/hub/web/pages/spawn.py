@@ -7,7 +7,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from perijove.hub.domain.lifecycle import State
@@ -15,6 +14,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
 from perijove.hub.web.access import SIGNED_IN, page_needs, the_server
 from perijove.hub.web.api.models import progress_url
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.way_in import Destination, addresses, below, find, go_in
 
@@ -23,7 +23,7 @@ PATIENCE: Final = 1.0
 _MAY_START: Final = page_needs("start:servers", on=the_server)
 _MAY_WATCH: Final = page_needs("read:servers", "access:servers", "start:servers", on=the_server)
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/spawn", dependencies=[SIGNED_IN])

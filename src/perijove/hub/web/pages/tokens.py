@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from perijove.hub.domain.errors import HubError, Invalid
 from perijove.hub.web.access import SIGNED_IN
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.views import token_views
 from perijove.hub.web.problems import status_of
@@ -19,7 +19,7 @@ _DAY: Final = 24 * 3600
 #: seconds (0 is for good) and words
 LIFETIMES: Final = ((_DAY, "a day"), (30 * _DAY, "30 days"), (365 * _DAY, "a year"), (0, "ever"))
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/token", dependencies=[SIGNED_IN])

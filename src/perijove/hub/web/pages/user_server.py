@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -20,6 +19,7 @@ from perijove.hub.domain.urls import server_url, split_audience
 from perijove.hub.domain.users import User
 from perijove.hub.web import fetch_metadata
 from perijove.hub.web.access import OPEN_PAGE, USER_SERVER_PAGE
+from perijove.hub.web.declared import Routes
 from perijove.hub.web.errors import MissingCredentials
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.spawn import pending_page
@@ -31,7 +31,7 @@ PATIENCE: Final = 1.5
 #: Times that a browser is sent to a server that runs but has no route yet (contract i).
 MAX_REDIRECTS: Final = 4
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/enter", dependencies=[OPEN_PAGE])

@@ -178,7 +178,7 @@ async def test_a_surprise_tells_no_details(rig: Rig, monkeypatch: pytest.MonkeyP
         raise ZeroDivisionError("secret detail")
 
     token = await rig.token("bob")
-    monkeypatch.setattr(type(rig.parts.get_user), "known", fail)
+    monkeypatch.setattr(type(rig.parts.get_user), "known_of", fail)
     async with rig.program(token) as program:
         answer = await program.get("/hub/api/user")
 
@@ -211,7 +211,7 @@ async def test_reading_the_configuration_again_says_what_counts_now_and_what_doe
 async def test_after_a_reload_the_next_request_is_answered_by_the_new_settings(rig: Rig) -> None:
     async with rig.program(await rig.token("ada")) as program:
         before = await program.get("/hub/api/users")
-        renew_app(rig.app, replace(rig.parts, settings=replace(rig.parts.settings, api_page_max_limit=1)))
+        await renew_app(rig.app, replace(rig.parts, settings=replace(rig.parts.settings, api_page_max_limit=1)))
         after = await program.get("/hub/api/users")
 
     assert (len(before.json()), len(after.json())) == (3, 1)
