@@ -29,8 +29,8 @@ MAX_SECRET: Final = 256
 #: `token_id` of a service's principal begins with this; tokens of users are `a<N>`
 SERVICE_TOKEN: Final = "s-"  # noqa: S105  # a mark, no secret
 
-#: tokens whose scopes are remembered as they come to; some kilobytes each
-_REMEMBERED: Final = 1024
+#: Tokens whose scopes are remembered as they come to: of all servers that a hub hears of; about a kilobyte each.
+_REMEMBERED: Final = 8192
 
 
 class Identify:

@@ -15,14 +15,14 @@ from typing import Any, Final, Protocol, TypeVar
 import structlog
 
 from perijove.config.settings import ServerPolicy
-from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, Unavailable
+from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, StaleGeneration, Unavailable
 from perijove.hub.domain.lifecycle import Effect, Event, State
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import PREFIX_LENGTH
 from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
-from perijove.hub.ports import Prober, Spawners, SpawnPlan, Store
+from perijove.hub.ports import Prober, Spawners, SpawnPlan, Store, Unit
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.route_table import Routes
 from perijove.kit.clock import Clock, Randomness
@@ -164,7 +164,7 @@ class ServerEffects:
         token = self._randomness.hex(TOKEN_BYTES)
         async with self._store.unit() as unit:
             user = await unit.users.by_id(server.user_id)
-            if user is None:
+            if user is None or not await _is_current(unit, server):
                 return None
             await unit.tokens.add(
                 user_id=user.id,
@@ -245,3 +245,12 @@ class ServerEffects:
             if away is not None:
                 raise away from None
             raise
+
+
+async def _is_current(unit: Unit, server: Server) -> bool:
+    """Whether the row is still as *server* says, and stays so until the unit ends."""
+    try:
+        await unit.servers.swap(server, server)
+    except StaleGeneration:
+        return False
+    return True

@@ -10,7 +10,7 @@ import pytest
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import AlreadyRunning, InvalidRequest, NoSuchServer, StoreAway
-from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.lifecycle import Effect, State
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Exit
@@ -557,6 +557,22 @@ async def test_a_launch_that_comes_late_after_a_stop_leaves_no_process() -> None
         await asyncio.sleep(1)
 
     assert world.spawners.launches == []
+    await world.check()
+
+
+async def test_a_launch_that_was_overtaken_makes_no_token() -> None:
+    """
+    Tokens end with their server: one that is made after its end would live for ever.
+    """
+    world = World()
+    ada = await world.add_user()
+
+    async with world.hub() as hub:
+        asked = await hub.start(ada, "")
+        await hub.driver.settled(asked.id, 10)
+        await hub.stop.and_wait(ada, "", timeout=10)
+        await hub.driver._effects.perform(Effect.LAUNCH, asked)
+
     await world.check()
 
 
