@@ -4,6 +4,8 @@ Several hubs over one PostgreSQL, in one deployment: whichever answers, and what
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import socket
 import time
@@ -17,9 +19,10 @@ import httpx
 import psutil
 import pytest
 
+from perijove.wire.supervision import EXIT_UNUSABLE
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.rest import OPEN_HOUSE, Rest
-from tests.support.site import Site, eventually, unstarted_site
+from tests.support.site import PATIENCE, Site, eventually, unstarted_site
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(180)
@@ -193,3 +196,31 @@ def test_only_one_hub_makes_the_first_administrators_link(server: Postgres, data
 
         assert site.output.count("/hub/welcome?key=") == 1
         assert "account" in httpx.get(link, trust_env=False).text
+
+
+def test_a_deployment_with_other_secrets_does_not_join_and_says_what_to_copy(
+    site: Site, server: Postgres, database: str
+) -> None:
+    """
+    Two deployments over one database, as on two machines.
+    """
+    settings = f"c.Perijove.db_url = {server.url(database)!r}\nc.Perijove.hub_name = 'other'\n"
+    with unstarted_site(OPEN_HOUSE + settings) as other:
+        other.start(wait=False)
+        eventually(lambda: "hub.unusable_configuration" in other.output, within=3 * PATIENCE)
+        refused = other.wait()
+        said = other.output
+
+        for name in ("signing-key.pem", "cookie-secret"):
+            theirs, ours = site.state / "hub" / name, other.state / "hub" / name
+            owner = ours.stat()
+            shutil.copy2(theirs, ours)
+            os.chown(ours, owner.st_uid, owner.st_gid)
+        other.start()
+        eventually(lambda: "other-1#1" in registered(server, database))
+
+        assert other.interrupt() == 0
+        assert "servers.left_to_others" in other.output
+        assert registered(server, database) == {holder(number) for number in HUBS}
+    assert refused == EXIT_UNUSABLE
+    assert f"copy {other.state}/hub/signing-key.pem from the machine of one of those" in said

@@ -21,7 +21,7 @@ from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.domain.groups import read_groups
-from perijove.hub.domain.idle import read_policies
+from perijove.hub.domain.idle import CullPolicy, read_policies
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
@@ -241,17 +241,24 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
         activity=hub.ground.activity,
         blocked_users=settings.blocked_users,
     )
+    policies = _policies(settings, roles)
     ground = replace(hub.ground, inputs=inputs, roles=roles, identify=identify)
     parts = _parts(ground, machinery, hub.ending, hub.reload, hub.parts.metrics)
     machinery.effects.adopt(policy=settings.servers, roles=roles, environment=_environment(ground))
     machinery.spawners.adopt(inputs.config)
     machinery.admission.adopt(settings.servers)
     machinery.breaker.adopt(settings.servers.consecutive_failure_limit)
-    ground.deadlines.policies.adopt(roles)
+    ground.deadlines.policies.adopt(roles=roles, policies=policies)
+    hub.culler.adopt()
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
     hub.ending.stop_servers = settings.cleanup_servers
     return parts
+
+
+def _policies(settings: HubSettings, roles: RoleBook) -> Sequence[CullPolicy]:
+    names = [group.name for group in read_groups(settings.load_groups)]
+    return read_policies(settings.cull_policies, groups=names, roles=roles.names)
 
 
 def _environment(ground: _Ground) -> ServerEnvironment:
@@ -265,7 +272,7 @@ def _ground(
     settings, clock = inputs.settings, SystemClock()
     roles = load_roles(roles=settings.load_roles, services=settings.services)
     groups = read_groups(settings.load_groups)
-    policies = read_policies(settings.cull_policies, groups=[group.name for group in groups], roles=roles.names)
+    policies = _policies(settings, roles)
     report_seconds = settings.servers.activity_seconds
     activity = Activity(store=store, clock=clock, report_seconds=report_seconds)
     outboxes = [Outbox(proxy) for proxy in proxies]

@@ -25,6 +25,7 @@ import uvloop
 from perijove import __version__
 from perijove.hub.app import Hub, HubInputs, compose, recompose
 from perijove.hub.domain.errors import HubError, StoreAway
+from perijove.hub.domain.hubs import others_of
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.proxy import HttpProxyGateway
@@ -203,9 +204,13 @@ async def _take_over(hub: Hub, app: WebApplication, inputs: HubInputs) -> None:
 
 
 def _leaves_servers_to_others(hub: Hub, inputs: HubInputs) -> bool:
-    """Whether this is one of several hubs of several machines, and nobody said that the servers end with it."""
+    """Whether hubs stay that do not end with this one, and nobody said that the servers end with it."""
     is_supervised = NOTIFY_FD_VARIABLE in inputs.environ
-    return not is_supervised and not hub.ending.is_said and not hub.membership.is_alone
+    stay = others_of(hub.membership.live, name=inputs.settings.hub_name, is_one_of_several=is_supervised)
+    if not stay or hub.ending.is_said:
+        return False
+    log.info("servers.left_to_others", hubs=sorted(stay))
+    return True
 
 
 def _uvicorn_config(app: WebApplication) -> uvicorn.Config:

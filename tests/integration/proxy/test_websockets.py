@@ -347,7 +347,7 @@ async def test_a_client_that_stops_reading_holds_back_the_server(proxy: Running)
 
 async def test_what_waits_for_a_slow_reader_is_not_mixed_with_what_others_are_sent(proxy: Running) -> None:
     """
-    Large messages of all tunnels are read into the same place: what is not yet sent must have left it.
+    What is held back for one belongs to nobody else.
     """
     names, size, pieces = "abc", 100_000, 200
     sent = 0

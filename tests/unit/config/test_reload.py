@@ -73,6 +73,7 @@ def test_settings_keep_what_cannot_change() -> None:
         blocked_users=frozenset({"eve"}),
         api_page_max_limit=7,
         redirect_to_server=False,
+        cull_policies=({"idle_seconds": 60},),
     )
 
     after = settings_after(old, new)
@@ -84,4 +85,5 @@ def test_settings_keep_what_cannot_change() -> None:
         blocked_users=frozenset({"eve"}),
         api_page_max_limit=7,
         redirect_to_server=False,
+        cull_policies=({"idle_seconds": 60},),
     )

@@ -54,6 +54,22 @@ def holder_of(name: str, incarnation: int) -> str:
     return f"{name}#{incarnation}"
 
 
+def others_of(live: Iterable[str], *, name: str, is_one_of_several: bool) -> frozenset[str]:
+    """
+    Names of the hubs that stay when this one ends.
+
+    Args:
+        live: holders that are alive.
+        name: what this hub registers as: the deployment's name and a number.
+        is_one_of_several: whether those that differ by the number alone end with it.
+    """
+    deployment = name.rpartition("-")[0]
+    names = {holder.rpartition("#")[0] for holder in live} - {name}
+    if is_one_of_several:
+        names = {other for other in names if other.rpartition("-")[0] != deployment}
+    return frozenset(names)
+
+
 class Lookout:
     """Watches the rows of hubs and tells which of them are alive."""
 

@@ -26,7 +26,7 @@ from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.store.errors import DatabaseAway
 from perijove.hub.store.notices import LOST, Mailbox
 from perijove.hub.store.sqlite_thread import Executes, Rows
-from perijove.hub.store.urls import CONNECT_SECONDS, STATEMENT_SECONDS, connect_args, driver_url
+from perijove.hub.store.urls import STATEMENT_SECONDS, connect_args, driver_url
 from perijove.kit.tasks import TaskGroup
 
 log = structlog.get_logger(__name__)
@@ -112,9 +112,9 @@ class ServerDatabase:
         pause = FIRST_PAUSE
         while True:
             try:
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    connection = await self._connect()
-                async with connection:
+                # The driver's own `connect_timeout` ends this: cut off by us, it would leave its socket open.
+                connection = await self._connect()
+                try:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     pause = FIRST_PAUSE
                     box.put(LOST)
@@ -123,7 +123,9 @@ class ServerDatabase:
                         notice = notice_of(heard.payload)
                         if notice is not None:
                             box.put(notice)
-            except (psycopg.Error, OSError, TimeoutError) as exc:
+                finally:
+                    await connection.close()
+            except (psycopg.Error, OSError) as exc:
                 log.debug("notices.away", why=str(exc).strip())
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

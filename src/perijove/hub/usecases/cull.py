@@ -94,8 +94,16 @@ class Culler:
         self._deadlines = deadlines
         self._stop_server = stop_server
         self._delete_user = delete_user
-        self._policies = deadlines.policies.all
+        self._changed = asyncio.Event()
         self._settling = Settling(clock=clock, seconds=COUNTS_FOR * report_seconds)
+
+    @property
+    def _policies(self) -> Sequence[CullPolicy]:
+        return self._deadlines.policies.all
+
+    def adopt(self) -> None:
+        """The policies are other ones now."""
+        self._changed.set()
 
     @property
     def round_seconds(self) -> float:
@@ -110,12 +118,15 @@ class Culler:
 
     async def run(self) -> None:
         """Look until cancelled; without a policy there is nothing to look at."""
-        async with TaskGroup("culler") as loops:
-            if any(policy.users_idle_seconds for policy in self._policies):
-                loops.start("users", forever("idle users", self.look_at_users, every=USERS_ROUND))
-            if any(policy.stops_servers for policy in self._policies):
-                loops.start("servers", forever("idle servers", self.look, every=self.round_seconds))
-            await asyncio.Event().wait()
+        while True:
+            self._changed.clear()
+            async with TaskGroup("culler") as loops:
+                if any(policy.users_idle_seconds for policy in self._policies):
+                    loops.start("users", forever("idle users", self.look_at_users, every=USERS_ROUND))
+                if any(policy.stops_servers for policy in self._policies):
+                    loops.start("servers", forever("idle servers", self.look, every=self.round_seconds))
+                # No timeout: the loops go on until there are other policies.
+                await self._changed.wait()
 
     async def look(self) -> None:
         """One round: stop what is due, and wait until it is gone."""

@@ -49,18 +49,18 @@ class Policies:
     """Which policy counts for whom."""
 
     def __init__(self, *, policies: Sequence[CullPolicy], roles: RoleBook, clock: Clock, store: Store) -> None:
-        self.all = tuple(policies)
         self._store = store
-        self._roles = roles
         self._clock = clock
-        self._has_groups = any(policy.group for policy in self.all)
-        self._has_roles = any(policy.role for policy in self.all)
         #: user id -> until when this is remembered, and the policy
         self._remembered: dict[int, tuple[float, CullPolicy | None]] = {}
+        self.adopt(roles=roles, policies=policies)
 
-    def adopt(self, roles: RoleBook) -> None:
-        """Go on with other roles."""
+    def adopt(self, *, roles: RoleBook, policies: Sequence[CullPolicy]) -> None:
+        """Go on with these roles and policies."""
+        self.all = tuple(policies)
         self._roles = roles
+        self._has_groups = any(policy.group for policy in self.all)
+        self._has_roles = any(policy.role for policy in self.all)
         self._remembered.clear()
 
     async def of(self, servers: Iterable[Server]) -> Mapping[int, CullPolicy | None]:

@@ -33,7 +33,7 @@ from perijove.proxy.net.exchange import Exchange
 from perijove.proxy.net.pages import ErrorPages
 from perijove.proxy.net.pool import UpstreamPool
 from perijove.proxy.net.timeouts import Timeouts
-from perijove.proxy.net.tunnel import ReadBuffer, Tunnel
+from perijove.proxy.net.tunnel import Tunnel
 from perijove.proxy.net.upstream import UpstreamConnection
 
 log = structlog.get_logger(__name__)
@@ -101,7 +101,6 @@ class Frontend:
         self._connections = connections
         self._accounts = accounts
         self._statistics = statistics
-        self._buffer = ReadBuffer()
         #: part of `Surroundings`
         self.put_back = pool.put
         #: part of `Server`
@@ -160,7 +159,6 @@ class Frontend:
             address=client.address,
             session=client.session,
             served=served,
-            buffer=self._buffer,
             on_closed=self._tunnel_closed,
         )
         self._connections.add_tunnel(tunnel)

@@ -74,7 +74,8 @@ class ErrorPages:
         try:
             return await self._ask.ask(where, fields={"Accept": "text/html"}, payload=None)
         except HubUnreachable as exc:
-            log.info("error_page.missing", status=status, reason=str(exc))
+            # At debug level: there is one a request while the hub is away, which is told elsewhere.
+            log.debug("error_page.missing", status=int(status), reason=str(exc))
             return None
 
 

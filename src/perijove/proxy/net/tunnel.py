@@ -20,31 +20,14 @@ from perijove.wire.identity import IdentityClaims
 
 #: Seconds that a tunnel may stay open when one side has ended.
 HALF_CLOSED_SECONDS: Final = 30.0
-#: Bytes that arrive at once from which on a direction is read without a copy: for few it costs more than it saves.
-LARGE: Final = 32 * 1024
-#: Bytes that are then read at once: a message of 64 KB with its frame, and some.
-BUFFER_SIZE: Final = 128 * 1024
-
-
-class ReadBuffer:
-    """Where large messages are read into: one for all tunnels of a loop, as each read is passed on before the next."""
-
-    __slots__ = ("view",)
-
-    def __init__(self) -> None:
-        self.renew()
-
-    def renew(self) -> None:
-        """Take another one: what has been read into this one is not yet sent."""
-        self.view = memoryview(bytearray(BUFFER_SIZE))
 
 
 class Tunnel:
     """Two joined transports."""
 
     __slots__ = (
-        "_a", "_b", "_buffer", "_is_over", "_on_closed", "address", "claims", "entry", "half_closed_since", "served",
-        "session", "target",
+        "_a", "_b", "_is_over", "_on_closed", "address", "claims", "entry", "half_closed_since", "served", "session",
+        "target",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +41,6 @@ class Tunnel:
         address: str,
         session: str,
         served: Served | None,
-        buffer: ReadBuffer,
         on_closed: Callable[[Tunnel], None],
     ) -> None:
         """
@@ -71,7 +53,6 @@ class Tunnel:
             address: what the client is counted as, by its limit; empty: not at all.
             session: the session that it counts for, likewise.
             served: its line for the access log, to be finished at its end.
-            buffer: of this loop.
             on_closed: called once, when either side is gone.
         """
         self.entry = entry
@@ -82,11 +63,10 @@ class Tunnel:
         self.served = served
         #: coarse monotonic time at which the sweep saw that one side had ended; 0 while both talk
         self.half_closed_since = 0.0
-        self._buffer = buffer
         self._on_closed = on_closed
         self._is_over = False
-        self._a: _End = _SmallEnd(self, client, server)
-        self._b: _End = _SmallEnd(self, server, client)
+        self._a = _End(self, client, server)
+        self._b = _End(self, server, client)
         client.set_protocol(self._a)
         server.set_protocol(self._b)
         client.resume_reading()
@@ -117,22 +97,6 @@ class Tunnel:
         cut(self._a.transport)
         cut(self._b.transport)
 
-    def enlarge(self, end: _End) -> None:
-        """Read large messages without a copy at *end* from now on."""
-        transport = end.transport
-        large = _LargeEnd(self, transport, end.peer, self._buffer)
-        large.count, large.ended = end.count, end.ended
-        if end is self._a:
-            self._a = large
-        else:
-            self._b = large
-        # How a transport reads is settled when it begins to.
-        is_reading = transport.is_reading()
-        transport.pause_reading()
-        transport.set_protocol(large)
-        if is_reading:
-            transport.resume_reading()
-
     def end_lost(self) -> None:
         """One side is gone: so is the tunnel; what the other has not yet been sent is still sent."""
         self._a.transport.close()
@@ -142,29 +106,34 @@ class Tunnel:
             self._on_closed(self)
 
 
-class _End(asyncio.BaseProtocol):
+class _End(asyncio.Protocol):
     """What arrives here leaves at the other end."""
 
-    __slots__ = ("_entry", "_tunnel", "_write", "count", "ended", "peer", "transport")
+    __slots__ = ("_entry", "_peer", "_tunnel", "_write", "count", "ended", "transport")
 
     def __init__(self, tunnel: Tunnel, transport: asyncio.Transport, peer: asyncio.Transport) -> None:
         self._tunnel = tunnel
         self._entry = tunnel.entry
-        self.peer = peer
+        self._peer = peer
         self._write = peer.write
         self.transport = transport
         self.ended = False
         self.count = 0
 
+    def data_received(self, data: bytes) -> None:
+        self._write(data)
+        self.count += len(data)
+        self._entry.last_activity = time.time()
+
     def pause_writing(self) -> None:
-        self.peer.pause_reading()
+        self._peer.pause_reading()
 
     def resume_writing(self) -> None:
-        self.peer.resume_reading()
+        self._peer.resume_reading()
 
     def eof_received(self) -> bool:
         self.ended = True
-        peer = self.peer
+        peer = self._peer
         if not peer.is_closing():
             if peer.can_write_eof():
                 peer.write_eof()
@@ -178,45 +147,3 @@ class _End(asyncio.BaseProtocol):
         self._tunnel.end_lost()
         # The tunnel has its ends: the circle is opened, or it would wait for the garbage collector, for days.
         del self._tunnel
-
-
-class _SmallEnd(_End, asyncio.Protocol):
-    """As long as messages are small."""
-
-    __slots__ = ()
-
-    def data_received(self, data: bytes) -> None:
-        self._write(data)
-        self.count += len(data)
-        self._entry.last_activity = time.time()
-        # TLS as asyncio has it cannot say whether it is read.
-        if len(data) >= LARGE and self.transport.can_write_eof():
-            self._tunnel.enlarge(self)
-
-
-class _LargeEnd(_End, asyncio.BufferedProtocol):
-    """Once one was large."""
-
-    __slots__ = ("_buffer",)
-
-    def __init__(
-        self, tunnel: Tunnel, transport: asyncio.Transport, peer: asyncio.Transport, buffer: ReadBuffer
-    ) -> None:
-        super().__init__(tunnel, transport, peer)
-        self._buffer = buffer
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # part of asyncio.BufferedProtocol
-        return self._buffer.view
-
-    def buffer_updated(self, nbytes: int) -> None:
-        buffer, peer = self._buffer, self.peer
-        data = buffer.view[:nbytes]
-        if peer.get_write_buffer_size():
-            # It would wait behind what is not yet sent.
-            self._write(bytes(data))
-        else:
-            self._write(data)
-            if peer.get_write_buffer_size():
-                buffer.renew()
-        self.count += nbytes
-        self._entry.last_activity = time.time()

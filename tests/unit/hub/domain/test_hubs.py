@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from perijove.hub.domain.hubs import MAX_SKEW, PATIENCE, RENEWAL, TRUST, HubProcess, Lookout, may_take
+from perijove.hub.domain.hubs import MAX_SKEW, PATIENCE, RENEWAL, TRUST, HubProcess, Lookout, may_take, others_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -80,3 +80,24 @@ def test_a_lease_is_free_when_its_holder_is_gone_or_has_forgotten_it(
     free: bool,  # noqa: FBT001  # a column of the table
 ) -> None:
     assert may_take(holder, until, mine="me#1", live=frozenset({"me#1", "one#1"}), now=NOW) is free
+
+
+@pytest.mark.parametrize(
+    ("live", "is_one_of_several", "stay"),
+    [
+        ({"lab-1#3"}, True, set()),
+        ({"lab-1#3", "lab-2#1"}, True, set()),
+        ({"lab-1#3", "lab-2#1"}, False, {"lab-2"}),
+        ({"lab-1#3", "other-lab-2#1"}, True, {"other-lab-2"}),
+        (set(), False, set()),
+    ],
+)
+def test_hubs_of_one_deployment_end_together_and_those_of_another_stay(
+    live: set[str],
+    is_one_of_several: bool,  # noqa: FBT001  # a column of the table
+    stay: set[str],
+) -> None:
+    """
+    Whoever stays drives people's servers on; one of this deployment that was just killed does not.
+    """
+    assert others_of(live, name="lab-1", is_one_of_several=is_one_of_several) == stay

@@ -79,7 +79,7 @@ class Watch:
         async with TaskGroup("watch") as tasks:
             tasks.start("culler", self.culler.run())
             while True:
-                await asyncio.sleep(10)
+                await asyncio.sleep(30)
                 await self.activity.flush()
 
     async def post(self, user: str, body: str) -> str:
@@ -160,7 +160,7 @@ class Scene:
         while (passed := asyncio.get_running_loop().time() - began) < limit:
             if not (await self.row()).is_active:
                 return passed
-            await asyncio.sleep(5)
+            await asyncio.sleep(15)
         return None
 
     async def deadline(self) -> Deadline | None:

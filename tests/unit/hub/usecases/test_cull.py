@@ -10,6 +10,7 @@ import pytest
 
 from perijove.hub.domain.accounts import AccountState
 from perijove.hub.domain.errors import StoreAway
+from perijove.hub.domain.idle import read_policies
 from perijove.hub.usecases.cull import LONGEST_ROUND, Settling, _ago
 from perijove.hub.usecases.testing import START, FakeClock
 from tests.unit.hub.usecases.idle_world import HOUR, INTERVAL, POLICY, Watch, scene
@@ -39,7 +40,7 @@ async def test_a_server_in_which_something_runs_is_not_stopped() -> None:
         notebook = here.notebook()
         notebook.is_busy = True
 
-        during = await here.stopped_after(10 * HOUR)
+        during = await here.stopped_after(5 * HOUR)
         notebook.is_busy = False
         after = await here.stopped_after(3 * HOUR)
 
@@ -67,7 +68,7 @@ async def test_a_server_that_is_used_now_and_then_is_kept() -> None:
     async with scene(POLICY) as here:
         await here.start()
         notebook = here.notebook()
-        for _ in range(12):
+        for _ in range(6):
             await asyncio.sleep(HOUR / 2)
             notebook.use()
 
@@ -81,7 +82,7 @@ async def test_a_maximum_age_ends_even_a_busy_server_after_a_warning() -> None:
         notebook = here.notebook()
         notebook.is_busy = True
 
-        after = await here.stopped_after(10 * HOUR)
+        after = await here.stopped_after(5 * HOUR)
         row = await here.row()
 
     assert after is not None
@@ -201,14 +202,31 @@ async def test_without_a_policy_nothing_is_looked_at(monkeypatch: pytest.MonkeyP
         await here.start()
         monkeypatch.setattr(here.watch.culler, "look", None)
 
-        assert await here.stopped_after(20 * HOUR) is None
+        assert await here.stopped_after(3 * HOUR) is None
         assert await here.deadline() is None
+
+
+async def test_policies_that_come_while_the_hub_runs_count_from_then_on() -> None:
+    """
+    The configuration was read again.
+    """
+    async with scene() as here:
+        await here.start()
+        before = await here.stopped_after(2 * HOUR)
+        policies = here.watch.deadlines.policies
+        policies.adopt(roles=policies._roles, policies=read_policies([POLICY], groups=(), roles=()))
+        here.watch.culler.adopt()
+
+        after = await here.stopped_after(3 * HOUR)
+
+    assert before is None
+    assert after is not None
 
 
 # -- users -------------------------------------------------------------------------------------------------------
 
 #: as long as people stay away in these scenes
-AWAY = 6 * HOUR
+AWAY = 3 * HOUR
 
 
 async def test_users_who_never_come_are_removed_if_the_policy_says_so() -> None:
@@ -242,14 +260,14 @@ async def test_users_are_found_beyond_the_first_page() -> None:
     async with scene({"group": "guests", "users_idle_seconds": AWAY}, groups=["guests"]) as here:
         async with here.world.store.unit() as unit:
             group = await unit.groups.put("guests", properties={})
-            made = [await unit.users.add(name=f"u{n}", admin=False, created=START) for n in range(150)]
-            await unit.groups.add_members(group.id, [user.id for user in made[120:]])
+            made = [await unit.users.add(name=f"u{n}", admin=False, created=START) for n in range(110)]
+            await unit.groups.add_members(group.id, [user.id for user in made[100:]])
         await asyncio.sleep(2 * AWAY)
 
         async with here.world.store.unit() as unit:
             _, left = await unit.users.page(offset=0, limit=1)
 
-    assert left == 121
+    assert left == 101
 
 
 # -- settling ----------------------------------------------------------------------------------------------------
