@@ -5,7 +5,7 @@ In WAL mode a reader never waits for a writer nor the other way round, and every
 when it began; so there is no transaction around them, and none to begin or to end.
 
 Look-ups by key are answered on the event loop itself. They take some ten microseconds; handing them to a thread and
-back takes several times that, and as much from every other request (docs/decisions/0017). All else runs on a thread.
+back takes several times that, and as much from every other request (docs/decisions/0015). All else runs on a thread.
 """
 
 from __future__ import annotations
