@@ -100,7 +100,8 @@ servers: Final = Table(
     Column("keep_until", UtcDateTime),
     Column("stop_reason", Text, nullable=False, server_default=""),
     UniqueConstraint("user_id", "name"),
-    Index(None, "state"),
+    # Both columns: who is active is answered from it alone, without looking into a row.
+    Index("ix_servers_state_user_id", "state", "user_id"),
     Index(None, "lease_holder"),
     sqlite_autoincrement=True,
 )

@@ -20,6 +20,9 @@ def upgrade() -> None:
         op.add_column("servers", sa.Column(column, _TIME))
     op.add_column("servers", sa.Column("stop_reason", sa.Text, nullable=False, server_default=""))
     op.create_index("ix_servers_lease_holder", "servers", ["lease_holder"])
+    op.create_index("ix_servers_state_user_id", "servers", ["state", "user_id"])
+    # Nothing can tell that it is gone: whatever used it uses the other.
+    op.drop_index("ix_servers_state", "servers")
     _make_groups()
     _make_hubs()
 
