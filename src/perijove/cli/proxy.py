@@ -28,14 +28,14 @@ from perijove.cli.proxy_flags import (
 )
 from perijove.cli.proxy_tls import read_tls, tls_options
 from perijove.kit import logs
-from perijove.kit.process import NotInherited, default_workers, inherited_sockets
+from perijove.kit.process import NotInherited, default_workers, inherited_sockets, notify_parent
 from perijove.proxy.app import serve
 from perijove.proxy.config import EngineName, ProxyConfig
 from perijove.proxy.core.errors import BadTarget, ProxyError, UnusableSettings
 from perijove.proxy.core.passing import Passing
 from perijove.proxy.core.targets import Target, parse_target
 from perijove.wire.control import PASSPHRASE_VARIABLES
-from perijove.wire.supervision import LISTEN_FDS_VARIABLE
+from perijove.wire.supervision import LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -171,7 +171,8 @@ def proxy(context: click.Context, /, *, log_level: str, log_format: logs.LogForm
         passphrases = {name: os.environ.pop(name, "") for name in PASSPHRASE_VARIABLES}
         inherited = inherited_sockets(os.environ, LISTEN_FDS_VARIABLE)
         config = partial(_config, inherited=inherited, auth_token=token, passphrases=passphrases)
-        code = serve(config(**flags), partial(_read_again, config, sys.argv[1:]))
+        ready = partial(notify_parent, os.environ, NOTIFY_FD_VARIABLE, '{"ready": true}')
+        code = serve(config(**flags), partial(_read_again, config, sys.argv[1:]), ready=ready)
     except (ProxyError, NotInherited) as exc:
         raise click.ClickException(str(exc)) from exc
     leave(code)

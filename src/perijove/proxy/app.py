@@ -260,13 +260,14 @@ class Proxy:
             self._state.apply(PutRoute("/", default), now=now)
 
 
-def serve(config: ProxyConfig, read: Callable[[], ProxyConfig]) -> int:
+def serve(config: ProxyConfig, read: Callable[[], ProxyConfig], *, ready: Callable[[], None]) -> int:
     """
     Run a proxy until SIGTERM or SIGINT; answers the exit code.
 
     Args:
         config: the settings.
         read: reads them again, on SIGHUP.
+        ready: called when it serves, and takes SIGHUP.
 
     Raises:
         ProxyError: it cannot start.
@@ -279,10 +280,10 @@ def serve(config: ProxyConfig, read: Callable[[], ProxyConfig]) -> int:
     gc.freeze()
     # A large table is no garbage; by default it would be looked at again and again while it is being read.
     gc.set_threshold(50_000, 20, 20)
-    return asyncio.run(_run(proxy, config, read))
+    return asyncio.run(_run(proxy, config, read, ready))
 
 
-async def _run(proxy: Proxy, config: ProxyConfig, read: Callable[[], ProxyConfig]) -> int:
+async def _run(proxy: Proxy, config: ProxyConfig, read: Callable[[], ProxyConfig], ready: Callable[[], None]) -> int:
     stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -292,6 +293,7 @@ async def _run(proxy: Proxy, config: ProxyConfig, read: Callable[[], ProxyConfig
     if config.pid_file is not None:
         config.pid_file.write_text(f"{os.getpid()}\n")
     proxy.announce()
+    ready()
     async with TaskGroup("signals") as tasks:
         tasks.start("reload", _reload_forever(proxy, again, read))
         await stop.wait()

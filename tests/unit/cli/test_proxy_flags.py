@@ -27,7 +27,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[ProxyConfig]:
     """The settings that a proxy was started with, instead of starting one."""
     configs: list[ProxyConfig] = []
 
-    def serve(config: ProxyConfig, *_rest: Any) -> int:
+    def serve(config: ProxyConfig, *_rest: Any, **_named: Any) -> int:
         configs.append(config)
         return 0
 
