@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,12 @@ def home_of(site: Site, name: str) -> Path:
 
 
 def notebooks(home: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text(encoding="utf-8")) for path in home.glob("*.ipynb")]
+    """Those that are saved: a file that is being written is found empty or in part."""
+    found = []
+    for path in home.glob("*.ipynb"):
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(path.read_text(encoding="utf-8")))
+    return found
 
 
 def has_plot(notebook: dict[str, Any]) -> bool:

@@ -35,7 +35,7 @@ from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.agree_on_secrets import Secret
 from perijove.hub.web.app import WebApplication, make_app, renew_app
 from perijove.kit import logs
-from perijove.kit.process import inherited_sockets, is_gone, notify_parent
+from perijove.kit.process import give_back_memory, inherited_sockets, is_gone, notify_parent
 from perijove.kit.tasks import TaskGroup
 from perijove.spawners.values import BackendSettings
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
@@ -163,6 +163,8 @@ async def _warm_up(app: WebApplication) -> None:
     # All that is here now stays. Walking it takes the garbage collector a tenth of a second, during which no
     # request is answered.
     gc.freeze()
+    # Importing and compiling took more than what they left.
+    give_back_memory()
 
 
 def _shared_secrets(hub: Hub, inputs: HubInputs) -> Sequence[Secret]:

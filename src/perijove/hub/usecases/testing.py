@@ -231,7 +231,9 @@ class FakeSpawners:
         if generation <= self._abandoned.get(key, -1):
             raise LaunchFailed(f"{key} is not wanted any more.")
         process = self.processes.get(key)
-        if process is None or process.exit is not None or process.generation != generation:
+        if process is not None and process.exit is not None and process.generation == generation:
+            raise LaunchFailed(f"{key} was launched already, and has ended.")
+        if process is None or process.generation != generation:
             if process is not None and process.exit is None:
                 raise LaunchFailed(f"{key} runs already, as generation {process.generation}.")
             process = self._make(key, generation, environment)
