@@ -166,6 +166,10 @@ def ratios(peers: Sequence[Peer], figures: Sequence[str]) -> list[list[str]]:
         row = [peer.name]
         for mine, figure in [*((ours, figure) for figure in figures), (guarded, BROWSED)]:
             (my_cpu, my_rate), (cpu, rate) = mine.results[figure], peer.results[figure]
+            if not rate or not my_cpu:
+                # The load found no answer in time: the machine was busy with something else.
+                row.append("not measured")
+                continue
             row.append(f"{my_rate / rate:.2f} × per s, {cpu / my_cpu:.2f} × per CPU")
         rows.append(row)
     return rows
