@@ -360,7 +360,7 @@ def test_a_damaged_page_of_a_file_is_found(databases: Databases) -> None:
         file = Path(db_url.removeprefix("sqlite:///"))
         with closing(sqlite3.connect(file)) as database, database:
             database.execute("PRAGMA writable_schema = ON")
-            database.execute("UPDATE sqlite_master SET rootpage = 2 WHERE name = 'ix_servers_state'")
+            database.execute("UPDATE sqlite_master SET rootpage = 2 WHERE name = 'ix_servers_state_user_id'")
 
         assert any("damaged" in sentence for sentence in _check(db_url))
 
