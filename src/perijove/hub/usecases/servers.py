@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ from perijove.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
 
+#: tries to record a stop that others keep overtaking
+STOP_TRIES: Final = 9
 #: Longest user_options, as JSON: they are stored with every server.
 MAX_OPTIONS: Final = 65_536
 
@@ -146,6 +149,13 @@ class StopServer:
         Raises:
             NoSuchServer: there is none of that name.
         """
+        for _ in range(STOP_TRIES):
+            # The row may move on between the look and the change; a stop is meant whatever the state.
+            with suppress(StaleGeneration):
+                return await self._ask(user, name)
+        return await self._ask(user, name)
+
+    async def _ask(self, user: User, name: str) -> Server:
         async with self._store.unit() as unit:
             server = await unit.servers.get(user.id, name)
             if server is None:

@@ -5,6 +5,7 @@ Stops every server, because the whole deployment is being stopped.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 
@@ -13,6 +14,7 @@ from perijove.hub.domain.lifecycle import Event, State
 from perijove.hub.domain.servers import Server
 from perijove.hub.ports import Store
 from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.servers import STOP_TRIES
 
 log = structlog.get_logger(__name__)
 
@@ -39,15 +41,24 @@ class StopAllServers:
 
     async def _stop(self, server: Server, timeout: float) -> bool:
         try:
-            if server.state is not State.STOPPING:
-                async with self._store.unit() as unit:
-                    current = await unit.servers.by_id(server.id)
-                    if current is None or current.state is State.STOPPED:
+            for _ in range(STOP_TRIES):
+                # The row may move on between the look and the change; a stop is meant whatever the state.
+                with suppress(StaleGeneration, IllegalTransition):
+                    if await self._ask(server):
                         return True
-                    move = await self._driver.record_in(unit, current, Event.STOP_ASKED, {})
-                self._driver.carry_out(move)
-            return (await self._driver.settled(server.id, timeout)).state is State.STOPPED
-        except (IllegalTransition, StaleGeneration):
+                    break
             return (await self._driver.settled(server.id, timeout)).state is State.STOPPED
         except NoSuchServer:
             return True
+
+    async def _ask(self, server: Server) -> bool:
+        """Record that it is to stop; whether it has stopped already."""
+        async with self._store.unit() as unit:
+            current = await unit.servers.by_id(server.id)
+            if current is None or current.state is State.STOPPED:
+                return True
+            if current.state is State.STOPPING:
+                return False
+            move = await self._driver.record_in(unit, current, Event.STOP_ASKED, {})
+        self._driver.carry_out(move)
+        return False
