@@ -76,6 +76,8 @@ class Supervisor:
             self._tasks.start(part.name, self._keep_running(part))
         await self._stopping.wait()
         await self._stop_all()
+        # A loop that closes has let go of its pipe before its handlers: the last child's end would be told into it.
+        loop.remove_signal_handler(signal.SIGCHLD)
         return self._status
 
     def _interrupted(self) -> None:
