@@ -17,6 +17,7 @@ from itertools import product
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from perijove.wire.supervision import EXIT_UNUSABLE
@@ -83,6 +84,14 @@ def is_registered(server: Postgres, database: str, name: str) -> bool:
     return name in registered(server, database)
 
 
+def waiting_for_locks(server: Postgres, database: str) -> int:
+    """How many of the hubs' statements wait for somebody else's transaction."""
+    words = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+    with server.connect(database) as connection:
+        (number,) = connection.execute(words, (database,)).fetchone() or (0,)
+    return int(number)
+
+
 def start_slowly(rest: Rest, user: str, beside: ThreadPoolExecutor) -> None:
     """Ask for a start, whoever answers; if nobody does because it was killed, the start goes on."""
     rest.user(user)
@@ -137,6 +146,27 @@ def test_a_start_whose_hub_hangs_is_finished_by_another_and_nothing_is_doubled_w
         time.sleep(SLOW)
 
         assert rest("GET", "/user/slow/api/status").json()["started"] == started
+    assert len(site.records("slow")) == 1
+
+
+def test_a_hub_that_hangs_in_a_transaction_keeps_no_lock_from_the_one_that_takes_over(
+    site: Site, server: Postgres, database: str
+) -> None:
+    with Rest(site) as rest, ThreadPoolExecutor(1) as beside:
+        start_slowly(rest, "slow", beside)
+        driver = eventually(lambda: driver_of(server, database, "slow"))
+        hung = site.hub(driver)
+        with psycopg.connect(server.url(database)) as held:
+            held.execute("SELECT FROM servers JOIN users ON users.id = user_id WHERE users.name = 'slow' FOR UPDATE")
+            # The lock that its driver waits for, to renew its lease or to record what comes next, is then its own.
+            eventually(lambda: waiting_for_locks(server, database))
+            hung.send_signal(signal.SIGSTOP)
+        try:
+            eventually(lambda: driver_of(server, database, "slow") == 3 - driver)
+            eventually(lambda: len(site.records("slow")) == 1)
+        finally:
+            hung.send_signal(signal.SIGCONT)
+        eventually(lambda: rest("GET", "/user/slow/api/status").status_code == 200)
     assert len(site.records("slow")) == 1
 
 

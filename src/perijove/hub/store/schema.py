@@ -131,7 +131,7 @@ def admin_engine(db_url: str) -> Engine:
     """An engine for long work on a whole database. Raises StoreUnusable."""
     if parsed(db_url).get_backend_name() not in {"sqlite", "postgresql", "postgres"}:
         raise StoreUnusable("perijove keeps its database in SQLite or in PostgreSQL.")
-    words = connect_args(db_url, statement_seconds=MIGRATION_SECONDS)
+    words = connect_args(db_url, statement_seconds=MIGRATION_SECONDS, idle_seconds=MIGRATION_SECONDS)
     return create_engine(driver_url(db_url), connect_args=words, poolclass=NullPool, **_dialect_words(db_url))
 
 

@@ -17,10 +17,12 @@ from perijove.hub.store.errors import StoreUnusable
 APPLICATION: Final = "perijove"
 #: Seconds for a new connection.
 CONNECT_SECONDS: Final = 5
-#: Seconds that one statement may take, that it waits for a lock, and that a transaction may do nothing.
+#: Seconds that one statement may take, and that it waits for a lock.
 STATEMENT_SECONDS: Final = 15
 LOCK_SECONDS: Final = 10
-IDLE_SECONDS: Final = 60
+#: Seconds that a transaction may do nothing. A hub that hangs in one keeps its locks for as long: less than the part
+#: of a lease after which the others take its work over.
+IDLE_SECONDS: Final = 5
 #: A server that vanished without a word is noticed within `idle + interval * count` seconds.
 KEEPALIVES: Final = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3}
 #: Milliseconds that something sent may go without an acknowledgement.
@@ -65,14 +67,16 @@ def driver_url(db_url: str) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def connect_args(db_url: str, *, statement_seconds: int = STATEMENT_SECONDS) -> dict[str, Any]:
+def connect_args(
+    db_url: str, *, statement_seconds: int = STATEMENT_SECONDS, idle_seconds: int = IDLE_SECONDS
+) -> dict[str, Any]:
     """What every connection to a server is made with; what the URL itself states wins."""
     url = parsed(db_url)
     if url.get_backend_name() == "sqlite":
         return {}
     limits = (
         f"-c statement_timeout={statement_seconds}s -c lock_timeout={LOCK_SECONDS}s "
-        f"-c idle_in_transaction_session_timeout={max(IDLE_SECONDS, statement_seconds)}s"
+        f"-c idle_in_transaction_session_timeout={idle_seconds}s"
     )
     stated = url.query.get("options", "")
     ours: dict[str, Any] = {
