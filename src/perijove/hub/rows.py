@@ -377,8 +377,13 @@ class Audit(Protocol):
         action: Action | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        concerning: str = "",
     ) -> Sequence[AuditEntry]:
-        """The newest entries first; of those that were done by, to, as, from, and before what is stated."""
+        """
+        The newest entries first; of those that were done by, to, as, from, and before what is stated.
+
+        *concerning* is a user: what was done to them, and what they did themselves.
+        """
         ...
 
     async def unsealed(self, limit: int) -> Sequence[AuditEntry]:
@@ -391,6 +396,9 @@ class Audit(Protocol):
         ...
 
     async def last_sealed(self) -> AuditEntry | None: ...
+    async def forget(self, *, up_to: int) -> int:
+        """Delete the beginning of the chain, up to and with that place; how many those were."""
+        ...
 
 
 class Facts(Protocol):
