@@ -243,6 +243,8 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         api_page_default_limit=p.api_page_default_limit,
         api_page_max_limit=p.api_page_max_limit,
         authenticate_prometheus=p.authenticate_prometheus,
+        audit_file=p.audit_file,
+        audit_retention_days=p.audit_retention_days,
         cleanup_servers=p.cleanup_servers,
         redirect_to_server=p.redirect_to_server,
     )

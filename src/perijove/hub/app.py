@@ -22,6 +22,7 @@ from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.domain.groups import read_groups
 from perijove.hub.domain.idle import CullPolicy, read_policies
+from perijove.hub.gateways.audit_file import JsonLinesFile
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
@@ -33,6 +34,9 @@ from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitatio
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
+from perijove.hub.usecases.audit import AuditLog
+from perijove.hub.usecases.audit_chain import AuditChain
+from perijove.hub.usecases.audit_failures import FailedSignIns
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
@@ -51,6 +55,7 @@ from perijove.hub.usecases.reload import Reading, Reload
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
@@ -135,6 +140,8 @@ class _Ground:
     outboxes: Sequence[Outbox]
     membership: Membership
     limiter: AttemptLimiter
+    failures: FailedSignIns
+    audit_chain: AuditChain
     tasks: TaskGroup
     clock: SystemClock
     randomness: SystemRandomness
@@ -188,15 +195,22 @@ def compose(
     ground = _ground(inputs, store=store, proxies=proxies, hasher=hasher, tasks=tasks)
     machinery = _machinery(ground, backend)
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
-    reload = Reload(store=store, membership=ground.membership, read=inputs.read_again)
+    reload = Reload(store=store, clock=ground.clock, membership=ground.membership, read=inputs.read_again)
     parts = _parts(ground, machinery, ending, reload, Metrics())
     return Hub(
         parts=parts,
         admission=machinery.admission,
         groups=ground.groups,
         culler=_culler(ground, parts),
-        housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
-        stop_all=StopAllServers(store=store, driver=machinery.driver),
+        housekeeping=Housekeeping(
+            store=store,
+            activity=ground.activity,
+            clock=ground.clock,
+            limiter=ground.limiter,
+            audit=ground.audit_chain,
+            failures=ground.failures,
+        ),
+        stop_all=StopAllServers(store=store, clock=ground.clock, driver=machinery.driver),
         revocations=ground.revocations,
         membership=ground.membership,
         agree_on_secrets=AgreeOnSecrets(
@@ -250,10 +264,15 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
     machinery.breaker.adopt(settings.servers.consecutive_failure_limit)
     ground.deadlines.policies.adopt(roles=roles, policies=policies)
     hub.culler.adopt()
+    ground.audit_chain.adopt(retention_days=settings.audit_retention_days, file=_audit_file(settings))
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
     hub.ending.stop_servers = settings.cleanup_servers
     return parts
+
+
+def _audit_file(settings: HubSettings) -> JsonLinesFile | None:
+    return JsonLinesFile(settings.audit_file) if settings.audit_file else None
 
 
 def _policies(settings: HubSettings, roles: RoleBook) -> Sequence[CullPolicy]:
@@ -294,6 +313,10 @@ def _ground(
             version=__version__,
         ),
         limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
+        failures=FailedSignIns(store=store, clock=clock),
+        audit_chain=AuditChain(
+            store=store, clock=clock, retention_days=settings.audit_retention_days, file=_audit_file(settings)
+        ),
         tasks=tasks,
         clock=clock,
         randomness=SystemRandomness(),
@@ -364,7 +387,7 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         )
         for proxy, table, outbox in zip(ground.proxies, tables, ground.outboxes, strict=True)
     ]
-    stop_server = StopServer(store=ground.store, driver=driver)
+    stop_server = StopServer(store=ground.store, clock=ground.clock, driver=driver)
     admission = Admission(
         store=ground.store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy
     )
@@ -395,18 +418,21 @@ def _parts(
         store=store,
         roles=ground.roles,
         identify=ground.identify,
-        sign_out=SignOut(store=store, revocations=ground.revocations),
+        sign_out=SignOut(store=store, clock=clock, revocations=ground.revocations),
+        sessions=Sessions(store=store, clock=clock, activity=ground.activity, revocations=ground.revocations),
+        audit=AuditLog(store=store, clock=clock),
         **_accounts(ground),
         create_users=CreateUsers(store=store, clock=clock, groups=ground.groups),
         get_user=GetUser(store=store, activity=ground.activity),
         list_users=ListUsers(store=store, activity=ground.activity),
         delete_user=DeleteUser(
             store=store,
+            clock=clock,
             stop_server=machinery.stop_server,
             revocations=ground.revocations,
             stop_timeout=policy.slow_stop_seconds,
         ),
-        patch_user=PatchUser(store=store, revocations=ground.revocations),
+        patch_user=PatchUser(store=store, clock=clock, revocations=ground.revocations),
         tokens=Tokens(
             store=store,
             clock=clock,
@@ -463,6 +489,7 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
             method=AuthenticatorSignIn(authenticator=authenticator, store=store),
             limiter=ground.limiter,
             sessions=sessions,
+            failures=ground.failures,
             admin_users=ground.settings.admin_users,
         ),
         "first_admin": FirstAdmin(store=store, clock=clock, randomness=randomness),

@@ -56,6 +56,10 @@ class FailedSignIns:
             return
         self._waiting.append(_Failure(at=self._clock.now(), account=account, address=address, why=why))
 
+    def count(self, address: str) -> None:
+        """Somebody who has failed too often was not even judged."""
+        self._count(address)
+
     async def flush(self) -> None:
         """Write what was noted; if that fails, it is tried again the next time."""
         due = list(self._waiting)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from perijove.config.settings import ServerPolicy
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import (
     AlreadyExists,
     AlreadyRunning,
@@ -25,11 +26,13 @@ from perijove.hub.domain.errors import (
 )
 from perijove.hub.domain.lifecycle import Event, State
 from perijove.hub.domain.notices import Kind, Notice
+from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.servers import Server, check_display_name, check_server_name
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
@@ -82,6 +85,7 @@ class StartServer:
         *,
         options: Mapping[str, Any] | None = None,
         display_name: str | None = None,
+        by: Principal | None = None,
     ) -> Server:
         """
         Queue a start and answer the row at once; one that is starting already is answered as it is.
@@ -91,6 +95,7 @@ class StartServer:
             name: "" for the default server.
             options: None keeps the ones of the last start.
             display_name: None keeps it.
+            by: who asks; None: the hub itself.
 
         Raises:
             AlreadyRunning: it runs.
@@ -115,6 +120,8 @@ class StartServer:
                 server = await _add(unit, user, name, self._clock, self._policy)
             self._breaker.check(changes.get("user_options", server.user_options))
             move = await self._driver.record_in(unit, server, Event.START_ASKED, changes)
+            now = self._clock.now()
+            await record(unit, Action.SERVER_STARTED, at=now, by=by, target=user.name, server=name)
             unit.notify(Notice(Kind.QUEUE))
         log.debug("server.start_asked", server=move.server.key, generation=move.server.generation)
         return self._driver.carry_out(move)
@@ -138,13 +145,16 @@ class StartServer:
 class StopServer:
     """Stops a server."""
 
-    def __init__(self, *, store: Store, driver: Driver) -> None:
+    def __init__(self, *, store: Store, clock: Clock, driver: Driver) -> None:
         self._store = store
+        self._clock = clock
         self._driver = driver
 
-    async def __call__(self, user: User, name: str) -> Server:
+    async def __call__(self, user: User, name: str, *, by: Principal | None = None) -> Server:
         """
         Ask for a stop and answer the row at once; one that does not run is answered as it is.
+
+        *by*: who asks; None: the hub itself.
 
         Raises:
             NoSuchServer: there is none of that name.
@@ -152,10 +162,10 @@ class StopServer:
         for _ in range(STOP_TRIES):
             # The row may move on between the look and the change; a stop is meant whatever the state.
             with suppress(StaleGeneration):
-                return await self._ask(user, name)
-        return await self._ask(user, name)
+                return await self._ask(user, name, by)
+        return await self._ask(user, name, by)
 
-    async def _ask(self, user: User, name: str) -> Server:
+    async def _ask(self, user: User, name: str, by: Principal | None) -> Server:
         async with self._store.unit() as unit:
             server = await unit.servers.get(user.id, name)
             if server is None:
@@ -163,6 +173,7 @@ class StopServer:
             if server.state in (State.STOPPED, State.STOPPING):
                 return server
             move = await self._driver.record_in(unit, server, Event.STOP_ASKED, {})
+            await record(unit, Action.SERVER_STOPPED, at=self._clock.now(), by=by, target=user.name, server=name)
         log.debug("server.stop_asked", server=server.key, generation=server.generation)
         return self._driver.carry_out(move)
 
@@ -183,6 +194,15 @@ class StopServer:
                 if not sentence:
                     return None
                 move = await self._driver.record_in(unit, row, Event.STOP_ASKED, {"stop_reason": sentence})
+                await record(
+                    unit,
+                    Action.SERVER_STOPPED,
+                    at=self._clock.now(),
+                    by=None,
+                    target=row.user_name,
+                    server=row.name,
+                    why=sentence,
+                )
         except StaleGeneration:
             # Another hub was quicker.
             return None
@@ -192,9 +212,9 @@ class StopServer:
         """*server* once it is gone, or as it is after *timeout* seconds."""
         return await self._driver.settled(server.id, timeout)
 
-    async def and_wait(self, user: User, name: str, *, timeout: float) -> Server:
+    async def and_wait(self, user: User, name: str, *, timeout: float, by: Principal | None = None) -> Server:
         """Stop it and wait until it is gone, at most *timeout* seconds; the answer tells whether it is."""
-        server = await self(user, name)
+        server = await self(user, name, by=by)
         return server if server.state is State.STOPPED else await self._driver.settled(server.id, timeout)
 
 

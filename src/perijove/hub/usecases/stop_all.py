@@ -9,12 +9,15 @@ from contextlib import suppress
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import IllegalTransition, NoSuchServer, StaleGeneration
 from perijove.hub.domain.lifecycle import Event, State
 from perijove.hub.domain.servers import Server
 from perijove.hub.ports import Store
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.servers import STOP_TRIES
+from perijove.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +25,9 @@ log = structlog.get_logger(__name__)
 class StopAllServers:
     """Asks every server to stop and waits for them together."""
 
-    def __init__(self, *, store: Store, driver: Driver) -> None:
+    def __init__(self, *, store: Store, clock: Clock, driver: Driver) -> None:
         self._store = store
+        self._clock = clock
         self._driver = driver
 
     async def __call__(self, *, timeout: float) -> int:
@@ -60,5 +64,14 @@ class StopAllServers:
             if current.state is State.STOPPING:
                 return False
             move = await self._driver.record_in(unit, current, Event.STOP_ASKED, {})
+            await record(
+                unit,
+                Action.SERVER_STOPPED,
+                at=self._clock.now(),
+                by=None,
+                target=current.user_name,
+                server=current.name,
+                why="perijove was stopped",
+            )
         self._driver.carry_out(move)
         return False

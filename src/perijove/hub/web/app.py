@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
-from perijove.hub.web.api import hub, servers, tokens, users
+from perijove.hub.web.api import audit, hub, servers, sessions, tokens, users
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
 from perijove.hub.web.headers import DefaultHeaders
@@ -27,6 +27,7 @@ from perijove.hub.web.lab.assets import LAB_ASSETS
 from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
+from perijove.hub.web.pages import sessions as sessions_page
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
 from perijove.hub.web.quick import QuickRoutes, QuickTable
@@ -34,7 +35,9 @@ from perijove.hub.web.remote_proxies import BelieveProxies
 
 #: what programs ask most
 _QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
-_PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
+_PAGES: Final = tuple(
+    page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, sessions_page, people, user_server)
+)
 
 
 class WebApplication(FastAPI):
@@ -87,7 +90,7 @@ def make_app(parts: Parts) -> WebApplication:
     )
     app.state.parts = parts
     app.state.edge = Edge.of(parts)
-    for part in (users, servers, tokens, hub):
+    for part in (users, servers, tokens, sessions, audit, hub):
         part.router.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         router.add_to(app, prefix=prefix.rstrip("/"))

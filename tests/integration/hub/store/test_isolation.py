@@ -27,7 +27,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.servers import CreateServer
-from perijove.hub.usecases.testing import START, FakeRandomness
+from perijove.hub.usecases.testing import START, FakeClock, FakeRandomness
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, PatchUser
 from perijove.kit.tasks import TaskGroup
 from tests.support.databases import Databases
@@ -249,7 +249,9 @@ async def test_somebody_who_is_approved_and_refused_at_once_is_one_of_the_two(tw
 
 
 def delete_user(hub: Hub, store: Store) -> DeleteUser:
-    return DeleteUser(store=store, stop_server=hub.stop, revocations=hub.revocations, stop_timeout=PATIENCE)
+    return DeleteUser(
+        store=store, clock=FakeClock(), stop_server=hub.stop, revocations=hub.revocations, stop_timeout=PATIENCE
+    )
 
 
 async def test_a_server_is_not_started_for_a_user_who_is_being_deleted(two: Two) -> None:
@@ -332,10 +334,10 @@ async def test_of_two_renamings_to_one_name_one_is_refused(two: Two) -> None:
     world = World(two.one)
     for name in ("ada", "bob"):
         await world.add_user(name)
-    revocations = two.people(two.one).revocations
+    revocations, clock = two.people(two.one).revocations, FakeClock()
 
     def rename(name: str) -> Callable[[Store], Awaitable[Any]]:
-        return lambda store: PatchUser(store=store, revocations=revocations)(name, ROOT, new_name="eve")
+        return lambda store: PatchUser(store=store, clock=clock, revocations=revocations)(name, ROOT, new_name="eve")
 
     results = await two.overlap(rename("ada"), rename("bob"))
 

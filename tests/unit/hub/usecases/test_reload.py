@@ -35,7 +35,7 @@ class File:
 
 def hub(store: MemoryStore, file: File, name: str, taken: list[int]) -> tuple[Membership, Reload[int]]:
     membership = Membership(store=store, clock=FakeClock(), name=name, lease_seconds=10)
-    reload = Reload(store=store, membership=membership, read=file.read)
+    reload = Reload(store=store, clock=FakeClock(), membership=membership, read=file.read)
     reload.into(_into(taken))
     return membership, reload
 
