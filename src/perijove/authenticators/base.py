@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from traitlets import Bool, Dict, Set, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
@@ -30,6 +31,8 @@ class AuthResult:
     #: None: the authenticator does not say
     admin: bool | None = None
     display_name: str = ""
+    #: what is to be remembered of them, sealed, if `enable_auth_state` says so: something that JSON can say
+    auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 class Authenticator(LoggingConfigurable):
@@ -50,6 +53,11 @@ class Authenticator(LoggingConfigurable):
     ).tag(config=True)
     any_allow_config = Bool(
         default_value=False, help="Say that a subclass decides who may enter, which silences a warning at start."
+    ).tag(config=True)
+
+    enable_auth_state = Bool(
+        default_value=False,
+        help="Keep what the sign-in method wants remembered of users, encrypted; needs $JUPYTERHUB_CRYPT_KEY.",
     ).tag(config=True)
 
     async def authenticate(self, form: Mapping[str, str]) -> AuthResult | None:

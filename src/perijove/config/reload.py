@@ -68,6 +68,7 @@ def settings_after(old: HubSettings, new: HubSettings) -> HubSettings:
         audit_file=new.audit_file,
         audit_retention_days=new.audit_retention_days,
         authenticate_prometheus=new.authenticate_prometheus,
+        crypt_keys=new.crypt_keys,
         cleanup_servers=new.cleanup_servers,
         redirect_to_server=new.redirect_to_server,
     )

@@ -154,6 +154,8 @@ class HubSettings:
     audit_file: str = ""
     #: days that entries of the audit log are kept; 0: for good
     audit_retention_days: float = 0.0
+    #: what auth states are sealed with, 32 bytes each, the first of them; none: no auth states are kept
+    crypt_keys: tuple[bytes, ...] = field(default=(), repr=False)
     #: stop all servers when the hub ends
     cleanup_servers: bool = False
     #: page after sign-in is the user's server rather than the home page

@@ -7,7 +7,23 @@ here only if it does something: an option that does nothing would be a lie.
 
 from __future__ import annotations
 
-from traitlets import Bool, CaselessStrEnum, Dict, Enum, Float, Int, List, Set, TraitError, Unicode, validate
+from typing import Any
+
+from traitlets import (
+    Bool,
+    Bytes,
+    CaselessStrEnum,
+    Dict,
+    Enum,
+    Float,
+    Int,
+    List,
+    Set,
+    TraitError,
+    Unicode,
+    Union,
+    validate,
+)
 from traitlets.config import Configurable
 
 
@@ -178,3 +194,13 @@ class Perijove(Configurable):
     def _both_slashes(self, proposal: dict[str, str]) -> str:
         inner = proposal["value"].strip("/")
         return f"/{inner}/" if inner else "/"
+
+
+class CryptKeeper(Configurable):
+    """What auth states are encrypted with (Authenticator.enable_auth_state)."""
+
+    keys: List[Any] = List(
+        Union([Unicode(), Bytes()]),
+        help="Keys of 32 bytes, as 64 hexadecimal digits or in base64; the first encrypts, all decrypt. "
+        "Default: $JUPYTERHUB_CRYPT_KEY, several with ; between them.",
+    ).tag(config=True)

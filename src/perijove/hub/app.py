@@ -29,6 +29,7 @@ from perijove.hub.gateways.prober import HttpProber
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
+from perijove.hub.gateways.vault import FernetVault
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
@@ -37,6 +38,7 @@ from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
 from perijove.hub.usecases.audit import AuditLog
 from perijove.hub.usecases.audit_chain import AuditChain
 from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
@@ -141,6 +143,7 @@ class _Ground:
     membership: Membership
     limiter: AttemptLimiter
     failures: FailedSignIns
+    auth_states: AuthStateBook
     audit_chain: AuditChain
     tasks: TaskGroup
     clock: SystemClock
@@ -209,6 +212,7 @@ def compose(
             limiter=ground.limiter,
             audit=ground.audit_chain,
             failures=ground.failures,
+            auth_states=ground.auth_states,
         ),
         stop_all=StopAllServers(store=store, clock=ground.clock, driver=machinery.driver),
         revocations=ground.revocations,
@@ -264,6 +268,7 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
     machinery.breaker.adopt(settings.servers.consecutive_failure_limit)
     ground.deadlines.policies.adopt(roles=roles, policies=policies)
     hub.culler.adopt()
+    ground.auth_states.adopt(_vault(settings))
     ground.audit_chain.adopt(retention_days=settings.audit_retention_days, file=_audit_file(settings))
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
@@ -273,6 +278,10 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
 
 def _audit_file(settings: HubSettings) -> JsonLinesFile | None:
     return JsonLinesFile(settings.audit_file) if settings.audit_file else None
+
+
+def _vault(settings: HubSettings) -> FernetVault | None:
+    return FernetVault(settings.crypt_keys) if settings.crypt_keys else None
 
 
 def _policies(settings: HubSettings, roles: RoleBook) -> Sequence[CullPolicy]:
@@ -314,6 +323,7 @@ def _ground(
         ),
         limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
         failures=FailedSignIns(store=store, clock=clock),
+        auth_states=AuthStateBook(store=store, vault=_vault(settings)),
         audit_chain=AuditChain(
             store=store, clock=clock, retention_days=settings.audit_retention_days, file=_audit_file(settings)
         ),
@@ -341,7 +351,9 @@ def _ground(
 
 def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
     settings, policy, base_url = ground.settings, ground.settings.servers, ground.settings.base_url
-    spawners = SpawnerGateway(kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend)
+    spawners = SpawnerGateway(
+        kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend, auth_states=ground.auth_states
+    )
     tables = [RouteTable(proxy=proxy, tasks=ground.tasks, base_url=base_url) for proxy in ground.proxies]
     progress = ProgressBook(base_url=base_url)
     queue = QueueBook(clock=ground.clock)
@@ -420,6 +432,7 @@ def _parts(
         identify=ground.identify,
         sign_out=SignOut(store=store, clock=clock, revocations=ground.revocations),
         sessions=Sessions(store=store, clock=clock, activity=ground.activity, revocations=ground.revocations),
+        auth_states=ground.auth_states,
         audit=AuditLog(store=store, clock=clock),
         **_accounts(ground),
         create_users=CreateUsers(store=store, clock=clock, groups=ground.groups),
@@ -432,7 +445,7 @@ def _parts(
             revocations=ground.revocations,
             stop_timeout=policy.slow_stop_seconds,
         ),
-        patch_user=PatchUser(store=store, clock=clock, revocations=ground.revocations),
+        patch_user=PatchUser(store=store, clock=clock, revocations=ground.revocations, auth_states=ground.auth_states),
         tokens=Tokens(
             store=store,
             clock=clock,
@@ -490,6 +503,7 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
             limiter=ground.limiter,
             sessions=sessions,
             failures=ground.failures,
+            auth_states=ground.auth_states,
             admin_users=ground.settings.admin_users,
         ),
         "first_admin": FirstAdmin(store=store, clock=clock, randomness=randomness),

@@ -359,6 +359,14 @@ class AuthStates(Protocol):
         """None forgets it."""
         ...
 
+    async def page(self, *, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """User ids and what is kept of them, by id, beginning after that one."""
+        ...
+
+    async def swap(self, user_id: int, old: str, new: str) -> None:
+        """Replace *old*, if that is still what is kept."""
+        ...
+
 
 class Audit(Protocol):
     """Rows of the audit log. Nothing is ever changed there but the seal, and only the oldest are forgotten."""

@@ -16,6 +16,7 @@ from traitlets.config import Config
 from perijove.hub.domain.errors import LauncherAway, LaunchFailed
 from perijove.hub.domain.servers import Server
 from perijove.hub.ports import Exit, Running, SpawnPlan
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import BackendUnreachable, SpawnerError, StopTimedOut
 from perijove.spawners.values import Handle, SpawnerUser, SpawnRequest
@@ -30,7 +31,10 @@ _PLUGIN_FAILED: Final = "Starting your server failed in a way that only an admin
 class SpawnerGateway:
     """Starts, finds and ends processes by a spawner plug-in."""
 
-    def __init__(self, *, kind: Callable[..., Spawner], config: Config, backend: Backend) -> None:
+    def __init__(
+        self, *, kind: Callable[..., Spawner], config: Config, backend: Backend, auth_states: AuthStateBook
+    ) -> None:
+        self._auth_states = auth_states
         self._kind = kind
         self._config = config
         self._backend = backend
@@ -50,6 +54,8 @@ class SpawnerGateway:
         spawner = self._spawner(plan.server, admin=plan.user.admin)
         request = _request(plan.server, environment=dict(plan.environment))
         try:
+            if spawner.auth_state_hook is not None:
+                await spawner.run_auth_state_hook(await self._auth_states.get(plan.user))
             await spawner.run_pre_spawn_hook()
             started = await spawner.start(request)
         except BackendUnreachable as exc:

@@ -198,6 +198,15 @@ class MemoryAuthStates:
         if sealed is not None:
             self._rows[user_id] = sealed
 
+    async def page(self, *, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """By user id."""
+        return [row for row in sorted(self._rows.items()) if row[0] > after][:limit]
+
+    async def swap(self, user_id: int, old: str, new: str) -> None:
+        """Replace what is still there."""
+        if self._rows.get(user_id) == old:
+            self._rows[user_id] = new
+
 
 class MemoryAudit:
     """Rows of the audit log."""

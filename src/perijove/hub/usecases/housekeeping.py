@@ -16,6 +16,7 @@ from perijove.hub.ports import Store
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.audit_chain import AuditChain
 from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.kit.clock import Clock
@@ -51,7 +52,9 @@ class Housekeeping:
         limiter: AttemptLimiter,
         audit: AuditChain,
         failures: FailedSignIns,
+        auth_states: AuthStateBook,
     ) -> None:
+        self._auth_states = auth_states
         self._audit = audit
         self._failures = failures
         self._store = store
@@ -79,6 +82,7 @@ class Housekeeping:
                 tasks.start("activity", forever("activity", self._activity.flush, every=FLUSH_SECONDS))
                 tasks.start("failed sign-ins", forever("failed sign-ins", self._failures.flush, every=FAILURES_SECONDS))
                 tasks.start("audit log", forever("audit log", self._audit.keep, every=SEAL_SECONDS))
+                tasks.start("auth states", forever("auth states", self._auth_states.renew, every=HOUR))
                 tasks.start("attempts", forever("old attempts", self._limiter.sweep, every=ATTEMPTS_SECONDS))
                 await forever("expired rows", self.sweep_if_steady, every=HOUR)
         finally:

@@ -24,6 +24,7 @@ from perijove.hub.ports import Authenticated, SignInMethod, Store, Unit
 from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.kit.clock import Clock, Randomness
@@ -119,9 +120,11 @@ class SignIn:
         limiter: AttemptLimiter,
         sessions: SessionMaker,
         failures: FailedSignIns,
+        auth_states: AuthStateBook,
         admin_users: frozenset[str] = frozenset(),
     ) -> None:
         self._failures = failures
+        self._auth_states = auth_states
         self._store = store
         self._clock = clock
         self._method = method
@@ -146,6 +149,7 @@ class SignIn:
             # Together with the session: if that cannot be made, the attempt stays counted, which does no harm.
             await self._limiter.succeeded_in(unit, account=account, address=address)
             user = await self._row_of(unit, person, address)
+            await self._auth_states.put_in(unit, user, person.auth_state)
             return await self._sessions.open_in(unit, user, address, user_agent)
 
     async def _judge(self, form: Mapping[str, str], account: str, address: str) -> Authenticated:

@@ -5,7 +5,8 @@ Users as an administrator or a program sees them: create, read, list, change, de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 
@@ -21,6 +22,7 @@ from perijove.hub.rows import UserActivity, UserSort
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.audit import RENAMED_FROM, record
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.servers import StopServer
 from perijove.hub.usecases.sign_out import Revocations
@@ -229,16 +231,30 @@ class DeleteUser:
         await self._revocations.revoke(user=name)
 
 
-class PatchUser:
-    """Changes a user's name, and whether they are an administrator."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthStateChange:
+    """That a user's auth state is to be replaced; None forgets it."""
 
-    def __init__(self, *, store: Store, clock: Clock, revocations: Revocations) -> None:
+    state: Mapping[str, Any] | None = field(repr=False)
+
+
+class PatchUser:
+    """Changes a user's name, whether they are an administrator, and what their sign-in method remembers."""
+
+    def __init__(self, *, store: Store, clock: Clock, revocations: Revocations, auth_states: AuthStateBook) -> None:
         self._store = store
         self._clock = clock
+        self._auth_states = auth_states
         self._revocations = revocations
 
     async def __call__(
-        self, name: str, asker: Principal, *, new_name: str | None = None, admin: bool | None = None
+        self,
+        name: str,
+        asker: Principal,
+        *,
+        new_name: str | None = None,
+        admin: bool | None = None,
+        auth_state: AuthStateChange | None = None,
     ) -> User:
         """
         Change what is given (contract d8).
@@ -247,8 +263,10 @@ class PatchUser:
             NoSuchUser: nobody has that name.
             NotAllowed: *asker* is no administrator and touches one, or would make one.
             InvalidName: *new_name* can be nobody's.
-            InvalidRequest: *new_name* is taken, or a server of theirs runs.
+            InvalidRequest: *new_name* is taken, or a server of theirs runs; or no auth states are kept here.
         """
+        if auth_state is not None:
+            self._auth_states.check(auth_state.state)
         _refuse_raising(asker, admin=bool(admin))
         async with self._store.unit() as unit:
             await alone_with(unit, name, normalise(new_name or name))
@@ -264,6 +282,10 @@ class PatchUser:
                 user = replace(user, admin=admin)
                 now = self._clock.now()
                 await record(unit, Action.USER_CHANGED, at=now, by=asker, target=user.name, admin=admin)
+            if auth_state is not None:
+                await self._auth_states.put_in(unit, user, auth_state.state)
+                now = self._clock.now()
+                await record(unit, Action.USER_CHANGED, at=now, by=asker, target=user.name, auth_state="changed")
         log.info("user.changed", user=name, new_name=user.name, admin=user.admin, by=asker.name)
         if user.name != name or admin is False:
             # Who may do more than before need not come in anew.

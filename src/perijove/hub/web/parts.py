@@ -16,6 +16,7 @@ from perijove.hub.ports import Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.audit import AuditLog
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
@@ -63,6 +64,7 @@ class Parts:
     sign_out: SignOut
     sessions: Sessions
     audit: AuditLog
+    auth_states: AuthStateBook
     first_admin: FirstAdmin
     invitations: Invitations
     sign_up: SignUp

@@ -26,6 +26,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.store.sql import SqlStore
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.servers import CreateServer
 from perijove.hub.usecases.testing import START, FakeClock, FakeRandomness
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, PatchUser
@@ -334,10 +335,14 @@ async def test_of_two_renamings_to_one_name_one_is_refused(two: Two) -> None:
     world = World(two.one)
     for name in ("ada", "bob"):
         await world.add_user(name)
-    revocations, clock = two.people(two.one).revocations, FakeClock()
+    revocations = two.people(two.one).revocations
+
+    def patch(store: Store) -> PatchUser:
+        states = AuthStateBook(store=store, vault=None)
+        return PatchUser(store=store, clock=FakeClock(), revocations=revocations, auth_states=states)
 
     def rename(name: str) -> Callable[[Store], Awaitable[Any]]:
-        return lambda store: PatchUser(store=store, clock=clock, revocations=revocations)(name, ROOT, new_name="eve")
+        return lambda store: patch(store)(name, ROOT, new_name="eve")
 
     results = await two.overlap(rename("ada"), rename("bob"))
 

@@ -17,6 +17,7 @@ from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitatio
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.audit import AuditLog
 from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
@@ -31,6 +32,7 @@ from perijove.hub.usecases.testing import (
     FakeRandomness,
     FakeSigner,
     FakeSignIn,
+    FakeVault,
 )
 from perijove.hub.usecases.tokens import Tokens
 
@@ -70,13 +72,17 @@ class People:
         )
         self.sessions = SessionMaker(store=self.store, clock=self.clock, randomness=self.randomness, policy=policy)
         self.failures = FailedSignIns(store=self.store, clock=self.clock)
+        self.method = FakeSignIn(admins=["root"])
+        self.vault = FakeVault()
+        self.auth_states = AuthStateBook(store=self.store, vault=self.vault)
         self.sign_in = SignIn(
             store=self.store,
             clock=self.clock,
-            method=FakeSignIn(admins=["root"]),
+            method=self.method,
             limiter=self.limiter,
             sessions=self.sessions,
             failures=self.failures,
+            auth_states=self.auth_states,
             admin_users=frozenset(admin_users),
         )
         self.sign_out = SignOut(store=self.store, clock=self.clock, revocations=self.revocations)

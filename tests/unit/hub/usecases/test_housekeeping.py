@@ -18,6 +18,7 @@ def housekeeping(people: People) -> Housekeeping:
         limiter=people.limiter,
         audit=AuditChain(store=people.store, clock=people.clock, retention_days=10),
         failures=people.failures,
+        auth_states=people.auth_states,
     )
 
 

@@ -28,6 +28,7 @@ from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.audit import AuditLog
 from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
@@ -56,6 +57,7 @@ from perijove.hub.usecases.testing import (
     FakeRandomness,
     FakeSigner,
     FakeSpawners,
+    FakeVault,
 )
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
@@ -153,6 +155,7 @@ class Rig:
         stop_server = StopServer(store=store, clock=clock, driver=driver)
         book = StorePasswordBook(store=store, hasher=self.hasher)
         authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
+        auth_states = AuthStateBook(store=store, vault=FakeVault())
         return Parts(
             settings=settings,
             clock=clock,
@@ -168,7 +171,9 @@ class Rig:
                 limiter=limiter,
                 sessions=sessions,
                 failures=FailedSignIns(store=store, clock=clock),
+                auth_states=auth_states,
             ),
+            auth_states=auth_states,
             sign_out=SignOut(store=store, clock=clock, revocations=revocations),
             sessions=Sessions(store=store, clock=clock, activity=activity, revocations=revocations),
             audit=AuditLog(store=store, clock=clock),
@@ -192,7 +197,7 @@ class Rig:
                 revocations=revocations,
                 stop_timeout=policy.slow_stop_seconds,
             ),
-            patch_user=PatchUser(store=store, clock=clock, revocations=revocations),
+            patch_user=PatchUser(store=store, clock=clock, revocations=revocations, auth_states=auth_states),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
             start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
             stop_server=stop_server,
