@@ -21,7 +21,7 @@ from perijove.config.check import traits_of
 from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
 from perijove.hub.web.access import Access, Caller, Scrape
-from perijove.hub.web.api import hub, servers, tokens, users
+from perijove.hub.web.api import audit, hub, servers, sessions, tokens, users
 from perijove.hub.web.declared import Declared
 
 DOCS: Final = Path(__file__).parent
@@ -87,7 +87,8 @@ def rest_api() -> str:
         "Any one of the scopes in a row suffices; [scopes](scopes.md) says what each allows.",
         "`GET /hub/api/openapi.json` describes the same for programs.\n",
     ]
-    for title, module in (("Users", users), ("Servers", servers), ("Tokens", tokens), ("The hub", hub)):
+    ours = (("Sessions", sessions), ("Audit log", audit))
+    for title, module in (("Users", users), ("Servers", servers), ("Tokens", tokens), *ours, ("The hub", hub)):
         lines += [f"## {title}\n", "| call | scope | what it does |", "|---|---|---|"]
         lines += dict.fromkeys(row for route in module.router.declared if (row := _call(route)))
         lines.append("")
@@ -122,8 +123,8 @@ def command_line() -> str:
         "# Command line\n",
         "`perijove` without a command is `perijove serve`: everything, in the foreground.",
         "The other commands run one part each, for deployments that keep them apart.",
-        "Every trait of the [configuration](configuration.md) can also be given to `serve`, `hub` and `db`,",
-        "as `--Class.trait=value`.\n",
+        "Every trait of the [configuration](configuration.md) can also be given to `serve`, `hub`, `db`, `audit`",
+        "and `token`, as `--Class.trait=value`.\n",
     ]
     for name, module in COMMANDS.items():
         lines += _command(f"perijove {name}", getattr(importlib.import_module(module), name))
