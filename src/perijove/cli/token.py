@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from perijove.cli.configuration import Configuration
+from perijove.cli.configuration import Configuration, hub_settings
 from perijove.cli.offline import SETTINGS, with_configuration, with_store
 from perijove.hub.domain.errors import NoSuchUser
 from perijove.hub.domain.principals import Kind, Principal
@@ -94,15 +94,21 @@ async def _user(store: SqlStore, name: str) -> User:
 
 
 def _tokens(configuration: Configuration, store: SqlStore) -> Tokens:
-    p, clock = configuration.perijove, SystemClock()
+    settings, clock = hub_settings(configuration, control_token=""), SystemClock()
+    roles = load_roles(
+        roles=settings.load_roles,
+        services=settings.services,
+        custom_scopes=settings.custom_scopes,
+        extra_user_scopes=settings.extra_user_scopes,
+    )
     return Tokens(
         store=store,
         clock=clock,
         randomness=SystemRandomness(),
-        roles=load_roles(roles=p.load_roles, services=p.services),
+        roles=roles,
         # The proxy finds out by itself: it asks about each token in use every minute.
         revocations=Revocations(outboxes=[], clock=clock),
-        max_seconds=p.token_expires_in_max_seconds,
+        max_seconds=settings.token_expires_in_max_seconds,
     )
 
 

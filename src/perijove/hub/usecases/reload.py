@@ -16,7 +16,7 @@ import structlog
 
 from perijove.config.errors import ConfigError
 from perijove.hub.domain.audit import Action
-from perijove.hub.domain.errors import HubError, InvalidRequest
+from perijove.hub.domain.errors import HubError, InvalidRequest, Unavailable
 from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.domain.principals import Principal
 from perijove.hub.ports import Store, Unit
@@ -78,12 +78,14 @@ class Reload(Generic[Inputs]):
 
     async def asked_here(self) -> None:
         """A signal asks this hub alone; what is wrong is logged."""
+        reading = await self._here_or_say()
+        if reading is None:
+            return
         try:
-            reading = await self._here()
             async with self._store.unit() as unit:
                 await self._tell(unit, reading, None)
-        except HubError as exc:
-            log.error("configuration.not_reloaded", why=exc.message)  # noqa: TRY400  # an operator's mistake
+        except Unavailable as exc:
+            log.warning("configuration.reload_untold", why=exc.message)
 
     async def run(self) -> None:
         """Do what other hubs were asked to, until cancelled."""
@@ -92,14 +94,15 @@ class Reload(Generic[Inputs]):
     async def _listen(self) -> None:
         async for notice in self._store.notices():
             if notice.kind is Kind.RELOAD and notice.text != self._membership.holder:
-                await self._asked_by_another()
+                # The hub that was asked has told the audit log.
+                await self._here_or_say()
 
-    async def _asked_by_another(self) -> None:
-        # The hub that was asked has told the audit log.
+    async def _here_or_say(self) -> Reading[Inputs] | None:
         try:
-            await self._here()
+            return await self._here()
         except HubError as exc:
             log.error("configuration.not_reloaded", why=exc.message)  # noqa: TRY400  # an operator's mistake
+            return None
 
     async def _tell(self, unit: Unit, reading: Reading[Inputs], by: Principal | None) -> None:
         # Names only: values may be secrets.
