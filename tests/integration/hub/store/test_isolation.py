@@ -18,6 +18,7 @@ import pytest
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.accounts import AccountState
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import HubError
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.notices import Notice
@@ -26,6 +27,8 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.store.sql import SqlStore
+from perijove.hub.usecases.audit import record
+from perijove.hub.usecases.audit_chain import AuditChain, verify
 from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.servers import CreateServer
 from perijove.hub.usecases.testing import START, FakeClock, FakeRandomness
@@ -445,3 +448,22 @@ async def test_a_reading_unit_cannot_write(two: Two) -> None:
     with pytest.raises(HubError):
         async with two.one.reading() as unit:
             await unit.users.add(name="ada", admin=False, created=START)
+
+
+async def test_two_hubs_that_seal_the_audit_log_make_one_chain(two: Two) -> None:
+    async def tell(count: int) -> None:
+        async with two.one.unit() as unit:
+            for number in range(count):
+                await record(unit, Action.SHARED, at=START, by=ROOT, target=f"user{number}")
+
+    def seal(store: Store) -> Awaitable[int]:
+        return AuditChain(store=store, clock=FakeClock()).seal()
+
+    await tell(3)
+    first = await two.overlap(seal, seal)
+    await tell(2)
+    await seal(two.other)
+
+    verifier = await verify(two.one)
+    assert first == [3, 0]
+    assert (verifier.count, verifier.faults()) == (5, [])
