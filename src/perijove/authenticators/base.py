@@ -69,6 +69,18 @@ class Authenticator(LoggingConfigurable):
         """
         raise NotImplementedError
 
+    async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
+        """
+        Called before a server of *user* starts, and before the spawner's own hooks: the place to open a PAM session.
+
+        Args:
+            user: whose server it is, with `name` and `admin`.
+            spawner: what starts it; its traits may be set. What this raises makes the start fail.
+        """
+
+    async def post_spawn_stop(self, user: Any, spawner: Any) -> None:
+        """Called after a server of *user* has stopped; what this raises is logged."""
+
     def normalize_username(self, name: str) -> str:
         """*name* as the hub knows it: lower case, then `username_map`."""
         lowered = name.strip().lower()

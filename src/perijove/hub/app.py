@@ -148,6 +148,7 @@ class _Ground:
     limiter: AttemptLimiter
     failures: FailedSignIns
     auth_states: AuthStateBook
+    authenticator: Authenticator
     audit_chain: AuditChain
     tasks: TaskGroup
     cookie_secret: bytes = field(repr=False)
@@ -274,10 +275,11 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
         blocked_users=settings.blocked_users,
     )
     policies = _policies(settings, roles)
-    ground = replace(hub.ground, inputs=inputs, roles=roles, identify=identify)
+    authenticator = _authenticator(inputs, hub.ground.store, hub.ground.hasher)
+    ground = replace(hub.ground, inputs=inputs, roles=roles, identify=identify, authenticator=authenticator)
     parts = _parts(ground, machinery, hub.ending, hub.reload, hub.parts.metrics)
     machinery.effects.adopt(policy=settings.servers, roles=roles, environment=_environment(ground))
-    machinery.spawners.adopt(inputs.config)
+    machinery.spawners.adopt(inputs.config, ground.authenticator)
     machinery.admission.adopt(settings.servers)
     machinery.breaker.adopt(settings.servers.consecutive_failure_limit)
     ground.deadlines.policies.adopt(roles=roles, policies=policies)
@@ -293,6 +295,11 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
 
 def _audit_file(settings: HubSettings) -> JsonLinesFile | None:
     return JsonLinesFile(settings.audit_file) if settings.audit_file else None
+
+
+def _authenticator(inputs: HubInputs, store: SqlStore, hasher: Argon2Hasher) -> Authenticator:
+    book = StorePasswordBook(store=store, hasher=hasher)
+    return make_authenticator(inputs.authenticator, config=inputs.config, book=book)
 
 
 def _vault(settings: HubSettings) -> FernetVault | None:
@@ -350,6 +357,7 @@ def _ground(
         limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
         failures=FailedSignIns(store=store, clock=clock),
         auth_states=AuthStateBook(store=store, vault=_vault(settings)),
+        authenticator=_authenticator(inputs, store, hasher),
         audit_chain=AuditChain(
             store=store, clock=clock, retention_days=settings.audit_retention_days, file=_audit_file(settings)
         ),
@@ -379,7 +387,11 @@ def _ground(
 def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
     settings, policy, base_url = ground.settings, ground.settings.servers, ground.settings.base_url
     spawners = SpawnerGateway(
-        kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend, auth_states=ground.auth_states
+        kind=ground.inputs.spawner,
+        config=ground.inputs.config,
+        backend=backend,
+        authenticator=ground.authenticator,
+        auth_states=ground.auth_states,
     )
     tables = [RouteTable(proxy=proxy, tasks=ground.tasks, base_url=base_url) for proxy in ground.proxies]
     progress = ProgressBook(base_url=base_url)
@@ -516,17 +528,12 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
     store, clock, randomness, policy = ground.store, ground.clock, ground.randomness, ground.settings.sign_in
     hasher = ground.hasher
     sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy, groups=ground.groups)
-    authenticator = make_authenticator(
-        ground.inputs.authenticator,
-        config=ground.inputs.config,
-        book=StorePasswordBook(store=store, hasher=hasher),
-    )
     reserved = ground.settings.admin_users | ground.roles.named_users
     return {
         "sign_in": SignIn(
             store=store,
             clock=clock,
-            method=AuthenticatorSignIn(authenticator=authenticator, store=store),
+            method=AuthenticatorSignIn(authenticator=ground.authenticator, store=store),
             limiter=ground.limiter,
             sessions=sessions,
             failures=ground.failures,
