@@ -30,6 +30,8 @@ def test_every_action_is_recorded_by_a_use_case(action: Action) -> None:
     """
     What is done without being told cannot be found out later.
     """
-    recorded = {name for path in _USE_CASES.glob("*.py") for name in _RECORDED.findall(path.read_text("utf-8"))}
+    # The example in `record`'s own description does not count.
+    others = [path for path in _USE_CASES.glob("*.py") if path.name != "audit.py"]
+    recorded = {name for path in others for name in _RECORDED.findall(path.read_text("utf-8"))}
 
     assert (action.name in recorded) != (action in NOT_YET)
