@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.hub.web.rig import Rig
+from tests.unit.hub.web.rig import SCRIPT, Rig
 
 
 async def call(rig: Rig, method: str, path: str, *, name: str = "bob", scopes: list[str] | None = None) -> Any:
@@ -83,3 +83,18 @@ async def test_administrators_end_them_for_others(rig: Rig) -> None:
 
     assert (await call(rig, "DELETE", "/hub/api/users/bob/sessions", name="root")).status_code == 204
     assert (await browser.get("/hub/home")).status_code == 302
+
+
+async def test_a_page_of_ours_ends_all_but_its_own(rig: Rig) -> None:
+    here, there = await rig.signed_in("bob"), await rig.signed_in("bob")
+    await here.get("/hub/home")
+    headers = {**SCRIPT, "X-XSRFToken": here.xsrf}
+
+    listed_here = await here.client.get("/hub/api/users/bob/sessions", headers=headers)
+    forged = await here.client.delete("/hub/api/users/bob/sessions", headers=SCRIPT)
+    ended = await here.client.delete("/hub/api/users/bob/sessions", headers=headers)
+
+    assert [row["current"] for row in listed_here.json()["sessions"]].count(True) == 1
+    assert (forged.status_code, ended.status_code) == (403, 204)
+    assert (await here.get("/hub/home")).status_code == 200
+    assert (await there.get("/hub/home")).status_code == 302
