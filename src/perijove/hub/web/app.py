@@ -7,6 +7,7 @@ Called by the hub's composition root with the parts; started by its server. Hold
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -29,23 +30,25 @@ from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
-from perijove.hub.web.quick import QuickRoutes, QuickTable
+from perijove.hub.web.quick import ErrorHandler, QuickRoutes, QuickTable
 from perijove.hub.web.remote_proxies import BelieveProxies
 
 #: what programs ask most
-_QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
+_QUICK: Final = (users.list_users, users.get_user, users.post_activity, hub.get_self, hub.get_version)
 _PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
 
 
 class WebApplication(FastAPI):
     """The framework's application behind what every request passes: that costs less in front of it than inside."""
 
-    def __init__(self, parts: Parts, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, parts: Parts, *, exception_handlers: Mapping[type[Exception], ErrorHandler], **kwargs: Any
+    ) -> None:
+        super().__init__(exception_handlers=dict(exception_handlers.items()), **kwargs)
         prefix = parts.settings.hub_prefix
         self.quick = QuickTable()
         # From the inside out.
-        front: ASGIApp = QuickRoutes(super().__call__, table=self.quick)
+        front: ASGIApp = QuickRoutes(super().__call__, table=self.quick, on_errors=exception_handlers)
         front = LimitBody(front)
         front = MeasureRequests(front, metrics=parts.metrics)
         front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)

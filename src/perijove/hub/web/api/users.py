@@ -108,7 +108,7 @@ async def post_activity(call: CallOf, user_name: str) -> Response:
     if not speaking:
         return Response()
     deadlines = await call.parts.deadlines.of(speaking)
-    return JSONResponse({SERVERS: {row.name: deadline_model(deadlines.get(row.id)) for row in speaking}})
+    return QuickJson({SERVERS: {row.name: deadline_model(deadlines.get(row.id)) for row in speaking}})
 
 
 def _new(call: Call, user: User) -> dict[str, Any]:
