@@ -10,9 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
 
 from tests.support.databases import Databases
+
+# How long an example takes says something about the machine, nothing about the code.
+settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 UNIT = Path(__file__).parent / "unit"
 

@@ -78,10 +78,11 @@ class Postgres:
         return psycopg.connect(self.url(name), autocommit=True)
 
     def terminate(self, name: str) -> int:
-        """Cut every connection to a database; how many."""
+        """Cut every connection to a database, and wait until they are; how many."""
         with self.connect() as connection:
             rows = connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+                "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE datname = %s",
+                (_PATIENCE * 1000, name),
             )
             return len(rows.fetchall())
 

@@ -15,7 +15,7 @@ from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
-from perijove.hub.domain.users import User
+from perijove.hub.domain.users import Person, User
 from perijove.hub.ports import Store, Unit
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
@@ -249,7 +249,7 @@ async def test_a_deleted_user_leaves_nothing(store: Store) -> None:
         assert await unit.users.by_id(ada.id) is None
         assert await unit.servers.of_users([ada.id]) == []
         assert await unit.sessions.by_id("of ada") is None
-        assert [owner.name for _, owner in await unit.tokens.by_prefix("abcdefgh")] == ["bob"]
+        assert [owner.user.name for _, owner in await unit.tokens.by_prefix("abcdefgh")] == ["bob"]
         assert await unit.accounts.get("ada") is None
         assert await unit.accounts.get("bob") is not None
 
@@ -441,8 +441,8 @@ async def test_a_session_is_found_by_secret_and_by_id_with_its_user(store: Store
         ada = await add_user(unit)
         session = await add_session(unit, ada)
 
-        assert await unit.sessions.by_secret_hash(session.secret_hash) == (session, ada)
-        assert await unit.sessions.by_id(session.id) == (session, ada)
+        assert await unit.sessions.by_secret_hash(session.secret_hash) == (session, Person(user=ada))
+        assert await unit.sessions.by_id(session.id) == (session, Person(user=ada))
         assert await unit.sessions.by_id("other") is None
         assert await unit.sessions.of_user(ada.id) == [session]
 
@@ -498,8 +498,8 @@ async def test_tokens_are_found_by_prefix_with_their_owner(store: Store) -> None
         await add_token(unit, ada, "another-")
 
         assert sorted(await unit.tokens.by_prefix("abcdefgh"), key=lambda found: found[0].id) == [
-            (one, ada),
-            (two, ada),
+            (one, Person(user=ada)),
+            (two, Person(user=ada)),
         ]
         assert await unit.tokens.by_prefix("unknown-") == []
         assert await unit.tokens.get(two.id) == two

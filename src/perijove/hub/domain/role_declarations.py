@@ -59,7 +59,7 @@ DEFAULT_ROLES: Final[Mapping[str, Role]] = {
 }
 
 _ROLE_NAME: Final = re.compile(r"[a-z][a-z0-9\-_~\.]{1,253}[a-z0-9]")
-_ROLE_KEYS: Final = frozenset({"name", "description", "scopes", "users", "services"})
+_ROLE_KEYS: Final = frozenset({"name", "description", "scopes", "users", "services", "groups"})
 _SERVICE_KEYS: Final = frozenset({"name", "api_token", "admin", "url", "display", "info"})
 #: contract d: tokens from configuration
 _MIN_TOKEN, _MAX_TOKEN = 8, 64
@@ -108,8 +108,6 @@ def read_role(declared: Mapping[str, Any], services: frozenset[str]) -> Role:
         raise InvalidRequest("The role 'admin' cannot be changed; use admin_users.")
     if name not in DEFAULT_ROLES and not _ROLE_NAME.fullmatch(name):
         raise InvalidRequest(f"{what} has an invalid name: 3 to 255 lower-case letters, digits and - _ ~ .")
-    if "groups" in declared:
-        raise InvalidRequest(f"{what} names groups; roles are given to users and services only, so far.")
     _refuse_unknown(declared, _ROLE_KEYS, what)
     members = frozenset(_texts(declared, "services", what))
     if members - services:
@@ -122,6 +120,7 @@ def read_role(declared: Mapping[str, Any], services: frozenset[str]) -> Role:
         scopes=_scopes(declared, what) if "scopes" in declared else default.scopes,
         users=users,
         services=members,
+        groups=frozenset(_texts(declared, "groups", what)),
     )
 
 

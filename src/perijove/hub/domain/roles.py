@@ -19,6 +19,7 @@ class Role:
     #: None: not stated (matters for the role `user`, which then is everybody's)
     users: frozenset[str] | None = None
     services: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

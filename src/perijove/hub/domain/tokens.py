@@ -30,6 +30,8 @@ class ApiToken:
     session_id: str = ""
     #: server (`owner/name`) whose stop ends this token too
     server: str = ""
+    #: OAuth client that it was given to; empty: a person or the hub made it
+    client_id: str = ""
 
     @property
     def public_id(self) -> str:

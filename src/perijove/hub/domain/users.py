@@ -29,6 +29,17 @@ class User:
     display_name: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A user with all that the store knows of what they may do; the rest is the configuration's."""
+
+    user: User
+    #: names of their groups, in order
+    groups: tuple[str, ...] = ()
+    #: scopes that others' shares give them, directly or by a group, each for one server; in order
+    shared: tuple[str, ...] = ()
+
+
 def normalise(name: str) -> str:
     """*name* as it is stored and compared: NFC, lower case, no outer spaces."""
     return unicodedata.normalize("NFC", name.strip()).lower()

@@ -121,11 +121,13 @@ class Reach:
     #: servers (`owner/name`) that it is filtered to
     servers: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
+    #: groups that it is filtered to; their members are among the users
+    groups: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
         """Whether it reaches nothing at all."""
-        return not (self.everything or self.users or self.servers or self.services)
+        return not (self.everything or self.users or self.servers or self.services or self.groups)
 
 
 _EVERYTHING = Reach(everything=True)
@@ -154,7 +156,7 @@ def _holds_filtered(held: frozenset[str], scope: str) -> bool:
 
 
 def reach(principal: HasScopes, scope: str) -> Reach:
-    """What *principal*'s *scope* reaches. Group filters reach nobody as long as there are no groups."""
+    """What *principal*'s *scope* reaches."""
     if scope in principal.scopes:
         return _EVERYTHING
     found: dict[FilterKind, set[str]] = {}
@@ -168,4 +170,5 @@ def reach(principal: HasScopes, scope: str) -> Reach:
         users=frozenset(found.get(FilterKind.USER, ())),
         servers=frozenset(found.get(FilterKind.SERVER, ())),
         services=frozenset(found.get(FilterKind.SERVICE, ())),
+        groups=frozenset(found.get(FilterKind.GROUP, ())),
     )

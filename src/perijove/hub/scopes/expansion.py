@@ -7,12 +7,17 @@ cannot fill lets nothing through and is dropped. Implied scopes inherit the filt
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from perijove.hub.scopes.catalog import IMPLIED, INHERIT, SELF, SELF_SCOPES
 from perijove.hub.scopes.grammar import Filter, FilterKind, Scope, parse
 from perijove.hub.scopes.intersection import reduce
+
+_BY_GROUP: Final = "!group="
+#: scopes that are about groups and not about those who are in them
+OF_GROUPS: Final = IMPLIED["admin:groups"] | IMPLIED["groups:shares"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,25 @@ def expand(scopes: Iterable[str], holder: Holder) -> frozenset[str]:
         BadScope: one of them does not exist.
     """
     return reduce(text for scope in scopes for text in _expand_one(parse(scope), holder))
+
+
+def groups_of_filters(scopes: Iterable[str]) -> frozenset[str]:
+    """Names of the groups whose members decide what *scopes* reach."""
+    return frozenset(text.partition(_BY_GROUP)[2] for text in scopes if _BY_GROUP in text and not _is_of_groups(text))
+
+
+def with_members(scopes: frozenset[str], members: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """
+    Expanded *scopes*, and those filtered to a group for each of its members besides (contract f).
+
+    So a decision about a user stays a look-up. The filter to the group stays, too: it is about the group itself.
+    """
+    filtered = (text.partition(_BY_GROUP) for text in scopes if _BY_GROUP in text and not _is_of_groups(text))
+    return reduce({*scopes, *(f"{name}!user={user}" for name, _, group in filtered for user in members.get(group, ()))})
+
+
+def _is_of_groups(text: str) -> bool:
+    return text.partition("!")[0] in OF_GROUPS
 
 
 def _expand_one(scope: Scope, holder: Holder) -> Iterable[str]:

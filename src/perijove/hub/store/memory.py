@@ -21,8 +21,17 @@ from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
-from perijove.hub.domain.users import User
-from perijove.hub.ports import Unit, UserActivity, UserSort
+from perijove.hub.domain.users import Person, User
+from perijove.hub.ports import Unit
+from perijove.hub.rows import UserActivity, UserSort
+from perijove.hub.store.memory_permissions import (
+    MemoryAudit,
+    MemoryAuthStates,
+    MemoryOAuthCodes,
+    MemoryRuntimeServices,
+    MemoryShareCodes,
+    MemoryShares,
+)
 from perijove.hub.store.memory_shared import MemoryAttempts, MemoryFacts, MemoryGroups, MemoryHubs
 from perijove.hub.store.memory_tables import Tables, drop, later
 from perijove.hub.store.notices import Board
@@ -72,6 +81,12 @@ class MemoryUnit:
         self.hubs = MemoryHubs(tables)
         self.attempts = MemoryAttempts(tables)
         self.facts = MemoryFacts(tables)
+        self.shares = MemoryShares(tables)
+        self.share_codes = MemoryShareCodes(tables)
+        self.oauth_codes = MemoryOAuthCodes(tables)
+        self.services = MemoryRuntimeServices(tables)
+        self.auth_states = MemoryAuthStates(tables)
+        self.audit = MemoryAudit(tables)
         #: to be told after the commit
         self.told: list[Notice] = []
         self._tables = tables
@@ -106,6 +121,10 @@ class MemoryUsers:
     async def by_id(self, user_id: int) -> User | None:
         """The user of that id."""
         return self._tables.users.get(user_id)
+
+    async def person(self, user_id: int) -> Person | None:
+        """With groups and what others share with them."""
+        return self._tables.person(user_id) if user_id in self._tables.users else None
 
     async def page(
         self,
@@ -166,7 +185,11 @@ class MemoryUsers:
         self._tables.accounts.pop(user.name, None)
         drop(self._tables.sessions, lambda row: row.user_id == user_id)
         drop(self._tables.tokens, lambda row: row.user_id == user_id)
-        drop(self._tables.servers, lambda row: row.user_id == user_id)
+        for server_id in [row.id for row in self._tables.servers.values() if row.user_id == user_id]:
+            self._tables.drop_server(server_id)
+        drop(self._tables.shares, lambda row: row.user_id == user_id)
+        drop(self._tables.oauth_codes, lambda code: code.user_id == user_id)
+        self._tables.auth_states.pop(user_id, None)
         for group_id, members in self._tables.members.items():
             self._tables.members[group_id] = members - {user_id}
 
@@ -289,7 +312,7 @@ class MemoryServers:
 
     async def delete(self, server_id: int) -> None:
         """Forget a server."""
-        self._tables.servers.pop(server_id, None)
+        self._tables.drop_server(server_id)
 
     async def touch(self, seen: Mapping[int, datetime]) -> None:
         """Raise `last_activity` by server id."""
@@ -333,16 +356,16 @@ class MemorySessions:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def by_secret_hash(self, secret_hash: str) -> tuple[Session, User] | None:
+    async def by_secret_hash(self, secret_hash: str) -> tuple[Session, Person] | None:
         """The session with that secret, and whose it is."""
         rows = self._tables.sessions.values()
         session = next((row for row in rows if row.secret_hash == secret_hash), None)
-        return None if session is None else (session, self._tables.users[session.user_id])
+        return None if session is None else (session, self._tables.person(session.user_id))
 
-    async def by_id(self, session_id: str) -> tuple[Session, User] | None:
+    async def by_id(self, session_id: str) -> tuple[Session, Person] | None:
         """The session of that id, and whose it is."""
         session = self._tables.sessions.get(session_id)
-        return None if session is None else (session, self._tables.users[session.user_id])
+        return None if session is None else (session, self._tables.person(session.user_id))
 
     async def of_user(self, user_id: int) -> Sequence[Session]:
         """All sessions of a user."""
@@ -376,10 +399,10 @@ class MemoryTokens:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def by_prefix(self, prefix: str) -> Sequence[tuple[ApiToken, User]]:
+    async def by_prefix(self, prefix: str) -> Sequence[tuple[ApiToken, Person]]:
         """Tokens that begin so, and whose they are."""
         rows = self._tables.tokens.values()
-        return [(row, self._tables.users[row.user_id]) for row in rows if row.prefix == prefix]
+        return [(row, self._tables.person(row.user_id)) for row in rows if row.prefix == prefix]
 
     async def get(self, token_id: int) -> ApiToken | None:
         """The token of that id."""
@@ -401,6 +424,7 @@ class MemoryTokens:
         expires_at: datetime | None = None,
         session_id: str = "",
         server: str = "",
+        client_id: str = "",
     ) -> ApiToken:
         """Keep a token."""
         token = ApiToken(
@@ -414,6 +438,7 @@ class MemoryTokens:
             expires_at=expires_at,
             session_id=session_id,
             server=server,
+            client_id=client_id,
         )
         self._tables.tokens[token.id] = token
         return token
@@ -425,6 +450,16 @@ class MemoryTokens:
     async def delete_of_server(self, server_key: str) -> None:
         """Forget the tokens that a server was given."""
         drop(self._tables.tokens, lambda row: row.server == server_key)
+
+    async def delete_of_client(self, client_id: str, *, user_id: int | None = None) -> Sequence[ApiToken]:
+        """Forget those that an OAuth client was given."""
+        gone = [
+            row
+            for row in self._tables.tokens.values()
+            if row.client_id == client_id and (user_id is None or row.user_id == user_id)
+        ]
+        drop(self._tables.tokens, lambda row: row in gone)
+        return gone
 
     async def touch(self, seen: Mapping[int, datetime]) -> None:
         """Raise `last_activity` by token id."""

@@ -24,6 +24,17 @@ class MemoryGroups:
         """The group of that name."""
         return next((group for group in self._tables.groups.values() if group.name == name), None)
 
+    async def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[Sequence[Group], int]:
+        """One page, by id, and the total."""
+        wanted = None if names is None else frozenset(names)
+        found = [group for group in self._tables.groups.values() if wanted is None or group.name in wanted]
+        return sorted(found, key=lambda group: group.id)[offset : offset + limit], len(found)
+
+    async def members_of(self, group_ids: Iterable[int]) -> Mapping[int, Sequence[str]]:
+        """Names of the users of each group, in order."""
+        found = {group_id: await self.members(group_id) for group_id in group_ids}
+        return {group_id: names for group_id, names in found.items() if names}
+
     async def put(self, name: str, *, properties: Mapping[str, Any]) -> Group:
         """Add it or change its properties."""
         known = await self.by_name(name)
@@ -36,6 +47,7 @@ class MemoryGroups:
         """With its memberships."""
         self._tables.groups.pop(group_id, None)
         self._tables.members.pop(group_id, None)
+        drop(self._tables.shares, lambda row: row.group_id == group_id)
 
     async def add_members(self, group_id: int, user_ids: Iterable[int]) -> None:
         """Being a member already is fine."""

@@ -80,7 +80,11 @@ class Plan:
 #: this code; a test compares it with the files in `migrations/versions`
 CODE: Final = Code(
     version=__version__,
-    revisions=(Revision("0001", Half.PRE, "0001"), Revision("0002", Half.PRE, "0002")),
+    revisions=(
+        Revision("0001", Half.PRE, "0001"),
+        Revision("0002", Half.PRE, "0002"),
+        Revision("0003", Half.PRE, "0002"),
+    ),
     folder=Path(__file__).parent / "migrations",
 )
 

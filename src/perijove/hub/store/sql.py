@@ -23,10 +23,13 @@ from perijove.hub.ports import Unit
 from perijove.hub.store.notices import Board
 from perijove.hub.store.outage import Outage
 from perijove.hub.store.sql_accounts import SqlAccounts
+from perijove.hub.store.sql_audit import SqlAudit
 from perijove.hub.store.sql_groups import SqlGroups
+from perijove.hub.store.sql_permissions import SqlAuthStates, SqlOAuthCodes, SqlRuntimeServices
 from perijove.hub.store.sql_servers import SqlServers
 from perijove.hub.store.sql_sessions import SqlSessions
 from perijove.hub.store.sql_shared import SqlAttempts, SqlFacts, SqlHubs
+from perijove.hub.store.sql_shares import SqlShareCodes, SqlShares
 from perijove.hub.store.sql_tokens import SqlTokens
 from perijove.hub.store.sql_users import SqlUsers
 from perijove.hub.store.sqlite_reader import SqliteReader
@@ -157,6 +160,12 @@ class SqlUnit:
         self.hubs = SqlHubs(connection)
         self.attempts = SqlAttempts(connection)
         self.facts = SqlFacts(connection)
+        self.shares = SqlShares(connection)
+        self.share_codes = SqlShareCodes(connection)
+        self.oauth_codes = SqlOAuthCodes(connection)
+        self.services = SqlRuntimeServices(connection)
+        self.auth_states = SqlAuthStates(connection)
+        self.audit = SqlAudit(connection)
         #: to be told after the commit
         self.told: list[Notice] = []
         self._connection = connection

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, delete, select
+from sqlalchemy import Row, Select, delete, func, select
 
 from perijove.hub.domain.groups import Group
 from perijove.hub.store.kept import among, padded, sized
@@ -42,6 +42,23 @@ class SqlGroups:
         """The group of that name."""
         row = (await self._connection.execute(select(groups).where(groups.c.name == name))).one_or_none()
         return None if row is None else _group_of(row)
+
+    async def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[Sequence[Group], int]:
+        """One page, by id, and the total."""
+        wanted = select(groups) if names is None else select(groups).where(groups.c.name.in_(list(names)))
+        total = await self._connection.execute(select(func.count()).select_from(wanted.subquery()))
+        rows = await self._connection.execute(wanted.order_by(groups.c.id).offset(offset).limit(limit))
+        return [_group_of(row) for row in rows], total.scalar_one()
+
+    async def members_of(self, group_ids: Iterable[int]) -> Mapping[int, Sequence[str]]:
+        """Names of the users of each group, in order."""
+        named = select(group_members.c.group_id, users.c.name).join_from(group_members, users)
+        found: dict[int, list[str]] = {}
+        for group_id, name in await self._connection.execute(
+            named.where(group_members.c.group_id.in_(list(group_ids)))
+        ):
+            found.setdefault(group_id, []).append(name)
+        return {group_id: sorted(names) for group_id, names in found.items()}
 
     async def put(self, name: str, *, properties: Mapping[str, Any]) -> Group:
         """Add it or change its properties."""

@@ -12,9 +12,9 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, delete, insert, select, update
 
 from perijove.hub.domain.sessions import Session
-from perijove.hub.domain.users import User
+from perijove.hub.domain.users import Person
 from perijove.hub.store.kept import by_key
-from perijove.hub.store.sql_users import AS_OWNER, user_of
+from perijove.hub.store.sql_users import AS_OWNER, person_of
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import sessions, tokens, users
 
@@ -41,11 +41,11 @@ class SqlSessions:
     def __init__(self, connection: Executes) -> None:
         self._connection = connection
 
-    async def by_secret_hash(self, secret_hash: str) -> tuple[Session, User] | None:
+    async def by_secret_hash(self, secret_hash: str) -> tuple[Session, Person] | None:
         """The session with that secret, and whose it is."""
         return await self._one(_BY_SECRET, secret_hash)
 
-    async def by_id(self, session_id: str) -> tuple[Session, User] | None:
+    async def by_id(self, session_id: str) -> tuple[Session, Person] | None:
         """The session of that id, and whose it is."""
         return await self._one(_BY_ID, session_id)
 
@@ -77,6 +77,6 @@ class SqlSessions:
         )
         return (await self._connection.execute(delete(sessions).where(ended))).rowcount
 
-    async def _one(self, statement: Select[Any], wanted: str) -> tuple[Session, User] | None:
+    async def _one(self, statement: Select[Any], wanted: str) -> tuple[Session, Person] | None:
         row = (await self._connection.execute(statement, {"wanted": wanted})).one_or_none()
-        return None if row is None else (_session_of(row), user_of(row, len(_FIELDS)))
+        return None if row is None else (_session_of(row), person_of(row, len(_FIELDS)))

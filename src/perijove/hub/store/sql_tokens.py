@@ -11,9 +11,9 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from perijove.hub.domain.tokens import ApiToken
-from perijove.hub.domain.users import User
+from perijove.hub.domain.users import Person
 from perijove.hub.store.kept import by_key
-from perijove.hub.store.sql_users import AS_OWNER, user_of
+from perijove.hub.store.sql_users import AS_OWNER, person_of
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import MAX_ID, tokens, users
 
@@ -46,10 +46,10 @@ class SqlTokens:
     def __init__(self, connection: Executes) -> None:
         self._connection = connection
 
-    async def by_prefix(self, prefix: str) -> Sequence[tuple[ApiToken, User]]:
+    async def by_prefix(self, prefix: str) -> Sequence[tuple[ApiToken, Person]]:
         """Tokens that begin so, and whose they are."""
         rows = await self._connection.execute(_BY_PREFIX, {"wanted": prefix})
-        return [(_token_of(row), user_of(row, len(_FIELDS))) for row in rows]
+        return [(_token_of(row), person_of(row, len(_FIELDS))) for row in rows]
 
     async def get(self, token_id: int) -> ApiToken | None:
         """The token of that id."""
@@ -75,6 +75,7 @@ class SqlTokens:
         expires_at: datetime | None = None,
         session_id: str = "",
         server: str = "",
+        client_id: str = "",
     ) -> ApiToken:
         """Keep a token."""
         values: dict[str, Any] = {
@@ -87,6 +88,7 @@ class SqlTokens:
             "expires_at": expires_at,
             "session_id": session_id,
             "server": server,
+            "client_id": client_id,
         }
         done = await self._connection.execute(_ADD, values)
         return ApiToken(**{**values, "id": done.scalar_one(), "scopes": tuple(scopes)})
@@ -98,6 +100,13 @@ class SqlTokens:
     async def delete_of_server(self, server_key: str) -> None:
         """Forget the tokens that a server was given."""
         await self._connection.execute(_DELETE_OF_SERVER, {"wanted": server_key})
+
+    async def delete_of_client(self, client_id: str, *, user_id: int | None = None) -> Sequence[ApiToken]:
+        """Forget those that an OAuth client was given."""
+        gone = delete(tokens).where(tokens.c.client_id == client_id).returning(*tokens.columns)
+        if user_id is not None:
+            gone = gone.where(tokens.c.user_id == user_id)
+        return [_token_of(row) for row in await self._connection.execute(gone)]
 
     async def touch(self, seen: Mapping[int, datetime]) -> None:
         """Raise `last_activity` by token id."""

@@ -28,11 +28,13 @@ from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.users import User
-from perijove.hub.ports import UserActivity, UserSort
+from perijove.hub.domain.shares import scopes_on_server
+from perijove.hub.domain.users import Person, User
+from perijove.hub.rows import UserActivity, UserSort
+from perijove.hub.store.gathered import gathered
 from perijove.hub.store.kept import by_key, many
 from perijove.hub.store.sqlite_thread import Executes
-from perijove.hub.store.tables import accounts, servers, users
+from perijove.hub.store.tables import accounts, group_members, groups, servers, shares, users
 
 _TOUCH: Final = (
     update(users)
@@ -49,13 +51,52 @@ def user_of(row: Sequence[Any], at: int = 0) -> User:
     return User(**dict(zip(_FIELDS, row[at : at + len(_FIELDS)], strict=True)))
 
 
-#: a user's columns for a join
-AS_OWNER: Final = tuple(column.label(f"owner_{column.name}") for column in users.columns)
+_MEMBERSHIPS: Final = group_members.alias("memberships")
+_LENDERS: Final = users.alias("lenders")
+_GROUPS: Final = (
+    select(gathered(groups.c.name))
+    .select_from(group_members.join(groups))
+    .where(group_members.c.user_id == users.c.id)
+    .correlate(users)
+    .scalar_subquery()
+)
+_SHARED: Final = (
+    select(gathered(shares.c.scopes, _LENDERS.c.name, servers.c.name))
+    .select_from(shares.join(servers).join(_LENDERS, _LENDERS.c.id == servers.c.user_id))
+    .where(
+        or_(
+            shares.c.user_id == users.c.id,
+            shares.c.group_id.in_(
+                select(_MEMBERSHIPS.c.group_id).where(_MEMBERSHIPS.c.user_id == users.c.id).correlate(users)
+            ),
+        )
+    )
+    .correlate(users)
+    .scalar_subquery()
+)
+#: a user's columns for a join, with all that the store knows of what they may do
+AS_OWNER: Final = (
+    *(column.label(f"owner_{column.name}") for column in users.columns),
+    _GROUPS.label("owner_groups"),
+    _SHARED.label("owner_shared"),
+)
+
+
+def person_of(row: Sequence[Any], at: int = 0) -> Person:
+    """The value of a row that has `AS_OWNER` from that place on."""
+    groups_found, shared_found = row[at + len(_FIELDS)], row[at + len(_FIELDS) + 1]
+    shared = {text for scopes, owner, server in shared_found or () for text in scopes_on_server(scopes, owner, server)}
+    return Person(
+        user=user_of(row, at),
+        groups=tuple(sorted(name for (name,) in groups_found or ())),
+        shared=tuple(sorted(shared)),
+    )
 
 
 # Built once: they are asked all the time, and building a statement costs more than running it.
 _BY_NAME: Final = by_key(select(users).where(users.c.name == bindparam("wanted")))
 _BY_ID: Final = by_key(select(users).where(users.c.id == bindparam("wanted")))
+_PERSON: Final = by_key(select(*AS_OWNER).select_from(users).where(users.c.id == bindparam("wanted")))
 
 
 _ESCAPE: Final = "/"
@@ -76,6 +117,11 @@ class SqlUsers:
     async def by_id(self, user_id: int) -> User | None:
         """The user of that id."""
         return await self._one(_BY_ID, user_id)
+
+    async def person(self, user_id: int) -> Person | None:
+        """With groups and what others share with them."""
+        row = (await self._connection.execute(_PERSON, {"wanted": user_id})).one_or_none()
+        return None if row is None else person_of(row)
 
     async def _one(self, statement: Select[Any], wanted: str | int) -> User | None:
         row = (await self._connection.execute(statement, {"wanted": wanted})).one_or_none()

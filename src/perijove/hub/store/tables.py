@@ -135,10 +135,12 @@ tokens: Final = Table(
     Column("last_activity", UtcDateTime),
     Column("session_id", String(64), nullable=False),
     Column("server", String(511), nullable=False),
+    Column("client_id", String(767), nullable=False, server_default=""),
     Index(None, "user_id"),
     Index(None, "prefix"),
     Index(None, "session_id"),
     Index(None, "server"),
+    Index(None, "client_id"),
     sqlite_autoincrement=True,
 )
 
@@ -200,6 +202,92 @@ attempts: Final = Table(
     Column("times", JSON, nullable=False),
     Column("latest", UtcDateTime, nullable=False),
     Index(None, "latest"),
+)
+
+shares: Final = Table(
+    "shares",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("server_id", Integer, ForeignKey("servers.id", ondelete="CASCADE"), nullable=False),
+    # With whom: exactly one of the two.
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE")),
+    Column("group_id", Integer, ForeignKey("groups.id", ondelete="CASCADE")),
+    Column("scopes", JSON, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    UniqueConstraint("server_id", "user_id", name="uq_shares_server_id_user_id"),
+    UniqueConstraint("server_id", "group_id", name="uq_shares_server_id_group_id"),
+    Index(None, "user_id"),
+    Index(None, "group_id"),
+    sqlite_autoincrement=True,
+)
+
+share_codes: Final = Table(
+    "share_codes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("server_id", Integer, ForeignKey("servers.id", ondelete="CASCADE"), nullable=False),
+    Column("code_hash", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("exchange_count", Integer, nullable=False),
+    Column("last_exchanged_at", UtcDateTime),
+    UniqueConstraint("code_hash"),
+    Index(None, "server_id"),
+    sqlite_autoincrement=True,
+)
+
+oauth_codes: Final = Table(
+    "oauth_codes",
+    metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("client_id", String(767), nullable=False),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("session_id", String(64), nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("challenge", Text, nullable=False),
+    Column("challenge_method", String(16), nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index(None, "user_id"),
+)
+
+services: Final = Table(
+    "services",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("prefix", String(16), nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("declaration", JSON, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Index(None, "prefix"),
+)
+
+auth_states: Final = Table(
+    "auth_states",
+    metadata,
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("sealed", Text, nullable=False),
+)
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("actor_kind", String(16), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("sequence", Integer),
+    Column("sealed_hash", String(64), nullable=False),
+    UniqueConstraint("sequence"),
+    Index(None, "at"),
+    Index(None, "actor"),
+    Index(None, "target"),
+    sqlite_autoincrement=True,
 )
 
 facts: Final = Table(

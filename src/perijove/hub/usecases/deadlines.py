@@ -79,7 +79,7 @@ class Policies:
     async def _look_up(self, ids: Iterable[int], *, until: float) -> Mapping[int, CullPolicy | None]:
         found = {}
         async with self._store.reading() as unit:
-            groups = await unit.groups.of_users(ids) if self._has_groups else {}
+            groups = await unit.groups.of_users(ids) if self._has_groups or self._has_roles else {}
             for id_ in ids:
                 user = await unit.users.by_id(id_) if self._has_roles else None
                 found[id_] = self._choose(user, groups.get(id_, ()))
@@ -93,7 +93,7 @@ class Policies:
         return self._choose(user, groups)
 
     def _choose(self, user: User | None, groups: Sequence[str]) -> CullPolicy | None:
-        roles = self._roles.roles_of_user(user) if user is not None else ()
+        roles = self._roles.roles_of_user(user, groups) if user is not None else ()
         return policy_for(self.all, groups=groups, roles=roles)
 
 

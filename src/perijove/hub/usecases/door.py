@@ -18,6 +18,7 @@ from perijove.hub.ports import IdentitySigner, Store, Unit
 from perijove.hub.scopes.decision import Denied, ServerResource, may
 from perijove.hub.usecases.identify import SERVICE_TOKEN, Identify
 from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.powers import Powers
 from perijove.kit.clock import Clock, Randomness
 from perijove.wire.door import EXCHANGED_TOKEN_SECONDS, MAX_VISITS
 from perijove.wire.identity import FULL_ACCESS, IdentityClaims
@@ -66,7 +67,7 @@ class Door:
     ) -> None:
         self._store = store
         self._identify = identify
-        self._roles = roles
+        self._powers = Powers(roles)
         self._signer = signer
         self._clock = clock
         self._randomness = randomness
@@ -92,10 +93,10 @@ class Door:
             raise NotAllowed("Sign in to open this server.")
         if server is None:
             raise NoSuchServer
-        session, user = found
+        session, person = found
         path = server_url(self._base_url, owner, name)
         return Entry(
-            cookie_value=self._sign(principal, user.display_name, server.key, now, session.expires_at),
+            cookie_value=self._sign(principal, person.user.display_name, server.key, now, session.expires_at),
             path=path,
             max_age=int((session.expires_at - now).total_seconds()),
             server_path=path,
@@ -138,24 +139,25 @@ class Door:
         if sid.startswith(_TOKEN):
             return await self._scopes_of_token(unit, sid.removeprefix(_TOKEN), user_name, now)
         found = await unit.sessions.by_id(sid)
-        if found is None or found[0].expires_at <= now or found[1].name != user_name:
+        if found is None:
             return frozenset()
-        if self._identify.is_blocked(found[1]):
+        session, person = found
+        if session.expires_at <= now or person.user.name != user_name or self._identify.is_blocked(person.user):
             return frozenset()
-        return self._roles.scopes_of_user(found[1])
+        return await self._powers.of_person(unit, person)
 
     async def _scopes_of_token(self, unit: Unit, token_id: str, user_name: str, now: datetime) -> frozenset[str]:
         if token_id.startswith(SERVICE_TOKEN):
             name = token_id.removeprefix(SERVICE_TOKEN)
-            return self._roles.scopes_of_service(name) if name == user_name else frozenset()
+            return await self._powers.of_service(unit, name) if name == user_name else frozenset()
         digits = token_id.removeprefix("a")
         row = await unit.tokens.get(int(digits)) if digits.isdecimal() and digits.isascii() else None
         if row is None or self._identify.is_over(row, now):
             return frozenset()
-        user = await unit.users.by_id(row.user_id)
-        if user is None or user.name != user_name or self._identify.is_blocked(user):
+        person = await unit.users.person(row.user_id)
+        if person is None or person.user.name != user_name or self._identify.is_blocked(person.user):
             return frozenset()
-        return self._identify.of_token(row, user).scopes
+        return (await self._identify.of_token(unit, row, person)).scopes
 
     def _sign(self, principal: Principal, display_name: str, audience: str, now: datetime, ends: datetime) -> str:
         claims = IdentityClaims(

@@ -16,12 +16,13 @@ from perijove.hub.domain.roles import Service
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
-from perijove.hub.domain.users import User
-from perijove.hub.ports import Store
+from perijove.hub.domain.users import Person, User
+from perijove.hub.ports import Store, Unit
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.powers import Powers
 from perijove.kit.clock import Clock
 
 #: Longest token and longest cookie secret that is looked at; ours are far shorter (contract d: at most 64).
@@ -57,6 +58,7 @@ class Identify:
         self._store = store
         self._clock = clock
         self._roles = roles
+        self._powers = Powers(roles)
         self._activity = activity
 
     async def by_session(self, secret: str) -> tuple[Session, Principal] | None:
@@ -65,15 +67,16 @@ class Identify:
             return None
         async with self._store.reading() as unit:
             found = await unit.sessions.by_secret_hash(hash_secret(secret))
-        if found is None:
-            return None
-        session, user = found
-        now = self._clock.now()
-        if session.expires_at <= now or self.is_blocked(user):
-            return None
+            if found is None:
+                return None
+            session, person = found
+            user, now = person.user, self._clock.now()
+            if session.expires_at <= now or self.is_blocked(user):
+                return None
+            scopes = await self._powers.of_person(unit, person)
         self._activity.note_session(session.id, now)
         self._activity.note_user(user.name, now)
-        return session, self._user(user, self._roles.scopes_of_user(user), session_id=session.id)
+        return session, self._user(user, scopes, session_id=session.id)
 
     async def by_token(self, token: str) -> Principal | None:
         """The user or service that *token* belongs to; None if there is none or it has ended."""
@@ -81,19 +84,20 @@ class Identify:
             return None
         token_hash = hash_secret(token)
         service = self._roles.service_by_token_hash(token_hash)
-        if service is not None:
-            return self._service(service)
-        found = await self._row(token, token_hash)
-        if found is None:
-            return None
-        row, user = found
-        self._activity.note_token(row.id, self._clock.now())
-        return self.of_token(row, user)
+        async with self._store.reading() as unit:
+            if service is not None:
+                return self._service(service, await self._powers.of_service(unit, service.name))
+            found = await self._row(unit, token, token_hash)
+            principal = None if found is None else await self.of_token(unit, *found)
+        if found is not None:
+            self._activity.note_token(found[0].id, self._clock.now())
+        return principal
 
-    def of_token(self, row: ApiToken, user: User) -> Principal:
+    async def of_token(self, unit: Unit, row: ApiToken, person: Person) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
-        scopes = _narrowed(row.scopes, user.name, row.server, self._roles.scopes_of_user(user))
-        return self._user(user, scopes, token_id=row.public_id, token_ends=row.expires_at)
+        owners = await self._powers.of_person(unit, person)
+        scopes = _narrowed(row.scopes, person.user.name, row.server, owners)
+        return self._user(person.user, scopes, token_id=row.public_id, token_ends=row.expires_at)
 
     def is_blocked(self, user: User) -> bool:
         """Whether the configuration shuts *user* out."""
@@ -103,14 +107,13 @@ class Identify:
         """Whether a token has ended."""
         return row.expires_at is not None and row.expires_at <= now
 
-    async def _row(self, token: str, token_hash: str) -> tuple[ApiToken, User] | None:
-        async with self._store.reading() as unit:
-            candidates = await unit.tokens.by_prefix(token[:PREFIX_LENGTH])
+    async def _row(self, unit: Unit, token: str, token_hash: str) -> tuple[ApiToken, Person] | None:
+        candidates = await unit.tokens.by_prefix(token[:PREFIX_LENGTH])
         now = self._clock.now()
-        for row, user in candidates:
+        for row, person in candidates:
             is_it = hmac.compare_digest(row.token_hash, token_hash)
-            if is_it and not self.is_over(row, now) and not self.is_blocked(user):
-                return row, user
+            if is_it and not self.is_over(row, now) and not self.is_blocked(person.user):
+                return row, person
         return None
 
     def _user(
@@ -134,11 +137,11 @@ class Identify:
             user=user,
         )
 
-    def _service(self, service: Service) -> Principal:
+    def _service(self, service: Service, scopes: frozenset[str]) -> Principal:
         return Principal(
             kind=Kind.SERVICE,
             name=service.name,
-            scopes=self._roles.scopes_of_service(service.name),
+            scopes=scopes,
             admin=service.admin,
             token_id=f"{SERVICE_TOKEN}{service.name}",
         )

@@ -22,7 +22,7 @@ from perijove.hub.domain.role_declarations import (
     read_service,
 )
 from perijove.hub.domain.roles import Role, Service
-from perijove.hub.domain.users import User
+from perijove.hub.domain.users import Person, User
 from perijove.hub.scopes.expansion import Holder, expand
 
 #: people whose expanded scopes are remembered
@@ -38,6 +38,7 @@ class RoleBook:
         self._named = frozenset(name for role in roles.values() for name in role.users or ())
         self._by_token_hash = {service.api_token_hash: service for service in services.values()}
         self._by_service = {name: self._expand_service(service) for name, service in services.items()}
+        self._grouped = any(role.groups for role in roles.values())
         self._plain = {admin: self._names("", admin=admin) for admin in (False, True)}
         self._expand_user = lru_cache(maxsize=_REMEMBERED)(self._expand_user_now)
 
@@ -68,15 +69,21 @@ class RoleBook:
         """The service that has that token."""
         return self._by_token_hash.get(token_hash)
 
-    def roles_of_user(self, user: User) -> tuple[str, ...]:
-        """Names of a user's roles, sorted."""
-        if user.name not in self._named:
+    def roles_of_user(self, user: User, groups: Sequence[str] = ()) -> tuple[str, ...]:
+        """Names of the roles of a user who is in *groups*, sorted."""
+        if user.name not in self._named and not (groups and self._grouped):
             return self._plain[user.admin]
-        return self._names(user.name, admin=user.admin)
+        return self._names(user.name, admin=user.admin, groups=groups)
 
-    def scopes_of_user(self, user: User) -> frozenset[str]:
-        """Everything that a user may do, expanded."""
-        return self._expand_user(user.name, user.admin)
+    def roles_of_group(self, name: str) -> tuple[str, ...]:
+        """Names of a group's roles, sorted."""
+        return tuple(sorted(role.name for role in self._roles.values() if name in role.groups))
+
+    def scopes_of_person(self, person: Person) -> frozenset[str]:
+        """Everything that a user may do, expanded; filters to a group do not say yet who is in it."""
+        # Groups that no role names make no difference, and need no place among what is remembered.
+        groups = person.groups if self._grouped else ()
+        return self._expand_user(person.user.name, person.user.admin, groups, person.shared)
 
     def scopes_of_service(self, name: str) -> frozenset[str]:
         """Everything that a service may do, expanded; nothing for an unknown one."""
@@ -108,8 +115,9 @@ class RoleBook:
         """What a token may do whose maker asked for nothing special."""
         return self.scopes_of_role(TOKEN)
 
-    def _names(self, name: str, *, admin: bool) -> tuple[str, ...]:
+    def _names(self, name: str, *, admin: bool, groups: Sequence[str] = ()) -> tuple[str, ...]:
         given = {role.name for role in self._roles.values() if role.users is not None and name in role.users}
+        given |= {role.name for role in self._roles.values() if not role.groups.isdisjoint(groups)}
         # Unless the configuration says whose it is, the role `user` is everybody's.
         if self._roles[USER].users is None:
             given.add(USER)
@@ -117,9 +125,16 @@ class RoleBook:
             given.add(ADMIN)
         return tuple(sorted(given))
 
-    def _expand_user_now(self, name: str, admin: bool) -> frozenset[str]:  # noqa: FBT001  # a cache key
-        scopes = [scope for role in self._names(name, admin=admin) for scope in self._roles[role].scopes]
-        return expand(scopes, Holder(user=name)) - {"inherit"}
+    def _expand_user_now(
+        self,
+        name: str,
+        admin: bool,  # noqa: FBT001  # a cache key
+        groups: tuple[str, ...],
+        shared: tuple[str, ...],
+    ) -> frozenset[str]:
+        names = self._names(name, admin=admin, groups=groups)
+        scopes = [scope for role in names for scope in self._roles[role].scopes]
+        return expand([*scopes, *shared], Holder(user=name)) - {"inherit"}
 
     def _expand_service(self, service: Service) -> frozenset[str]:
         names = self.roles_of_service(service.name)

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from perijove.hub.domain.errors import InvalidRequest, InvalidScope, NoSuchToken
+from perijove.hub.domain.errors import InvalidRequest, InvalidScope, NoSuchToken, NoSuchUser
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
@@ -25,6 +25,7 @@ from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect
 from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.powers import Powers
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock, Randomness
 
@@ -56,6 +57,7 @@ class Tokens:
         self._clock = clock
         self._randomness = randomness
         self._roles = roles
+        self._powers = Powers(roles)
         self._revocations = revocations
         self._max_seconds = max_seconds or MAX_SECONDS
         self._must_expire = max_seconds > 0
@@ -77,7 +79,7 @@ class Tokens:
             InvalidScope: a scope or role does not exist.
             InvalidRequest: both scopes and roles are given, the life is none, or it would exceed its owner.
         """
-        granted = self._granted(user, maker, scopes, roles)
+        granted = self._granted(user, maker, await self.owned(user), scopes, roles)
         now = self._clock.now()
         expires_at = self._expiry(now, expires_in)
         text = self._randomness.hex(TOKEN_BYTES)
@@ -115,10 +117,18 @@ class Tokens:
         log.info("token.revoked", user=user.name, token_id=public_id)
         await self._revocations.revoke(sid=f"token:{public_id}")
 
-    def expanded_scopes(self, token: ApiToken, user: User) -> frozenset[str]:
-        """What *token* comes to, as the REST API shows it."""
+    async def owned(self, user: User) -> frozenset[str]:
+        """All that *user* may do: no token of theirs does more. Raises NoSuchUser."""
+        async with self._store.reading() as unit:
+            person = await unit.users.person(user.id)
+            if person is None:
+                raise NoSuchUser
+            return await self._powers.of_person(unit, person)
+
+    def expanded_scopes(self, token: ApiToken, user: User, owned: frozenset[str]) -> frozenset[str]:
+        """What *token* comes to, as the REST API shows it; *owned* is all that its owner may do."""
         held = expand(token.scopes, Holder(user=user.name, server=token.server))
-        return held if INHERIT in held else intersect(held, self._roles.scopes_of_user(user))
+        return held if INHERIT in held else intersect(held, owned)
 
     async def _find(self, unit: Unit, user: User, public_id: str) -> ApiToken:
         match = _PUBLIC_ID.fullmatch(public_id)
@@ -129,7 +139,12 @@ class Tokens:
         return token
 
     def _granted(
-        self, user: User, maker: Principal, scopes: Sequence[str] | None, roles: Sequence[str] | None
+        self,
+        user: User,
+        maker: Principal,
+        owned: frozenset[str],
+        scopes: Sequence[str] | None,
+        roles: Sequence[str] | None,
     ) -> Sequence[str]:
         if scopes is not None and roles is not None:
             raise InvalidRequest("Give scopes or roles, not both.")
@@ -140,18 +155,13 @@ class Tokens:
             held = expand(asked, Holder(user=user.name))
         except BadScope as exc:
             raise InvalidScope(str(exc)) from exc
-        limit = self._limit(user, maker)
+        limit = _limit(user, maker, owned)
         if INHERIT in held:
-            return (INHERIT,) if limit == self._roles.scopes_of_user(user) else sorted(limit)
+            return (INHERIT,) if limit == owned else sorted(limit)
         if intersect(held, limit) != held:
             beyond = min(held - intersect(held, limit))
             raise InvalidRequest(f"The token may not have the scope {beyond}: its owner or its maker has not.")
         return tuple(asked)
-
-    def _limit(self, user: User, maker: Principal) -> frozenset[str]:
-        """A token made with a narrow token of the same person must not be wider than that one."""
-        own = self._roles.scopes_of_user(user)
-        return intersect(own, maker.scopes) if maker.kind is Kind.USER and maker.user_id == user.id else own
 
     def _scopes_of_role(self, name: str) -> Sequence[str]:
         role = self._roles.role(name)
@@ -171,3 +181,8 @@ class Tokens:
             return note[:MAX_NOTE]
         by = "" if maker.name == user.name else f" by {maker.kind.value} {maker.name}"
         return f"Requested via api{by}"
+
+
+def _limit(user: User, maker: Principal, owned: frozenset[str]) -> frozenset[str]:
+    """A token made with a narrow token of the same person must not be wider than that one."""
+    return intersect(owned, maker.scopes) if maker.kind is Kind.USER and maker.user_id == user.id else owned

@@ -15,7 +15,8 @@ from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User, check, normalise
-from perijove.hub.ports import Store, Unit, UserActivity, UserSort
+from perijove.hub.ports import Store, Unit
+from perijove.hub.rows import UserActivity, UserSort
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.groups import GroupBook

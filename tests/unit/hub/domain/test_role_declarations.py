@@ -77,7 +77,7 @@ def test_a_default_role_without_scopes_keeps_its_own() -> None:
         ({"name": "X"}, "invalid name"),
         ({}, "invalid name"),
         ({"name": "culling", "scope": []}, "unknown key 'scope'"),
-        ({"name": "culling", "groups": ["g"]}, "names groups"),
+        ({"name": "culling", "groups": "g"}, "must be a list"),
         ({"name": "culling", "scopes": ["read:minds"]}, "'culling': There is no scope 'read:minds'"),
         ({"name": "culling", "scopes": "list:users"}, "scopes must be a list"),
         ({"name": "culling", "scopes": [7]}, "list of names"),

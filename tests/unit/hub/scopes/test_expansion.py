@@ -5,7 +5,7 @@ from hypothesis import given
 
 from perijove.hub.scopes.catalog import SELF_SCOPES
 from perijove.hub.scopes.errors import BadScope
-from perijove.hub.scopes.expansion import Holder, expand
+from perijove.hub.scopes.expansion import Holder, expand, groups_of_filters, with_members
 from tests.unit.hub.scopes.strategies import scope_sets
 
 ADA = Holder(user="ada")
@@ -71,3 +71,21 @@ def test_expanding_twice_is_expanding_once(scopes: frozenset[str]) -> None:
     once = expand(scopes, ADA)
 
     assert expand(once, ADA) == once
+
+
+def test_a_filter_to_a_group_becomes_filters_to_its_members() -> None:
+    scopes = expand(["read:servers!group=class", "groups!group=class"], Holder(user="tess"))
+
+    reached = with_members(scopes, {"class": ["ada", "bob"]})
+
+    assert groups_of_filters(scopes) == {"class"}
+    assert reached - scopes == {
+        f"{name}!user={user}" for name in ("read:servers", "read:users:name") for user in ("ada", "bob")
+    }
+    assert scopes <= reached
+
+
+def test_members_of_a_group_that_is_everybodys_anyway_are_left_out() -> None:
+    scopes = expand(["read:users:name", "read:users:name!group=class"], Holder())
+
+    assert with_members(scopes, {"class": ["ada"]}) == {"read:users:name"}

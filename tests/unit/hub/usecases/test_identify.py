@@ -6,6 +6,7 @@ import pytest
 
 from perijove.hub.domain.principals import Kind
 from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.domain.users import Person
 from tests.unit.hub.usecases.people import People, service
 
 SERVICE = {"name": "culler", "api_token": "token-of-the-culler"}
@@ -22,7 +23,7 @@ async def test_a_cookie_is_its_session_and_its_user() -> None:
     session, principal = found
     assert session == signed_in.session
     assert (principal.name, principal.session_id, principal.token_id) == ("ada", session.id, "")
-    assert principal.scopes == people.roles.scopes_of_user(signed_in.user)
+    assert principal.scopes == people.roles.scopes_of_person(Person(user=signed_in.user))
 
 
 @pytest.mark.parametrize("secret", ["", "unknown", "x" * 100_000, "\x00", "\udcff"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from perijove.hub.domain.errors import InvalidRequest
-from perijove.hub.domain.users import User
+from perijove.hub.domain.users import Person, User
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 
 CULLER = {"name": "culler", "api_token": "0123456789"}
@@ -31,10 +31,10 @@ def test_everybody_is_a_user_and_administrators_are_more() -> None:
 
     assert roles.roles_of_user(user("ada")) == ("user",)
     assert roles.roles_of_user(user("ada", admin=True)) == ("admin", "user")
-    assert "start:servers!user=ada" in roles.scopes_of_user(user("ada"))
-    assert "admin:users" not in roles.scopes_of_user(user("ada"))
-    assert {"admin:users", "start:servers", "shutdown", "access:servers"} <= roles.scopes_of_user(
-        user("ada", admin=True)
+    assert "start:servers!user=ada" in roles.scopes_of_person(Person(user=user("ada")))
+    assert "admin:users" not in roles.scopes_of_person(Person(user=user("ada")))
+    assert {"admin:users", "start:servers", "shutdown", "access:servers"} <= roles.scopes_of_person(
+        Person(user=user("ada", admin=True))
     )
 
 
@@ -43,13 +43,13 @@ def test_a_role_is_given_to_the_users_that_it_names() -> None:
 
     assert roles.roles_of_user(user("ada")) == ("reader", "user")
     assert roles.roles_of_user(user("bob")) == ("user",)
-    assert "read:users" in roles.scopes_of_user(user("ada"))
+    assert "read:users" in roles.scopes_of_person(Person(user=user("ada")))
 
 
 def test_the_role_user_can_be_declared_anew_for_everybody() -> None:
     roles = book({"name": "user", "scopes": ["self", "list:users"]})
 
-    assert "list:users" in roles.scopes_of_user(user("ada"))
+    assert "list:users" in roles.scopes_of_person(Person(user=user("ada")))
 
 
 def test_the_role_user_with_users_is_theirs_alone() -> None:
@@ -57,14 +57,14 @@ def test_the_role_user_with_users_is_theirs_alone() -> None:
 
     assert roles.roles_of_user(user("ada")) == ("user",)
     assert roles.roles_of_user(user("bob")) == ()
-    assert roles.scopes_of_user(user("bob")) == frozenset()
+    assert roles.scopes_of_person(Person(user=user("bob"))) == frozenset()
 
 
 def test_a_role_for_people_cannot_inherit() -> None:
     """
     Only a token has an owner to inherit from.
     """
-    assert "inherit" not in book({"name": "user", "scopes": ["inherit"]}).scopes_of_user(user("ada"))
+    assert "inherit" not in book({"name": "user", "scopes": ["inherit"]}).scopes_of_person(Person(user=user("ada")))
 
 
 def test_services_have_the_roles_that_name_them() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from perijove.hub.domain.errors import TooManyAttempts, WrongCredentials
 from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.domain.users import Person
 from perijove.hub.usecases.sign_in import MAX_USER_AGENT
 from tests.unit.hub.usecases.people import People
 
@@ -24,7 +25,10 @@ async def test_the_first_sign_in_makes_the_user_and_a_session() -> None:
     assert signed_in.user.last_activity == people.clock.now()
     assert signed_in.session.expires_at == people.clock.now() + timedelta(days=14)
     async with people.store.unit() as unit:
-        assert await unit.sessions.by_id(signed_in.session.id) == (signed_in.session, signed_in.user)
+        assert await unit.sessions.by_id(signed_in.session.id) == (
+            signed_in.session,
+            Person(user=signed_in.user),
+        )
 
 
 async def test_the_store_never_sees_the_secret() -> None:

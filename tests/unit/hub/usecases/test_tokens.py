@@ -44,7 +44,7 @@ async def test_scopes_come_from_a_list_or_from_roles() -> None:
     by_role, _ = await people.tokens.create(user=user, maker=ada, roles=["reader"])
 
     assert listed.scopes == by_role.scopes == ("read:users!user",)
-    assert "read:users:name!user=ada" in people.tokens.expanded_scopes(listed, user)
+    assert "read:users:name!user=ada" in people.tokens.expanded_scopes(listed, user, await people.tokens.owned(user))
     with pytest.raises(InvalidRequest):
         await people.tokens.create(user=user, maker=ada, scopes=[], roles=[])
 
@@ -146,4 +146,4 @@ async def test_a_token_that_inherits_shows_just_that() -> None:
     user = (await people.enter()).user
     token, _ = await people.tokens.create(user=user, maker=await people.principal())
 
-    assert people.tokens.expanded_scopes(token, user) == {"inherit"}
+    assert people.tokens.expanded_scopes(token, user, await people.tokens.owned(user)) == {"inherit"}

@@ -95,7 +95,7 @@ class Models:
             "kind": "user",
             "name": user.name,
             "admin": user.admin,
-            "roles": list(self.roles.roles_of_user(user)),
+            "roles": list(self.roles.roles_of_user(user, known.groups)),
             "groups": list(known.groups),
             "server": server_url(self.base_url, user.name, "") if default and default.is_ready else None,
             "pending": default.pending if default else None,

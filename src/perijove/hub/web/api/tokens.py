@@ -24,7 +24,8 @@ async def list_tokens(call: CallOf, user_name: str) -> dict[str, Any]:
     """All that have not ended, the most recently used first."""
     user = await call.parts.get_user(user_name)
     tokens = await call.parts.tokens.list(user)
-    return {"api_tokens": [_model(call, token, user) for token in tokens]}
+    owned = await call.parts.tokens.owned(user)
+    return {"api_tokens": [_model(call, token, user, owned) for token in tokens]}
 
 
 @router.post("", dependencies=[needs("tokens", on=the_user)])
@@ -44,14 +45,16 @@ async def create_token(call: CallOf, user_name: str) -> Response:
         scopes=texts(body, "scopes"),
         roles=texts(body, "roles"),
     )
-    return JSONResponse(_model(call, token, user) | {"token": text}, status_code=201)
+    owned = await call.parts.tokens.owned(user)
+    return JSONResponse(_model(call, token, user, owned) | {"token": text}, status_code=201)
 
 
 @router.get("/{token_id}", dependencies=[needs("read:tokens", on=the_user)])
 async def get_token(call: CallOf, user_name: str, token_id: str) -> dict[str, Any]:
     """One, without its text."""
     user = await call.parts.get_user(user_name)
-    return _model(call, await call.parts.tokens.get(user, token_id), user)
+    token = await call.parts.tokens.get(user, token_id)
+    return _model(call, token, user, await call.parts.tokens.owned(user))
 
 
 @router.delete("/{token_id}", dependencies=[needs("tokens", on=the_user)])
@@ -61,5 +64,5 @@ async def delete_token(call: CallOf, user_name: str, token_id: str) -> Response:
     return Response(status_code=204, media_type="text/plain")
 
 
-def _model(call: Call, token: ApiToken, user: User) -> dict[str, Any]:
-    return call.models.token(token, user, call.parts.tokens.expanded_scopes(token, user))
+def _model(call: Call, token: ApiToken, user: User, owned: frozenset[str]) -> dict[str, Any]:
+    return call.models.token(token, user, call.parts.tokens.expanded_scopes(token, user, owned))

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from perijove.hub.domain.errors import Invalid
 from perijove.hub.domain.users import User
-from perijove.hub.ports import UserActivity, UserSort
+from perijove.hub.rows import UserActivity, UserSort
 from perijove.hub.scopes.decision import reach
 from perijove.hub.scopes.fields import READ_SCOPES
 from perijove.hub.usecases.users import KnownUser

@@ -1,0 +1,56 @@
+"""
+What somebody may do right now: the configuration's roles, what groups and shares add, whom filters to a group reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from perijove.hub.domain.users import Person
+from perijove.hub.ports import Unit
+from perijove.hub.scopes.expansion import groups_of_filters, with_members
+from perijove.hub.usecases.load_roles import RoleBook
+
+#: sets of scopes whose filters are remembered, and those that are remembered with the members of their groups: the
+#: second are as large as the groups are
+_REMEMBERED: Final = 4096
+_REMEMBERED_WITH_MEMBERS: Final = 128
+
+
+class Powers:
+    """Asks the store for no more than the scopes need: for most people that is nothing."""
+
+    def __init__(self, roles: RoleBook) -> None:
+        self._roles = roles
+
+    async def of_person(self, unit: Unit, person: Person) -> frozenset[str]:
+        """Everything that a user may do, expanded."""
+        return await self._reaching(unit, self._roles.scopes_of_person(person))
+
+    async def of_service(self, unit: Unit, name: str) -> frozenset[str]:
+        """Everything that a service may do, expanded."""
+        return await self._reaching(unit, self._roles.scopes_of_service(name))
+
+    async def _reaching(self, unit: Unit, scopes: frozenset[str]) -> frozenset[str]:
+        names = _groups(scopes)
+        return _with_members(scopes, _frozen(await _members(unit, names))) if names else scopes
+
+
+async def _members(unit: Unit, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    groups, _ = await unit.groups.page(offset=0, limit=len(list(names)), names=names)
+    members = await unit.groups.members_of([group.id for group in groups])
+    return {group.name: members.get(group.id, ()) for group in groups}
+
+
+def _frozen(members: Mapping[str, Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((name, tuple(users)) for name, users in sorted(members.items()))
+
+
+_groups = lru_cache(maxsize=_REMEMBERED)(groups_of_filters)
+
+
+@lru_cache(maxsize=_REMEMBERED_WITH_MEMBERS)
+def _with_members(scopes: frozenset[str], members: tuple[tuple[str, tuple[str, ...]], ...]) -> frozenset[str]:
+    return with_members(scopes, dict(members))
