@@ -196,7 +196,7 @@ def compose(
         groups=ground.groups,
         culler=_culler(ground, parts),
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
-        stop_all=StopAllServers(store=store, driver=machinery.driver),
+        stop_all=StopAllServers(store=store, stop_server=machinery.stop_server),
         revocations=ground.revocations,
         membership=ground.membership,
         agree_on_secrets=AgreeOnSecrets(
