@@ -32,7 +32,7 @@ from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
-from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
+from perijove.hub.usecases.agree import AgreeWithOthers
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
@@ -98,7 +98,7 @@ class Hub:
     stop_all: StopAllServers
     revocations: Revocations
     membership: Membership
-    agree_on_secrets: AgreeOnSecrets
+    agree: AgreeWithOthers
     signer: FileSigner
     sharing: SharedProgress
     ending: Ending
@@ -199,7 +199,7 @@ def compose(
         stop_all=StopAllServers(store=store, stop_server=machinery.stop_server),
         revocations=ground.revocations,
         membership=ground.membership,
-        agree_on_secrets=AgreeOnSecrets(
+        agree=AgreeWithOthers(
             store=store, membership=ground.membership, lease_seconds=inputs.settings.servers.lease_seconds
         ),
         signer=ground.signer,
