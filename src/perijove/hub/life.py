@@ -65,6 +65,15 @@ _STOP_ALL_TIMEOUT: Final = 45.0
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: the hub has work to do between the signal and the end."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and tell."""
+        await super().startup(sockets)
+        self.listens.set()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the hub."""
@@ -108,8 +117,11 @@ async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
         hub.reload.into(partial(_take_over, hub, app))
         server = _Server(_uvicorn_config(app))
         serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
-        tasks.start("warm-up", _warm_up(app))
+        # Before anything else: whoever has waited for this hub is answered first.
+        listens = tasks.start("listening", server.listens.wait())
+        await asyncio.wait([serving, listens], return_when=asyncio.FIRST_COMPLETED)
         await _begin(hub, inputs, tasks)
+        tasks.start("warm-up", _warm_up(app))
         if halves_wait:
             tasks.start("schema", finish_upgrade(settings.db_url))
         asked = tasks.start("end", hub.ending.asked.wait())
