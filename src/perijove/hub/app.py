@@ -35,7 +35,7 @@ from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
-from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
+from perijove.hub.usecases.agree import AgreeWithOthers
 from perijove.hub.usecases.audit import AuditLog
 from perijove.hub.usecases.audit_chain import AuditChain
 from perijove.hub.usecases.audit_failures import FailedSignIns
@@ -109,7 +109,7 @@ class Hub:
     services: KeepServices
     revocations: Revocations
     membership: Membership
-    agree_on_secrets: AgreeOnSecrets
+    agree: AgreeWithOthers
     signer: FileSigner
     sharing: SharedProgress
     ending: Ending
@@ -221,7 +221,7 @@ def compose(
             failures=ground.failures,
             auth_states=ground.auth_states,
         ),
-        stop_all=StopAllServers(store=store, clock=ground.clock, driver=machinery.driver),
+        stop_all=StopAllServers(store=store, stop_server=machinery.stop_server),
         services=KeepServices(
             store=store,
             processes=processes,
@@ -232,7 +232,7 @@ def compose(
         ),
         revocations=ground.revocations,
         membership=ground.membership,
-        agree_on_secrets=AgreeOnSecrets(
+        agree=AgreeWithOthers(
             store=store, membership=ground.membership, lease_seconds=inputs.settings.servers.lease_seconds
         ),
         signer=ground.signer,

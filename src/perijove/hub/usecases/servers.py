@@ -7,8 +7,7 @@ These record what was asked; the driver does the rest.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -34,13 +33,12 @@ from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.overtaken import although_overtaken
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
 
-#: tries to record a stop that others keep overtaking
-STOP_TRIES: Final = 9
 #: Longest user_options, as JSON: they are stored with every server.
 MAX_OPTIONS: Final = 65_536
 
@@ -158,22 +156,31 @@ class StopServer:
 
         Raises:
             NoSuchServer: there is none of that name.
+            StaleGeneration: others kept changing it.
         """
-        for _ in range(STOP_TRIES):
-            # The row may move on between the look and the change; a stop is meant whatever the state.
-            with suppress(StaleGeneration):
-                return await self._ask(user, name, by)
-        return await self._ask(user, name, by)
+        return await self._ask(lambda unit: unit.servers.get(user.id, name), by=by)
 
-    async def _ask(self, user: User, name: str, by: Principal | None) -> Server:
+    async def by_id(self, server_id: int, *, why: str) -> Server:
+        """The same of the server of that id, which the hub itself wants to be stopped; *why* is for the audit log."""
+        return await self._ask(lambda unit: unit.servers.by_id(server_id), why=why)
+
+    async def _ask(
+        self, find: Callable[[Unit], Awaitable[Server | None]], *, by: Principal | None = None, why: str = ""
+    ) -> Server:
+        # A stop is meant whatever the state.
+        return await although_overtaken(lambda: self._ask_once(find, by, why))
+
+    async def _ask_once(
+        self, find: Callable[[Unit], Awaitable[Server | None]], by: Principal | None, why: str
+    ) -> Server:
         async with self._store.unit() as unit:
-            server = await unit.servers.get(user.id, name)
+            server = await find(unit)
             if server is None:
                 raise NoSuchServer
             if server.state in (State.STOPPED, State.STOPPING):
                 return server
             move = await self._driver.record_in(unit, server, Event.STOP_ASKED, {})
-            await record(unit, Action.SERVER_STOPPED, at=self._clock.now(), by=by, target=user.name, server=name)
+            await self._tell(unit, server, by, why)
         log.debug("server.stop_asked", server=server.key, generation=server.generation)
         return self._driver.carry_out(move)
 
@@ -194,19 +201,16 @@ class StopServer:
                 if not sentence:
                     return None
                 move = await self._driver.record_in(unit, row, Event.STOP_ASKED, {"stop_reason": sentence})
-                await record(
-                    unit,
-                    Action.SERVER_STOPPED,
-                    at=self._clock.now(),
-                    by=None,
-                    target=row.user_name,
-                    server=row.name,
-                    why=sentence,
-                )
+                await self._tell(unit, row, None, sentence)
         except StaleGeneration:
             # Another hub was quicker.
             return None
         return self._driver.carry_out(move)
+
+    async def _tell(self, unit: Unit, server: Server, by: Principal | None, why: str) -> None:
+        reason = {"why": why} if why else {}
+        now = self._clock.now()
+        await record(unit, Action.SERVER_STOPPED, at=now, by=by, target=server.user_name, server=server.name, **reason)
 
     async def gone(self, server: Server, *, timeout: float) -> Server:
         """*server* once it is gone, or as it is after *timeout* seconds."""

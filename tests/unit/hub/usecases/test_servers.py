@@ -212,6 +212,6 @@ async def test_stops_at_the_end_of_perijove_are_told() -> None:
 
     async with world.hub() as hub:
         await hub.driver.settled((await hub.start(ada, "")).id, 10)
-        await StopAllServers(store=world.store, clock=world.clock, driver=hub.driver)(timeout=10)
+        await StopAllServers(store=world.store, stop_server=hub.stop)(timeout=10)
 
     assert (await told(world))[-1] == (Action.SERVER_STOPPED, "", "ada/", "perijove was stopped")
