@@ -75,7 +75,8 @@ class LaunchRequest:
     argv: tuple[str, ...] = ()
     #: extra command line arguments for the notebook server
     args: tuple[str, ...] = ()
-    #: with `argv`: give it a TCP port instead (JUPYTERHUB_SERVICE_URL is already set to it)
+    #: with `argv`: it binds a TCP port of loopback itself, as JUPYTERHUB_SERVICE_URL tells it to (contract a)
+    own_port: bool = False
     limits: Limits = field(default_factory=Limits)
 
     def to_json(self) -> dict[str, Any]:
@@ -97,6 +98,8 @@ class Launched:
     log: str
     #: seconds since the epoch
     launched_at: float
+    #: TCP port of loopback that it listens on instead; 0: none
+    port: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form."""

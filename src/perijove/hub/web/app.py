@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
-from perijove.hub.web.api import hub, servers, tokens, users
+from perijove.hub.web.api import authorizations, hub, servers, tokens, users
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
 from perijove.hub.web.headers import DefaultHeaders
@@ -26,6 +26,8 @@ from perijove.hub.web.lab import routes as lab
 from perijove.hub.web.lab.assets import LAB_ASSETS
 from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
+from perijove.hub.web.oauth import authorize as oauth_authorize
+from perijove.hub.web.oauth import token as oauth_token
 from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
@@ -87,7 +89,7 @@ def make_app(parts: Parts) -> WebApplication:
     )
     app.state.parts = parts
     app.state.edge = Edge.of(parts)
-    for part in (users, servers, tokens, hub):
+    for part in (users, servers, tokens, oauth_authorize, oauth_token, authorizations, hub):
         part.router.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         router.add_to(app, prefix=prefix.rstrip("/"))

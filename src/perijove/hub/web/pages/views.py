@@ -14,7 +14,9 @@ from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
+from perijove.hub.oauth.consent import in_words
 from perijove.hub.usecases.deadlines import Deadline
+from perijove.hub.usecases.tokens import Application
 from perijove.hub.usecases.users import KnownUser
 
 _MINUTE: Final = 60
@@ -99,6 +101,18 @@ class TokenView:
     created: TimeView
     last_activity: TimeView | None
     expires_at: TimeView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationView:
+    """An application that a user has let act for them."""
+
+    client_id: str
+    description: str
+    #: what it may do, in words
+    allowed: list[str]
+    created: TimeView
+    last_activity: TimeView | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,5 +217,22 @@ def token_views(tokens: Iterable[ApiToken], now: datetime) -> list[TokenView]:
             expires_at=optional_time(token.expires_at, now),
         )
         for token in tokens
-        if not token.server
+        if not token.server and not token.client_id
+    ]
+
+
+def application_views(applications: Iterable[Application], user: str, now: datetime) -> list[ApplicationView]:
+    """Those to whom *user* has given tokens."""
+    return [
+        ApplicationView(
+            client_id=each.client_id,
+            description=each.description,
+            allowed=[
+                f"{permission.text.rstrip('.')}{f' ({permission.only})' if permission.only else ''}"
+                for permission in in_words(each.scopes, user)
+            ],
+            created=time_view(each.created, now),
+            last_activity=optional_time(each.last_activity, now),
+        )
+        for each in applications
     ]
