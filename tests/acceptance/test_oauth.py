@@ -1,0 +1,136 @@
+"""
+Programs written for JupyterHub sign people in with perijove, unmodified: `jupyterhub-singleuser` as somebody's server,
+a service with `jupyterhub.services.auth`.
+
+They live in an environment without anything of ours (`script/environment peer`, named by PERIJOVE_TEST_PEER).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from tests.support.passwords import PASSWORD
+from tests.support.rest import TOKEN, Rest
+from tests.support.site import PATIENCE, Site, eventually, free_port, unstarted_site
+from tests.support.visitor import Visitor
+
+PEER: Final = os.environ.get("PERIJOVE_TEST_PEER", "")
+pytestmark = [
+    pytest.mark.skipif(not PEER, reason="JupyterHub is not here: PERIJOVE_TEST_PEER=$(script/environment peer)"),
+    pytest.mark.timeout(180),
+]
+
+SERVICE_TOKEN: Final = "a-secret-of-whoami"
+WHOAMI: Final = Path(__file__).with_name("programs") / "whoami.py"
+_CONSENT: Final = re.compile(r'name="scopes" value="([^"]*)"')
+_XSRF: Final = re.compile(r'name="_xsrf" value="([^"]*)"')
+
+
+def configuration(service_port: int) -> str:
+    return f"""
+c.JupyterHub.authenticator_class = "dummy"
+c.Authenticator.allow_all = True
+c.Perijove.activity_interval = 1
+c.Perijove.oauth_require_pkce = True
+c.Spawner.cmd = [{f"{PEER}/bin/jupyterhub-singleuser"!r}]
+c.Spawner.http_timeout = 90
+c.JupyterHub.services = [
+    {{"name": "script", "api_token": "{TOKEN}"}},
+    {{"name": "whoami", "api_token": "{SERVICE_TOKEN}", "url": "http://127.0.0.1:{service_port}"}},
+]
+c.JupyterHub.load_roles = [
+    {{"name": "script", "services": ["script"], "scopes": ["admin:users", "admin:servers", "access:servers", "tokens",
+                                                          "proxy"]}},
+    {{"name": "user", "scopes": ["self", "access:services!service=whoami"]}},
+    {{"name": "tutor", "users": ["tim"], "scopes": ["access:servers"]}},
+]
+"""
+
+
+@contextmanager
+def service_of(site: Site, port: int) -> Iterator[None]:
+    """The service, with the variables that its operator gives it (contract g)."""
+    access = '["access:services", "access:services!service=whoami"]'
+    environment = {
+        "PATH": os.environ["PATH"],
+        "JUPYTERHUB_SERVICE_NAME": "whoami",
+        "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+        "JUPYTERHUB_SERVICE_PREFIX": "/services/whoami/",
+        "JUPYTERHUB_API_TOKEN": SERVICE_TOKEN,
+        "JUPYTERHUB_API_URL": f"http://127.0.0.1:{site.hub_port}/hub/api",
+        "JUPYTERHUB_BASE_URL": "/",
+        "JUPYTERHUB_CLIENT_ID": "service-whoami",
+        "JUPYTERHUB_OAUTH_CALLBACK_URL": "/services/whoami/oauth_callback",
+        "JUPYTERHUB_OAUTH_ACCESS_SCOPES": access,
+    }
+    log = (site.folder / "whoami.log").open("wb")
+    process = subprocess.Popen(
+        [f"{PEER}/bin/python", str(WHOAMI)], env=environment, cwd="/", stdout=log, stderr=subprocess.STDOUT
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait(timeout=PATIENCE)
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A perijove whose people's servers are JupyterHub's, and a service."""
+    port = free_port()
+    with unstarted_site(configuration(port)) as made:
+        made.start()
+        with service_of(made, port):
+            yield made
+
+
+@pytest.fixture
+def rest(site: Site) -> Iterator[Rest]:
+    with Rest(site) as client:
+        yield client
+
+
+@pytest.fixture
+def ada(site: Site) -> Iterator[Visitor]:
+    with Visitor(site, "ada") as visitor:
+        visitor.sign_in()
+        yield visitor
+
+
+def agree(site: Site, page: httpx.Response, visitor: Visitor) -> httpx.Response:
+    """Send the form of the consent page as it is."""
+    fields = {"scopes": [unescape(scope) for scope in _CONSENT.findall(page.text)]}
+    found = _XSRF.search(page.text)
+    assert found, page.text
+    return visitor.post(str(page.url), {**fields, "_xsrf": unescape(found[1])})
+
+
+def test_a_person_is_signed_in_to_jupyterhubs_own_server(site: Site, ada: Visitor, rest: Rest) -> None:
+    """
+    From the sign-in to a page of the server and its API, by redirects alone; nobody is asked, it is their own.
+    """
+    eventually(lambda: rest("GET", "/hub/api/users/ada").json()["servers"].get("", {}).get("ready"), within=90)
+    page = ada.get("/user/ada/api/status")
+    told = ada.get("/user/ada/lab")
+    inside = ada.get("/user/ada/api/status")
+
+    assert "/hub/" not in str(told.url), told.url
+    assert told.status_code == 200, told.text
+    assert inside.status_code == 200, (page.text, inside.text)
+    assert "last_activity" in inside.json()
+    assert "jupyterhub-user-ada" in ada.cookies()
+    stranger = httpx.get(f"{site.origin}/user/ada/api/status", trust_env=False)
+    assert stranger.status_code == 403
+    assert stranger.headers["X-JupyterHub-Version"] == "6.1.1"
