@@ -109,7 +109,7 @@ def ada(site: Site) -> Iterator[Visitor]:
         yield visitor
 
 
-def agree(site: Site, page: httpx.Response, visitor: Visitor) -> httpx.Response:
+def agree(page: httpx.Response, visitor: Visitor) -> httpx.Response:
     """Send the form of the consent page as it is."""
     fields = {"scopes": [unescape(scope) for scope in _CONSENT.findall(page.text)]}
     found = _XSRF.search(page.text)
@@ -134,3 +134,117 @@ def test_a_person_is_signed_in_to_jupyterhubs_own_server(site: Site, ada: Visito
     stranger = httpx.get(f"{site.origin}/user/ada/api/status", trust_env=False)
     assert stranger.status_code == 403
     assert stranger.headers["X-JupyterHub-Version"] == "6.1.1"
+
+
+def test_what_its_user_does_there_is_known_to_the_hub(ada: Visitor, rest: Rest) -> None:
+    """
+    `jupyterhub-singleuser` reports with its own token, which also is its secret as an OAuth client.
+    """
+    ada.get("/user/ada/api/status")
+    before = rest("GET", "/hub/api/users/ada").json()["servers"][""]["last_activity"]
+
+    ada.get("/user/ada/api/contents")
+
+    eventually(lambda: rest("GET", "/hub/api/users/ada").json()["servers"][""]["last_activity"] > before)
+
+
+def test_a_token_opens_the_server_for_a_program(site: Site, rest: Rest, ada: Visitor) -> None:
+    """
+    The route is open: the token reaches the server, which asks the hub whose it is.
+    """
+    ada.get("/user/ada/api/status")
+    rest.user("mallory")
+    texts = [rest("POST", f"/hub/api/users/{name}/tokens", json={}).json()["token"] for name in ("ada", "mallory")]
+
+    answers = [
+        httpx.get(f"{site.origin}/user/ada/api/contents", headers={"Authorization": f"token {text}"}, trust_env=False)
+        for text in texts
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 403]
+
+
+def test_a_visitor_is_asked_and_may_leave_again(site: Site, rest: Rest, ada: Visitor) -> None:
+    """
+    Somebody else's server learns who comes only if they agree; signing out ends what it learned.
+    """
+    ada.get("/user/ada/api/status")
+    with Visitor(site, "tim") as tim:
+        tim.submit("/hub/login?next=/hub/home", username="tim", password=PASSWORD)
+        asked = tim.get("/user/ada/lab")
+        inside = agree(asked, tim)
+        again = tim.get("/user/ada/api/contents")
+        tokens = rest("GET", "/hub/api/users/tim/tokens").json()["api_tokens"]
+        tim.submit("/hub/logout")
+        left = rest("GET", "/hub/api/users/tim/tokens").json()["api_tokens"]
+
+    assert "Server at /user/ada/" in asked.text
+    assert urlsplit(str(inside.url)).path == "/user/ada/lab", inside.text
+    assert again.status_code == 200
+    assert [token["oauth_client"] for token in tokens] == ["Server at /user/ada/"]
+    assert "access:servers!server=ada/" in tokens[0]["scopes"]
+    assert left == []
+
+
+def test_who_may_not_enter_is_refused_before_anybody_is_asked(site: Site, ada: Visitor) -> None:
+    ada.get("/user/ada/api/status")
+    with Visitor(site, "bob") as bob:
+        bob.submit("/hub/login?next=/hub/home", username="bob", password=PASSWORD)
+        refused = bob.get("/user/ada/lab")
+
+    assert refused.status_code == 403
+    assert "Server at /user/ada/ is not open to you" in refused.text
+
+
+def test_a_service_written_for_jupyterhub_signs_people_in(ada: Visitor) -> None:
+    """
+    `HubOAuthenticated` of an unmodified JupyterHub 6.1: consent, code with PKCE, token, whoami.
+    """
+    asked = eventually(lambda: _unless_unavailable(ada.get("/services/whoami/")))
+    told = agree(asked, ada)
+    again = ada.get("/services/whoami/")
+
+    assert "Service whoami" in asked.text
+    assert told.headers["Content-Type"].startswith("application/json"), told.text
+    assert (told.json()["name"], told.json()["kind"]) == ("ada", "user")
+    assert "access:services!service=whoami" in told.json()["scopes"]
+    assert "servers!user=ada" not in told.json()["scopes"]
+    assert again.json()["session_id"] == told.json()["session_id"]
+
+
+def test_a_refusal_reaches_the_service(site: Site) -> None:
+    with Visitor(site, "nina") as nina:
+        nina.submit("/hub/login?next=/hub/home", username="nina", password=PASSWORD)
+        asked = eventually(lambda: _unless_unavailable(nina.get("/services/whoami/")))
+        found = _XSRF.search(asked.text)
+        assert found
+        refused = nina.post(str(asked.url), {"_xsrf": unescape(found[1]), "deny": "1"})
+
+    assert parse_qs(urlsplit(str(refused.url)).query)["error"] == ["access_denied"]
+    assert urlsplit(str(refused.url)).path == "/services/whoami/oauth_callback"
+    assert refused.status_code == 400
+
+
+def test_a_server_that_stops_loses_what_its_visitors_gave_it(site: Site, rest: Rest) -> None:
+    """
+    The last of this file: it stops the server.
+    """
+    with Visitor(site, "ada") as ada:
+        ada.sign_in()
+        eventually(lambda: rest("GET", "/hub/api/users/ada").json()["servers"].get("", {}).get("ready"), within=90)
+        ada.get("/user/ada/lab")
+        assert clients_of(rest, "ada") >= {"Server at /user/ada/"}
+
+        rest.stop("ada")
+
+        assert clients_of(rest, "ada") <= {"Service whoami"}
+
+
+def clients_of(rest: Rest, name: str) -> set[str]:
+    tokens = rest("GET", f"/hub/api/users/{name}/tokens").json()["api_tokens"]
+    return {token["oauth_client"] for token in tokens if token["session_id"]}
+
+
+def _unless_unavailable(answer: httpx.Response) -> httpx.Response | None:
+    """The service may still be starting."""
+    return None if answer.status_code >= 500 else answer
