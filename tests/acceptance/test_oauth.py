@@ -109,6 +109,12 @@ def ada(site: Site) -> Iterator[Visitor]:
         yield visitor
 
 
+def opened(visitor: Visitor, path: str) -> httpx.Response:
+    """The page at *path*, once whoever is there has started."""
+    eventually(lambda: visitor.get(path).status_code < 500)
+    return visitor.get(path)
+
+
 def agree(page: httpx.Response, visitor: Visitor) -> httpx.Response:
     """Send the form of the consent page as it is."""
     fields = {"scopes": [unescape(scope) for scope in _CONSENT.findall(page.text)]}
@@ -200,7 +206,7 @@ def test_a_service_written_for_jupyterhub_signs_people_in(ada: Visitor) -> None:
     """
     `HubOAuthenticated` of an unmodified JupyterHub 6.1: consent, code with PKCE, token, whoami.
     """
-    asked = eventually(lambda: _unless_unavailable(ada.get("/services/whoami/")))
+    asked = opened(ada, "/services/whoami/")
     told = agree(asked, ada)
     again = ada.get("/services/whoami/")
 
@@ -215,7 +221,7 @@ def test_a_service_written_for_jupyterhub_signs_people_in(ada: Visitor) -> None:
 def test_a_refusal_reaches_the_service(site: Site) -> None:
     with Visitor(site, "nina") as nina:
         nina.submit("/hub/login?next=/hub/home", username="nina", password=PASSWORD)
-        asked = eventually(lambda: _unless_unavailable(nina.get("/services/whoami/")))
+        asked = opened(nina, "/services/whoami/")
         found = _XSRF.search(asked.text)
         assert found
         refused = nina.post(str(asked.url), {"_xsrf": unescape(found[1]), "deny": "1"})
@@ -243,8 +249,3 @@ def test_a_server_that_stops_loses_what_its_visitors_gave_it(site: Site, rest: R
 def clients_of(rest: Rest, name: str) -> set[str]:
     tokens = rest("GET", f"/hub/api/users/{name}/tokens").json()["api_tokens"]
     return {token["oauth_client"] for token in tokens if token["session_id"]}
-
-
-def _unless_unavailable(answer: httpx.Response) -> httpx.Response | None:
-    """The service may still be starting."""
-    return None if answer.status_code >= 500 else answer

@@ -9,13 +9,16 @@ import json
 import os
 from urllib.parse import urlsplit
 
-from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
+from jupyterhub.services.auth import (  # type: ignore[import-not-found]  # of the other environment
+    HubOAuthCallbackHandler,
+    HubOAuthenticated,
+)
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler, authenticated
 
 
-class WhoAmI(HubOAuthenticated, RequestHandler):
+class WhoAmI(HubOAuthenticated, RequestHandler):  # type: ignore[misc]  # likewise
     """The visitor, as the hub knows them."""
 
     @authenticated
