@@ -36,7 +36,8 @@ def server_environment(
         "LOGNAME": account.login,
         "SHELL": account.shell,
         "JUPYTER_RUNTIME_DIR": str(runtime),
-        names.SERVICE_URL: f"{origin}{prefix}",
         MARKER: marker,
     }
+    if request.listens:
+        ours[names.SERVICE_URL] = f"{origin}{prefix}"
     return {**defaults, **request.environment, **ours}

@@ -75,9 +75,13 @@ class LaunchRequest:
     argv: tuple[str, ...] = ()
     #: extra command line arguments for the notebook server
     args: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    #: with `argv`: where it begins; empty: in its home
+    directory: str = ""
+    #: with `argv`: whether it is given a socket, and JUPYTERHUB_SERVICE_URL says which
+    listens: bool = True
     #: with `argv`: it binds a TCP port of loopback itself, as JUPYTERHUB_SERVICE_URL tells it to (contract a)
     own_port: bool = False
-    limits: Limits = field(default_factory=Limits)
 
     def to_json(self) -> dict[str, Any]:
         """The fields of a `launch` frame."""

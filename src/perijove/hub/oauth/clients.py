@@ -14,8 +14,9 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from perijove.hub.domain.errors import InvalidServerName
+from perijove.hub.domain.roles import Service
 from perijove.hub.domain.servers import check_server_name
-from perijove.hub.domain.urls import is_redirect_uri, server_url
+from perijove.hub.domain.urls import is_redirect_uri, segment, server_url
 from perijove.hub.scopes.decision import Resource, ServerResource, ServiceResource
 from perijove.hub.scopes.expansion import Holder
 
@@ -80,7 +81,7 @@ def server_redirect_uri(base_url: str, user: str, server: str) -> str:
 
 def service_redirect_uri(base_url: str, service: str) -> str:
     """Where a service takes its answers, unless it says otherwise (contract g)."""
-    return f"{base_url}services/{quote(service)}/{CALLBACK}"
+    return f"{base_url}services/{segment(service)}/{CALLBACK}"
 
 
 def possible_servers(client_id: str) -> Sequence[tuple[str, str]]:
@@ -122,6 +123,19 @@ def client_of_server(
         allowed_scopes=tuple(allowed_scopes),
         server=f"{user}/{server}",
         owner_id=owner_id,
+    )
+
+
+def client_of(service: Service, base_url: str) -> OAuthClient | None:
+    """The client that a service is as it was declared; None if it is none."""
+    return client_of_service(
+        base_url=base_url,
+        name=service.name,
+        url=service.url,
+        client_id=service.oauth_client_id,
+        redirect_uri=service.oauth_redirect_uri,
+        allowed_scopes=service.oauth_client_allowed_scopes,
+        is_trusted=service.oauth_no_confirm,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Final
 from urllib.parse import quote, urlsplit
 
 from perijove.config.settings import HubSettings
@@ -18,15 +17,6 @@ from perijove.hub.domain.users import User
 from perijove.hub.oauth.clients import server_client_id, server_redirect_uri
 from perijove.hub.ports import IdentitySigner
 from perijove.wire import environment as names
-
-#: variables of contract a that only servers which do OAuth with the hub read
-_CALLBACK_URL: Final = "JUPYTERHUB_OAUTH_CALLBACK_URL"
-_ACCESS_SCOPES: Final = "JUPYTERHUB_OAUTH_ACCESS_SCOPES"
-_LEGACY_SCOPES: Final = "JUPYTERHUB_OAUTH_SCOPES"
-_ALLOWED_SCOPES: Final = "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES"
-_COOKIE_PREFIX: Final = "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED"
-_PUBLIC_URL: Final = "JUPYTERHUB_PUBLIC_URL"
-_PUBLIC_HUB_URL: Final = "JUPYTERHUB_PUBLIC_HUB_URL"
 
 
 class ServerEnvironment:
@@ -62,8 +52,8 @@ class ServerEnvironment:
             names.API_URL: settings.api_url,
             names.BASE_URL: settings.base_url,
             names.HOST: "",
-            _PUBLIC_HUB_URL: f"{origin}{settings.hub_prefix}" if origin else "",
-            _COOKIE_PREFIX: "0",
+            names.PUBLIC_HUB_URL: f"{origin}{settings.hub_prefix}" if origin else "",
+            names.COOKIE_PREFIX_ENABLED: "0",
         }
 
     def _about_the_server(self, user: User, server: Server, token: str) -> dict[str, str]:
@@ -78,7 +68,7 @@ class ServerEnvironment:
             names.SERVICE_PREFIX: prefix,
             names.ACTIVITY_INTERVAL: f"{settings.servers.activity_seconds:g}",
             names.ACTIVITY_URL: f"{settings.api_url}/users/{quote(user.name, safe='@~')}/activity",
-            _PUBLIC_URL: f"{public.scheme}://{public.netloc}{prefix}" if public.netloc else "",
+            names.PUBLIC_URL: f"{public.scheme}://{public.netloc}{prefix}" if public.netloc else "",
         }
         if settings.servers.default_url:
             variables[names.DEFAULT_URL] = settings.servers.default_url
@@ -88,10 +78,10 @@ class ServerEnvironment:
         access = json.dumps([f"access:servers!server={server.key}", f"access:servers!user={user.name}"])
         return {
             names.CLIENT_ID: server_client_id(user.name, server.name),
-            _CALLBACK_URL: server_redirect_uri(self._settings.base_url, user.name, server.name),
-            _ACCESS_SCOPES: access,
-            _LEGACY_SCOPES: access,
-            _ALLOWED_SCOPES: json.dumps(list(client_scopes)),
+            names.OAUTH_CALLBACK_URL: server_redirect_uri(self._settings.base_url, user.name, server.name),
+            names.OAUTH_ACCESS_SCOPES: access,
+            names.OAUTH_LEGACY_SCOPES: access,
+            names.OAUTH_ALLOWED_SCOPES: json.dumps(list(client_scopes)),
         }
 
     def _about_the_door(self, server: Server) -> dict[str, str]:

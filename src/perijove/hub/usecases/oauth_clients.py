@@ -16,6 +16,7 @@ from perijove.hub.domain.tokens import PREFIX_LENGTH
 from perijove.hub.oauth.clients import (
     SERVER_PREFIX,
     OAuthClient,
+    client_of,
     client_of_server,
     client_of_service,
     possible_servers,
@@ -98,15 +99,7 @@ class OAuthClients:
     def _of_services(self, added: Iterable[RuntimeService]) -> Iterable[tuple[OAuthClient, str]]:
         """Clients of services with the hashes of their secrets; the configuration's come first."""
         for service in self._roles.services:
-            client = client_of_service(
-                base_url=self._base_url,
-                name=service.name,
-                url=service.url,
-                client_id=service.oauth_client_id,
-                redirect_uri=service.oauth_redirect_uri,
-                allowed_scopes=service.oauth_client_allowed_scopes,
-                is_trusted=service.oauth_no_confirm,
-            )
+            client = client_of(service, self._base_url)
             if client is not None and service.api_token_hash:
                 yield client, service.api_token_hash
         for row in added:

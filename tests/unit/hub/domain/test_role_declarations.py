@@ -49,7 +49,7 @@ def test_a_service_keeps_only_the_hash_of_its_token() -> None:
         ({"oauth_no_confirm": 1}, "oauth_no_confirm must be True or False"),
         ({"oauth_client_allowed_scopes": ["no:such"]}, "no scope"),
         ({"oauth_client_allowed_scopes": "tokens"}, "must be a list"),
-        ({"command": ["x"]}, "'culler' has an unknown key 'command'"),
+        ({"kommand": ["x"]}, "'culler' has an unknown key 'kommand'"),
     ],
 )
 def test_a_wrong_service_is_refused_by_name(change: dict[str, Any], words: str) -> None:
