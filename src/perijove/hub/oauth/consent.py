@@ -29,6 +29,11 @@ class Permission:
     #: what it is restricted to, in words; empty: nothing
     only: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """Both."""
+        return f"{self.text.removesuffix('.')}: {self.only}." if self.only else self.text
+
 
 def in_words(scopes: Sequence[str], user: str) -> Sequence[Permission]:
     """*scopes* for *user* to read."""

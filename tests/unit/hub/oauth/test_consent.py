@@ -25,3 +25,4 @@ def test_a_scope_is_told_in_words(scope: str, only: str) -> None:
     assert permission.scope == scope
     assert permission.text == CATALOG[scope.partition("!")[0]].description
     assert permission.only == only
+    assert permission.sentence.endswith(f": {only}." if only else permission.text)

@@ -227,10 +227,7 @@ def application_views(applications: Iterable[Application], user: str, now: datet
         ApplicationView(
             client_id=each.client_id,
             description=each.description,
-            allowed=[
-                f"{permission.text.rstrip('.')}{f' ({permission.only})' if permission.only else ''}"
-                for permission in in_words(each.scopes, user)
-            ],
+            allowed=[permission.sentence for permission in in_words(each.scopes, user)],
             created=time_view(each.created, now),
             last_activity=optional_time(each.last_activity, now),
         )

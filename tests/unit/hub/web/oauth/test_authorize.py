@@ -111,9 +111,8 @@ async def test_consent_says_who_asks_for_what_and_where_the_answer_goes(rig: Rig
     assert page.headers["content-type"].startswith("text/html")
     for words in (
         "Service grades",
-        "Read names of users.",
-        "Open services.",
-        "your own only",
+        "Read names of users: your own only.",
+        "Open services: the service grades only.",
         "https://grades.example",
     ):
         assert words in page.text

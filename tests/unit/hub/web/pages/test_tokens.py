@@ -68,7 +68,7 @@ async def test_applications_are_listed_and_revoked_there(rig: Rig) -> None:
     after = await browser.get("/hub/token")
 
     assert page.text.count("<strong>Service grades</strong>") == 1
-    assert "Read names of users (your own only)" in page.text
+    assert "Read names of users: your own only." in page.text
     assert "You have no tokens." in page.text
     assert "Service grades" not in after.text
     async with rig.store.unit() as unit:
