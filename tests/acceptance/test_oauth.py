@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,9 @@ pytestmark = [
 ]
 
 SERVICE_TOKEN: Final = "a-secret-of-whoami"
+#: a client that knows nothing of JupyterHub; nobody listens there, the browser is stopped before
+GENERIC_SECRET: Final = "a-secret-of-generic"
+GENERIC_CALLBACK: Final = "http://127.0.0.1:9/callback?tenant=1"
 WHOAMI: Final = Path(__file__).with_name("programs") / "whoami.py"
 _CONSENT: Final = re.compile(r'name="scopes" value="([^"]*)"')
 _XSRF: Final = re.compile(r'name="_xsrf" value="([^"]*)"')
@@ -48,11 +52,13 @@ c.Spawner.http_timeout = 90
 c.JupyterHub.services = [
     {{"name": "script", "api_token": "{TOKEN}"}},
     {{"name": "whoami", "api_token": "{SERVICE_TOKEN}", "url": "http://127.0.0.1:{service_port}"}},
+    {{"name": "generic", "api_token": "{GENERIC_SECRET}", "oauth_redirect_uri": "{GENERIC_CALLBACK}",
+      "oauth_client_allowed_scopes": ["read:servers!user", "tokens!user"]}},
 ]
 c.JupyterHub.load_roles = [
     {{"name": "script", "services": ["script"], "scopes": ["admin:users", "admin:servers", "access:servers", "tokens",
                                                           "proxy"]}},
-    {{"name": "user", "scopes": ["self", "access:services!service=whoami"]}},
+    {{"name": "user", "scopes": ["self", "access:services"]}},
     {{"name": "tutor", "users": ["tim"], "scopes": ["access:servers"]}},
 ]
 """
@@ -117,10 +123,14 @@ def opened(visitor: Visitor, path: str) -> httpx.Response:
 
 def agree(page: httpx.Response, visitor: Visitor) -> httpx.Response:
     """Send the form of the consent page as it is."""
-    fields = {"scopes": [unescape(scope) for scope in _CONSENT.findall(page.text)]}
+    return visitor.post(str(page.url), form_of(page))
+
+
+def form_of(page: httpx.Response) -> dict[str, str | list[str]]:
     found = _XSRF.search(page.text)
     assert found, page.text
-    return visitor.post(str(page.url), {**fields, "_xsrf": unescape(found[1])})
+    scopes = [unescape(scope) for scope in _CONSENT.findall(page.text)]
+    return {"scopes": scopes, "_xsrf": unescape(found[1])}
 
 
 def test_a_person_is_signed_in_to_jupyterhubs_own_server(site: Site, ada: Visitor, rest: Rest) -> None:
@@ -231,6 +241,39 @@ def test_a_refusal_reaches_the_service(site: Site) -> None:
     assert refused.status_code == 400
 
 
+def test_a_client_that_knows_nothing_of_jupyterhub_gets_a_token(site: Site, ada: Visitor) -> None:
+    """
+    Authlib's OAuth 2 client: code with PKCE, scopes, state, secret in the body (RFC 6749, RFC 7636).
+    """
+    authlib = pytest.importorskip("authlib.integrations.requests_client", reason="one of the test requirements")
+    verifier = secrets.token_urlsafe(48)
+    with authlib.OAuth2Session(
+        "service-generic",
+        GENERIC_SECRET,
+        redirect_uri=GENERIC_CALLBACK,
+        scope="read:servers!user",
+        token_endpoint_auth_method="client_secret_post",
+        code_challenge_method="S256",
+    ) as client:
+        client.trust_env = False
+        url, state = client.create_authorization_url(f"{site.origin}/hub/api/oauth2/authorize", code_verifier=verifier)
+        page = ada.get(url)
+        answer = ada.led_from(url, form_of(page))
+        token = client.fetch_token(
+            f"{site.origin}/hub/api/oauth2/token", authorization_response=answer, state=state, code_verifier=verifier
+        )
+        told = client.get(f"{site.origin}/hub/api/user").json()
+        servers = client.get(f"{site.origin}/hub/api/users/ada").json()
+        tokens = client.get(f"{site.origin}/hub/api/users/ada/tokens")
+
+    assert "Read names and states of servers: your own only." in page.text
+    assert answer.startswith(f"{GENERIC_CALLBACK}&code=")
+    assert (token["token_type"], "read:servers!user" in token["scope"]) == ("Bearer", True)
+    assert told["name"] == "ada"
+    assert "servers" in servers
+    assert tokens.status_code in {403, 404}
+
+
 def test_a_server_that_stops_loses_what_its_visitors_gave_it(site: Site, rest: Rest) -> None:
     """
     The last of this file: it stops the server.
@@ -243,7 +286,7 @@ def test_a_server_that_stops_loses_what_its_visitors_gave_it(site: Site, rest: R
 
         rest.stop("ada")
 
-        assert clients_of(rest, "ada") <= {"Service whoami"}
+        assert clients_of(rest, "ada") <= {"Service whoami", "Service generic"}
 
 
 def clients_of(rest: Rest, name: str) -> set[str]:

@@ -52,6 +52,12 @@ class Visitor:
         """A form, as it is."""
         return self._client.post(path, data=dict(fields))
 
+    def led_from(self, path: str, fields: Mapping[str, str | list[str]] | None = None) -> str:
+        """Where the page at *path*, or the answer to a form there, sends the browser, which does not go."""
+        if fields is None:
+            return self._client.get(path, follow_redirects=False).headers["location"]
+        return self._client.post(path, data=dict(fields), follow_redirects=False).headers["location"]
+
     def cookies(self) -> dict[str, bool]:
         """Names of the cookies they hold, and whether each goes by https alone."""
         return {cookie.name: cookie.secure for cookie in self._client.cookies.jar}
