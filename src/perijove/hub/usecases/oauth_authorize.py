@@ -145,7 +145,7 @@ class Authorize:
         async with self._store.reading() as unit:
             tokens = await unit.tokens.of_user(principal.user_id)
         holder, now = client.holder(principal.name), self._clock.now()
-        given = expand([scope for token in tokens if _is_live(token, client, now) for scope in token.scopes], holder)
+        given = expand({scope for token in tokens if _is_live(token, client, now) for scope in token.scopes}, holder)
         wanted = expand(scopes, holder)
         return INHERIT not in given and (INHERIT in wanted or intersect(wanted, given) != wanted)
 
