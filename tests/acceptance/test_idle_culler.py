@@ -33,7 +33,7 @@ c.JupyterHub.services = [
 ]
 c.JupyterHub.load_roles = [
     {{"name": "culling", "services": ["idle-culler"],
-      "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers", "delete:users", "admin:users"]}},
+      "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers", "admin:users"]}},
     {{"name": "script", "services": ["script"], "scopes": ["admin:users", "admin:servers", "access:servers"]}},
 ]
 """

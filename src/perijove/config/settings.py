@@ -146,6 +146,8 @@ class HubSettings:
     #: declarations as written (contract f, g); checked by `usecases/load_roles.py`
     load_roles: Sequence[Mapping[str, Any]] = ()
     services: Sequence[Mapping[str, Any]] = ()
+    custom_scopes: Mapping[str, Any] = field(default_factory=dict)
+    extra_user_scopes: Sequence[str] = ()
     token_expires_in_max_seconds: int = 0
     #: longest life of a token that an OAuth client is given; 0: as long as the sign-in
     oauth_token_expires_in: int = 0

@@ -4,11 +4,11 @@ What a client asks for, in the words of the catalogue, for the person who is to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from perijove.hub.scopes.catalog import CATALOG
+from perijove.hub.scopes.catalog import CATALOG, Definition
 from perijove.hub.scopes.grammar import Filter, FilterKind, parse
 
 _KINDS: Final = {
@@ -35,14 +35,17 @@ class Permission:
         return f"{self.text.removesuffix('.')}: {self.only}." if self.only else self.text
 
 
-def in_words(scopes: Sequence[str], user: str) -> Sequence[Permission]:
-    """*scopes* for *user* to read."""
-    return [_permission(scope, user) for scope in scopes]
+def in_words(scopes: Sequence[str], user: str, custom: Mapping[str, Definition]) -> Sequence[Permission]:
+    """*scopes* for *user* to read; *custom* are this deployment's own."""
+    return [_permission(scope, user, custom) for scope in scopes]
 
 
-def _permission(scope: str, user: str) -> Permission:
+def _permission(scope: str, user: str, custom: Mapping[str, Definition]) -> Permission:
     parsed = parse(scope)
-    return Permission(scope=scope, text=CATALOG[parsed.name].description, only=_only(parsed.filter, user))
+    definition = CATALOG.get(parsed.name) or custom.get(parsed.name)
+    # An older token may name a scope that is declared no longer, and allows nothing.
+    text = definition.description if definition else f"{parsed.name}."
+    return Permission(scope=scope, text=text, only=_only(parsed.filter, user))
 
 
 def _only(narrowed: Filter | None, user: str) -> str:

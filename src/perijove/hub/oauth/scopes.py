@@ -8,15 +8,18 @@ Telling who somebody is, and being let in, is in every token.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from perijove.hub.oauth.clients import OAuthClient
 from perijove.hub.oauth.errors import ScopeNotAllowed
 from perijove.hub.scopes.catalog import CATALOG, INHERIT
+from perijove.hub.scopes.custom import is_custom
 from perijove.hub.scopes.errors import BadScope
-from perijove.hub.scopes.expansion import Holder, expand
+from perijove.hub.scopes.expansion import Holder
 from perijove.hub.scopes.grammar import Filter, FilterKind, Scope, parse
 from perijove.hub.scopes.intersection import intersect
+
+Expand: TypeAlias = Callable[[Sequence[str], Holder], frozenset[str]]
 
 #: who somebody is: always granted
 IDENTITY: Final = ("read:users:name!user", "read:users:groups!user")
@@ -36,6 +39,7 @@ def negotiate(
     user: str,
     owned: frozenset[str],
     scopes_of_role: Callable[[str], Sequence[str] | None],
+    expand: Expand,
 ) -> tuple[str, ...]:
     """
     The scopes of a token for *client*, if *user* agrees.
@@ -46,25 +50,31 @@ def negotiate(
         user: name of the person who is asked.
         owned: all that this person may do, expanded.
         scopes_of_role: what a role stands for; None if there is none of that name.
+        expand: all that scopes allow a holder, with this deployment's own; raises BadScope.
 
     Raises:
         ScopeNotAllowed: one of them does not exist, or is not for this client.
     """
     holder = client.holder(user)
-    allowed = _known(client.allowed_scopes)
+    allowed = _known(client.allowed_scopes, holder, expand)
     allowed_expanded = expand((*required_scopes(client), *allowed), holder)
     wanted = allowed if asked is None else _without_roles(asked, scopes_of_role)
     granted = dict.fromkeys(required_scopes(client))
     for scope in wanted:
-        granted.update(dict.fromkeys(_granted(scope, holder, allowed_expanded, owned)))
+        granted.update(dict.fromkeys(_granted(scope, _meant(scope, holder, expand), holder, allowed_expanded, owned)))
     return tuple(granted)
 
 
-def _granted(scope: str, holder: Holder, allowed: frozenset[str], owned: frozenset[str]) -> Iterable[str]:
+def _meant(scope: str, holder: Holder, expand: Expand) -> frozenset[str]:
     try:
-        meant = expand((scope,), holder)
+        return expand((scope,), holder)
     except BadScope as exc:
         raise ScopeNotAllowed(str(exc)) from exc
+
+
+def _granted(
+    scope: str, meant: frozenset[str], holder: Holder, allowed: frozenset[str], owned: frozenset[str]
+) -> Iterable[str]:
     if INHERIT in meant:
         if INHERIT not in allowed:
             raise ScopeNotAllowed("This application may not have the scope inherit.")
@@ -89,16 +99,17 @@ def _without_roles(asked: Sequence[str], scopes_of_role: Callable[[str], Sequenc
     for word in asked:
         if word == _IDENTIFY:
             continue
-        role = None if word.partition("!")[0] in CATALOG else scopes_of_role(word)
+        name = word.partition("!")[0]
+        role = None if name in CATALOG or is_custom(name) else scopes_of_role(word)
         yield from (word,) if role is None else role
 
 
-def _known(scopes: Sequence[str]) -> Sequence[str]:
+def _known(scopes: Sequence[str], holder: Holder, expand: Expand) -> Sequence[str]:
     """Declared ones that exist: a callable of the configuration may say anything, and nonsense allows nothing."""
     known = []
     for scope in scopes:
         try:
-            parse(scope)
+            expand((scope,), holder)
         except BadScope:
             continue
         known.append(scope)

@@ -94,6 +94,7 @@ class Authorize:
                 user=principal.name,
                 owned=principal.scopes,
                 scopes_of_role=self._scopes_of_role,
+                expand=self._roles.expand,
             )
         except ScopeNotAllowed as exc:
             raise request.refused(ErrorCode.INVALID_SCOPE, str(exc)) from exc
@@ -145,8 +146,9 @@ class Authorize:
         async with self._store.reading() as unit:
             tokens = await unit.tokens.of_user(principal.user_id)
         holder, now = client.holder(principal.name), self._clock.now()
-        given = expand({scope for token in tokens if _is_live(token, client, now) for scope in token.scopes}, holder)
-        wanted = expand(scopes, holder)
+        before = {scope for token in tokens if _is_live(token, client, now) for scope in token.scopes}
+        given = self._roles.custom.widen(expand(before, holder))
+        wanted = self._roles.expand(scopes, holder)
         return INHERIT not in given and (INHERIT in wanted or intersect(wanted, given) != wanted)
 
     def _scopes_of_role(self, name: str) -> Sequence[str] | None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from perijove.hub.oauth.consent import in_words
-from perijove.hub.scopes.catalog import CATALOG
+from perijove.hub.scopes.catalog import CATALOG, Definition
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,18 @@ from perijove.hub.scopes.catalog import CATALOG
     ],
 )
 def test_a_scope_is_told_in_words(scope: str, only: str) -> None:
-    (permission,) = in_words([scope], "ada")
+    (permission,) = in_words([scope], "ada", {})
 
     assert permission.scope == scope
     assert permission.text == CATALOG[scope.partition("!")[0]].description
     assert permission.only == only
     assert permission.sentence.endswith(f": {only}." if only else permission.text)
+
+
+def test_a_scope_of_this_deployment_is_told_in_its_own_words() -> None:
+    custom = {"custom:grades:read": Definition("Read grades.")}
+
+    (known, gone) = in_words(["custom:grades:read!user", "custom:not:declared"], "ada", custom)
+
+    assert known.sentence == "Read grades: your own only."
+    assert gone.sentence == "custom:not:declared."

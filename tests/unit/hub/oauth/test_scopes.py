@@ -12,10 +12,17 @@ from perijove.hub.oauth.scopes import negotiate, required_scopes
 from perijove.hub.scopes.catalog import IMPLIED
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect
+from perijove.hub.usecases.load_roles import load_roles
 
 ALWAYS = ("access:servers!server=ada/lab", "read:users:name!user", "read:users:groups!user")
 EVE = expand(["self", "access:servers!server=ada/lab"], Holder(user="eve"))
 ROLES = {"reader": ("read:users!user",), "token": ("inherit",), "admin": ("admin:users",)}
+
+
+ALL = load_roles(roles=[], services=[], custom_scopes={
+    "custom:grades:read": {"description": "Read grades."},
+    "custom:grades:all": {"description": "All of grades.", "subscopes": ["custom:grades:read"]},
+})  # fmt: skip
 
 
 def server(*allowed: str) -> OAuthClient:
@@ -25,7 +32,7 @@ def server(*allowed: str) -> OAuthClient:
 def granted(
     client: OAuthClient, asked: Sequence[str] | None, owned: frozenset[str] = EVE, user: str = "eve"
 ) -> tuple[str, ...]:
-    return negotiate(client, asked, user=user, owned=owned, scopes_of_role=ROLES.get)
+    return negotiate(client, asked, user=user, owned=owned, scopes_of_role=ROLES.get, expand=ALL.expand)
 
 
 @pytest.mark.parametrize("asked", [None, [], ["identify"], ["read:users:name!user"], ["access:servers!server"]])
@@ -106,6 +113,21 @@ def test_what_cannot_refer_to_anything_grants_nothing() -> None:
 
 def test_nonsense_in_the_configuration_allows_nothing() -> None:
     assert granted(server("no:such", "read:users!user"), None) == (*ALWAYS, "read:users!user")
+
+
+def test_scopes_of_a_service_of_ones_own_count_like_all_others() -> None:
+    """
+    That is what most services have custom scopes for.
+    """
+    owned = ALL.expand(["self", "access:servers!server=ada/lab", "custom:grades:all"], Holder(user="eve"))
+    client = server("custom:grades:all")
+
+    assert granted(client, ["custom:grades:read"], owned=owned)[3:] == ("custom:grades:read",)
+    assert granted(client, None, owned=owned)[3:] == ("custom:grades:all",)
+    assert granted(client, None)[3:] == ()
+    assert granted(server("custom:not:declared"), None, owned=owned)[3:] == ()
+    with pytest.raises(ScopeNotAllowed):
+        granted(server("custom:grades:read"), ["custom:grades:all"], owned=owned)
 
 
 names = st.sampled_from(sorted(IMPLIED))

@@ -71,14 +71,14 @@ def _chosen(fields: Parameters) -> Sequence[str]:
 
 def _consent_page(frame: Frame, asked: Asked) -> Response:
     client, user = asked.client, frame.principal.name
-    always = frozenset(required_scopes(client))
+    always, custom = frozenset(required_scopes(client)), frame.parts.roles.custom.definitions
     response = frame.show(
         "consent.html",
         title="Allow access?",
         client=client,
         origin=origin_of_redirect(client.redirect_uri),
-        always=in_words([scope for scope in asked.scopes if scope in always], user),
-        more=in_words([scope for scope in asked.scopes if scope not in always], user),
+        always=in_words([scope for scope in asked.scopes if scope in always], user, custom),
+        more=in_words([scope for scope in asked.scopes if scope not in always], user, custom),
         action=f"{frame.request.url.path}?{frame.request.url.query}",
     )
     origin = origin_of_redirect(client.redirect_uri)

@@ -68,7 +68,7 @@ async def _page(frame: Frame, *, created: str = "", error: HubError | None = Non
         status=status_of(error) if error else 200,
         title="Tokens",
         tokens=token_views(tokens, now),
-        applications=application_views(applications, user.name, now),
+        applications=application_views(applications, user.name, now, frame.parts.roles.custom.definitions),
         lifetimes=[(seconds, text) for seconds, text in LIFETIMES if not limit or 0 < seconds <= limit],
         created=created,
         error=str(error) if error else "",

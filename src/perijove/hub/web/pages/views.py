@@ -4,7 +4,7 @@ Domain values as the templates want them: words instead of enums, text beside ti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,6 +15,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
 from perijove.hub.oauth.consent import in_words
+from perijove.hub.scopes.catalog import Definition
 from perijove.hub.usecases.deadlines import Deadline
 from perijove.hub.usecases.tokens import Application
 from perijove.hub.usecases.users import KnownUser
@@ -221,13 +222,15 @@ def token_views(tokens: Iterable[ApiToken], now: datetime) -> list[TokenView]:
     ]
 
 
-def application_views(applications: Iterable[Application], user: str, now: datetime) -> list[ApplicationView]:
+def application_views(
+    applications: Iterable[Application], user: str, now: datetime, custom: Mapping[str, Definition]
+) -> list[ApplicationView]:
     """Those to whom *user* has given tokens."""
     return [
         ApplicationView(
             client_id=each.client_id,
             description=each.description,
-            allowed=[permission.sentence for permission in in_words(each.scopes, user)],
+            allowed=[permission.sentence for permission in in_words(each.scopes, user, custom)],
             created=time_view(each.created, now),
             last_activity=optional_time(each.last_activity, now),
         )
