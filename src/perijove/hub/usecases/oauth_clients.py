@@ -96,18 +96,18 @@ class OAuthClients:
             allowed_scopes=scopes,
         )
 
-    def _of_services(self, added: Iterable[RuntimeService]) -> Iterable[tuple[OAuthClient, str]]:
-        """Clients of services with the hashes of their secrets; the configuration's come first."""
-        for service in self._roles.services:
-            client = client_of(service, self._base_url)
-            if client is not None and service.api_token_hash:
-                yield client, service.api_token_hash
-        for row in added:
-            if self._roles.service(row.name) is not None:
-                continue
-            client = self._of_row(row)
-            if client is not None and row.token_hash:
-                yield client, row.token_hash
+    def _of_services(self, added: Iterable[RuntimeService]) -> Sequence[tuple[OAuthClient, str]]:
+        """
+        Clients of services with the hashes of their secrets. Of several that claim one id it is the first one's, and
+        the configuration's come first: nobody may come for the codes of another.
+        """
+        declared = [(client_of(each, self._base_url), each.api_token_hash) for each in self._roles.services]
+        later = [(self._of_row(row), row.token_hash) for row in added if self._roles.service(row.name) is None]
+        found: dict[str, tuple[OAuthClient, str]] = {}
+        for client, token_hash in (*declared, *later):
+            if client is not None and token_hash:
+                found.setdefault(client.id, (client, token_hash))
+        return list(found.values())
 
     def _of_row(self, row: RuntimeService) -> OAuthClient | None:
         declared = row.declaration

@@ -105,8 +105,16 @@ async def test_a_service_is_a_client_with_its_token_for_a_secret() -> None:
 async def test_a_service_of_the_configuration_is_not_replaced_by_one_that_is_added() -> None:
     world = OAuthWorld()
     await world.runtime_service("grades", "another-secret", url="http://evil.example")
+    await world.runtime_service(
+        "others",
+        "third-secret",
+        oauth_client_id="service-grades",
+        oauth_redirect_uri="/services/grades/oauth_callback",
+    )
 
-    assert await by_secret(world, "service-grades", "another-secret") is None
+    for secret in ("another-secret", "third-secret"):
+        assert await by_secret(world, "service-grades", secret) is None
+    assert await by_secret(world, "service-grades", SERVICE_SECRET) is not None
 
 
 async def test_a_program_with_a_token_alone_is_no_client() -> None:
