@@ -29,8 +29,9 @@ _STATUS: Final[Mapping[ErrorCode, int]] = MappingProxyType({ErrorCode.INVALID_CL
 @router.post("/token", dependencies=[PUBLIC])
 async def post_token(request: Request, parts: PartsOf) -> Response:
     """
-    The token for a code. Public, because the client says who it is in the body, and no other way counts: whoever
-    has not its secret gets nothing.
+    The token for a code, for a client that says in the body who it is and knows its secret.
+
+    Public, because no other way to say so counts (contract b): whoever has not the secret gets nothing.
     """
     try:
         issued = await parts.exchange_code(await read_every_field(request))
