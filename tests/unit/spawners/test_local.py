@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from perijove.spawners.base import Spawner
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.spawners.local import LocalSpawner, _running
-from perijove.spawners.values import SpawnerUser, SpawnRequest
+from perijove.spawners.values import BackendSettings, SpawnerUser, SpawnRequest
 from perijove.wire.launcher import Launched, Limits
 
 REQUEST = SpawnRequest(key="ada/x", generation=3, user="ada", server_name="x", environment={"A": "1"})
@@ -56,3 +57,15 @@ def test_a_server_that_signs_visitors_in_itself_gets_a_port_and_others_a_socket(
     assert spawner(cmd=["/opt/bin/jupyterhub-singleuser"]).launch_request(REQUEST).own_port
     assert _running(replace(LAUNCHED, port=4711)).target == "http://127.0.0.1:4711"
     assert _running(LAUNCHED).target == "http+unix://%2Frun%2Fs"
+
+
+def test_its_servers_are_seen_by_hubs_of_one_machine_and_one_launcher() -> None:
+    here = [LocalSpawner.place(BackendSettings(launcher_socket=Path(path))) for path in ("/run/a/l", "/run/../run/a/l")]
+    other_launcher = LocalSpawner.place(BackendSettings(launcher_socket=Path("/run/b/l")))
+
+    assert here[0] == here[1] != ""
+    assert other_launcher != here[0]
+
+
+def test_a_spawner_that_does_not_say_otherwise_is_seen_by_every_hub() -> None:
+    assert Spawner.place(BackendSettings(launcher_socket=Path("/run/a/l"))) == ""
