@@ -220,6 +220,8 @@ class FakeSpawners:
         self.told: list[tuple[int, str]] = []
         #: what servers' own tokens may do; empty: nothing stated
         self.own_scopes: tuple[str, ...] = ()
+        #: what is wrong with what is configured of that; empty: nothing
+        self.wrong_scopes = ""
         #: what servers' visitors may let them do
         self.visitors_scopes: tuple[str, ...] = ()
         #: whether processes sign their visitors in themselves
@@ -274,6 +276,8 @@ class FakeSpawners:
 
     async def token_scopes(self, server: Server) -> Sequence[str]:  # noqa: ARG002  # the port's name
         """What `own_scopes` holds."""
+        if self.wrong_scopes:
+            raise LaunchFailed(self.wrong_scopes)
         return self.own_scopes
 
     async def client_scopes(self, server: Server) -> Sequence[str]:  # noqa: ARG002  # the port's name
