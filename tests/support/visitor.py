@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Mapping
 from html import unescape
 from typing import Final, Self
 
@@ -46,6 +47,16 @@ class Visitor:
     def get(self, path: str) -> httpx.Response:
         """A page, wherever it leads."""
         return self._client.get(path)
+
+    def post(self, path: str, fields: Mapping[str, str | list[str]]) -> httpx.Response:
+        """A form, as it is."""
+        return self._client.post(path, data=dict(fields))
+
+    def led_from(self, path: str, fields: Mapping[str, str | list[str]] | None = None) -> str:
+        """Where the page at *path*, or the answer to a form there, sends the browser, which does not go."""
+        if fields is None:
+            return self._client.get(path, follow_redirects=False).headers["location"]
+        return self._client.post(path, data=dict(fields), follow_redirects=False).headers["location"]
 
     def cookies(self) -> dict[str, bool]:
         """Names of the cookies they hold, and whether each goes by https alone."""

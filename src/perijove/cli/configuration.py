@@ -283,6 +283,8 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         extra_user_scopes=p.extra_user_scopes,
         services=p.services,
         token_expires_in_max_seconds=p.token_expires_in_max_seconds,
+        oauth_token_expires_in=p.oauth_token_expires_in,
+        oauth_require_pkce=p.oauth_require_pkce,
         api_page_default_limit=p.api_page_default_limit,
         api_page_max_limit=p.api_page_max_limit,
         authenticate_prometheus=p.authenticate_prometheus,

@@ -149,6 +149,10 @@ class HubSettings:
     custom_scopes: Mapping[str, Any] = field(default_factory=dict)
     extra_user_scopes: Sequence[str] = ()
     token_expires_in_max_seconds: int = 0
+    #: longest life of a token that an OAuth client is given; 0: as long as the sign-in
+    oauth_token_expires_in: int = 0
+    #: whether OAuth clients must use PKCE
+    oauth_require_pkce: bool = False
     api_page_default_limit: int = 50
     api_page_max_limit: int = 200
     authenticate_prometheus: bool = True

@@ -150,6 +150,13 @@ class Perijove(Configurable):
         help='Groups to make: name → list of users, or {"users": [...], "properties": {...}}. Only adds.'
     ).tag(config=True)
     token_expires_in_max_seconds = Int(0, min=0, help="Longest life of an API token; 0 is no limit.").tag(config=True)
+    oauth_token_expires_in = Int(
+        0,
+        min=0,
+        help="Longest life of a token that a server or service is given by OAuth, in seconds. It never outlives the "
+        "sign-in it was given in; 0 is just that.",
+    ).tag(config=True)
+    oauth_require_pkce = Bool(False, help="Refuse OAuth clients that do not use PKCE (RFC 7636).").tag(config=True)
     api_page_default_limit = Int(50, min=1, help="Page size of paginated answers.").tag(config=True)
     api_page_max_limit = Int(200, min=1, help="Largest page size.").tag(config=True)
     authenticate_prometheus = Bool(True, help="Whether /hub/metrics needs the scope read:metrics.").tag(config=True)

@@ -23,13 +23,14 @@ import uvicorn
 import uvloop
 
 from perijove import __version__
-from perijove.hub.app import Hub, HubInputs, compose, recompose
+from perijove.hub.app import Hub, compose, recompose
 from perijove.hub.domain.errors import HubError, StoreAway, Unavailable
 from perijove.hub.domain.hubs import others_of
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.service_processes import LauncherServiceProcesses
+from perijove.hub.ground import HubInputs
 from perijove.hub.store.errors import StoreUnusable
 from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore

@@ -198,6 +198,14 @@ class Spawners(Protocol):
         """Ask it to go; answers when it is gone. Idempotent. Raises LauncherAway."""
         ...
 
+    async def token_scopes(self, server: Server) -> Sequence[str]:
+        """What the server's own token may do, as configured; nothing stated: the usual. Raises LaunchFailed."""
+        ...
+
+    async def client_scopes(self, server: Server) -> Sequence[str]:
+        """What tokens that it is given by its visitors may do besides letting them in; nothing if that fails."""
+        ...
+
     def exits(self) -> AsyncIterator[tuple[str, int, Exit]]:
         """(key, generation, why) of every server that ends, as it ends; reconnects by itself."""
         ...

@@ -11,18 +11,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Float, Integer, List, Unicode
+from traitlets import Bool, CaselessStrEnum, Dict, Float, Integer, List, Unicode, Union
+from traitlets import Callable as CallableTrait
 from traitlets.config import Configurable
 
 from perijove.spawners.traits import ByteSpecification
 from perijove.spawners.values import NOBODY, BackendSettings, Handle, Progress, Running, SpawnerUser, SpawnRequest
 from perijove.wire import environment as names
 from perijove.wire.launcher import ExitReport
+
+#: Commands that sign visitors in by OAuth: jupyterhub-singleuser, jupyter-labhub, batchspawner-singleuser,
+#: start-singleuser.sh and what wraps them. Ours has the word in its module's name, too.
+_SIGNS_IN: Final = re.compile(r"(?<!perijove\.)(?<!perijove-)singleuser|labhub")
 
 
 class Backend(Protocol):
@@ -92,6 +98,24 @@ class Spawner(Configurable):
         help="Called with the spawner and the user's auth state (None: there is none) before the start; may be a "
         "coroutine. See Authenticator.enable_auth_state.",
     ).tag(config=True)
+    route_access = CaselessStrEnum(
+        ["auto", "gated", "open"],
+        "auto",
+        help="Who lets visitors in: `gated`, the proxy, before anything reaches the server; `open`, the server itself, "
+        "by OAuth with the hub. `auto`: open if the command is a jupyterhub-singleuser, else gated.",
+    ).tag(config=True)
+    oauth_client_allowed_scopes = Union(
+        [CallableTrait(), List(Unicode())],
+        default_value=[],
+        help="What a server that signs visitors in itself may be allowed to do for them, besides knowing who they "
+        "are; also what it asks for. A list of scopes, or a callable that is given the spawner.",
+    ).tag(config=True)
+    server_token_scopes = Union(
+        [CallableTrait(), List(Unicode())],
+        default_value=[],
+        help="What the server's own token may do, less than its owner may; users:activity!user is always in it. A "
+        "list of scopes, or a callable that is given the spawner. Default: the role server.",
+    ).tag(config=True)
     pre_spawn_hook = AnyTrait(None, help="Called with the spawner before the start; may be a coroutine.").tag(
         config=True
     )
@@ -136,6 +160,17 @@ class Spawner(Configurable):
     def name(self) -> str:
         """Name of the server, as JupyterHub's hooks know it."""
         return self.server_name
+
+    @property
+    def does_own_sign_in(self) -> bool:
+        """
+        Whether the server signs its visitors in itself, so that its route is open.
+
+        A command that nobody knows is gated: it may be a program that asks nobody who they are.
+        """
+        if self.route_access == "auto":
+            return _SIGNS_IN.search(" ".join(self.cmd)) is not None
+        return bool(self.route_access == "open")
 
     def unenforceable(self) -> Mapping[str, str]:
         """Traits that are set but cannot be honoured here, and why: such a configuration stops the start."""

@@ -32,6 +32,8 @@ class Principal:
     session_id: str = ""
     #: `a<N>` of the token it came with; empty with a session
     token_id: str = ""
+    #: browser session in which that token was given, if it was in one
+    given_in: str = ""
     #: when that token ends, if it does
     token_ends: datetime | None = None
     #: the user, as read when they were identified; None for services

@@ -7,7 +7,8 @@ own exception ends the start that it belongs to, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -15,9 +16,11 @@ from traitlets.config import Config
 
 from perijove.authenticators.base import Authenticator
 from perijove.hub.domain.errors import LauncherAway, LaunchFailed, StoreAway
-from perijove.hub.domain.servers import Server
+from perijove.hub.domain.servers import OWN_SIGN_IN, Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Exit, Running, SpawnPlan
+from perijove.hub.scopes.errors import BadScope
+from perijove.hub.scopes.grammar import parse
 from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import BackendUnreachable, SpawnerError, StopTimedOut
@@ -78,7 +81,9 @@ class SpawnerGateway:
             # A plug-in's or hook's own error, at the border to code that is not ours.
             log.exception("spawner.raised", server=plan.server.key)
             raise LaunchFailed(_PLUGIN_FAILED) from exc
-        return Running(target=started.target, handle=dict(started.handle))
+        # After the hook, which may have chosen another command.
+        marks = {OWN_SIGN_IN: True} if spawner.does_own_sign_in else {}
+        return Running(target=started.target, handle={**started.handle, **marks})
 
     async def poll(self, server: Server) -> Exit | None:
         """
@@ -119,6 +124,33 @@ class SpawnerGateway:
         except Exception:
             # The administrator's own code; the server is gone whatever it says.
             log.exception("spawner.post_stop_hook_raised", server=server.key)
+
+    async def token_scopes(self, server: Server) -> Sequence[str]:
+        """
+        The trait `server_token_scopes`, with what a callable there answers.
+
+        Raises:
+            LaunchFailed: it names a scope that does not exist, or raises.
+        """
+        spawner = self._spawner(server)
+        try:
+            return await _scopes(spawner, spawner.server_token_scopes)
+        except BadScope as exc:
+            raise LaunchFailed(f"The trait server_token_scopes is wrong: {exc}") from exc
+        except Exception as exc:
+            # The administrator's own callable.
+            log.exception("spawner.raised", server=server.key, trait="server_token_scopes")
+            raise LaunchFailed(_PLUGIN_FAILED) from exc
+
+    async def client_scopes(self, server: Server) -> Sequence[str]:
+        """The trait `oauth_client_allowed_scopes`, with what a callable there answers; nothing if that fails."""
+        spawner = self._spawner(server)
+        try:
+            return await _scopes(spawner, spawner.oauth_client_allowed_scopes)
+        except Exception:
+            # The administrator's own callable, or nonsense in the trait: who may do nothing does no harm.
+            log.exception("spawner.raised", server=server.key, trait="oauth_client_allowed_scopes")
+            return ()
 
     async def exits(self) -> AsyncIterator[tuple[str, int, Exit]]:
         """Servers that ended, as they end."""
@@ -169,6 +201,16 @@ def _request(server: Server, *, environment: dict[str, str]) -> SpawnRequest:
         environment=environment,
         user_options=server.user_options,
     )
+
+
+async def _scopes(spawner: Spawner, trait: Any) -> Sequence[str]:
+    value = trait(spawner) if callable(trait) else trait
+    if inspect.isawaitable(value):
+        value = await value
+    scopes = tuple(str(scope) for scope in value)
+    for scope in scopes:
+        parse(scope)
+    return scopes
 
 
 def _exit(report: ExitReport) -> Exit:

@@ -107,6 +107,7 @@ class Housekeeping:
         async with self._store.unit() as unit:
             sessions = await unit.sessions.delete_expired(now)
             tokens = await unit.tokens.delete_expired(now)
+            await unit.oauth_codes.delete_expired(now)
             invitations = await unit.accounts.delete_expired_invitations(now)
         await self._audit.forget()
         if sessions or tokens or invitations:

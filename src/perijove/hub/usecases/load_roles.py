@@ -24,6 +24,7 @@ from perijove.hub.domain.role_declarations import (
     read_service,
 )
 from perijove.hub.domain.roles import Role, Service
+from perijove.hub.domain.tokens import with_duties
 from perijove.hub.domain.users import Person, User
 from perijove.hub.scopes.custom import NO_CUSTOM_SCOPES, CustomScopes, read_custom_scopes
 from perijove.hub.scopes.errors import BadScope
@@ -133,8 +134,7 @@ class RoleBook:
 
         Reporting activity and telling who it is are always in it (contract a and f).
         """
-        always = ("users:activity!user", "read:users:name!user", "read:users:groups!user")
-        return tuple(dict.fromkeys((*self.scopes_of_role(SERVER), *always)))
+        return with_duties(self.scopes_of_role(SERVER))
 
     @property
     def new_token_scopes(self) -> tuple[str, ...]:

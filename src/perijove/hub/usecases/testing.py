@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, WrongCredentials
-from perijove.hub.domain.servers import Server
+from perijove.hub.domain.servers import OWN_SIGN_IN, Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Authenticated, CannotOpen, DoorState, Exit, ProxyTable, Running, SpawnPlan
 from perijove.wire.control import Revocation
@@ -243,6 +243,14 @@ class FakeSpawners:
         #: processes are gone before the launch is answered
         self.die_at_once = False
         self.told: list[tuple[int, str]] = []
+        #: what servers' own tokens may do; empty: nothing stated
+        self.own_scopes: tuple[str, ...] = ()
+        #: what is wrong with what is configured of that; empty: nothing
+        self.wrong_scopes = ""
+        #: what servers' visitors may let them do
+        self.visitors_scopes: tuple[str, ...] = ()
+        #: whether processes sign their visitors in themselves
+        self.own_sign_in = False
         self._exits: asyncio.Queue[tuple[str, int, Exit]] = asyncio.Queue()
         #: newest generation of a key that was ended: its launch must not come to pass any more
         self._abandoned: dict[str, int] = {}
@@ -291,6 +299,16 @@ class FakeSpawners:
             self.terminations.append((server.key, server.generation))
             self.die(server.key, Exit(message="It was stopped.", log_tail=("stopping",), asked=True))
 
+    async def token_scopes(self, server: Server) -> Sequence[str]:  # noqa: ARG002  # the port's name
+        """What `own_scopes` holds."""
+        if self.wrong_scopes:
+            raise LaunchFailed(self.wrong_scopes)
+        return self.own_scopes
+
+    async def client_scopes(self, server: Server) -> Sequence[str]:  # noqa: ARG002  # the port's name
+        """What `visitors_scopes` holds."""
+        return self.visitors_scopes
+
     async def exits(self) -> AsyncIterator[tuple[str, int, Exit]]:
         """Every exit, as it happens."""
         while True:
@@ -314,9 +332,12 @@ class FakeSpawners:
 
     def _make(self, key: str, generation: int, environment: Mapping[str, str]) -> FakeProcess:
         self.launches.append((key, generation))
-        running = Running(target=f"http+unix://{key}".replace("/", "%2F"), handle={"pid": len(self.launches)})
+        running = Running(target=f"http+unix://{key}".replace("/", "%2F"), handle=self._handle())
         self.processes[key] = FakeProcess(generation=generation, running=running, environment=environment)
         return self.processes[key]
+
+    def _handle(self) -> dict[str, Any]:
+        return {"pid": len(self.launches)} | ({OWN_SIGN_IN: True} if self.own_sign_in else {})
 
     def _answer(self) -> None:
         if self.is_away:
@@ -346,6 +367,6 @@ class FakeProber:
 class FakeEnvironment:
     """The least a server can be told."""
 
-    def make(self, user: User, server: Server, token: str) -> dict[str, str]:
+    def make(self, user: User, server: Server, token: str, client_scopes: Sequence[str]) -> dict[str, str]:  # noqa: ARG002  # the port's
         """Who it is, and its token."""
         return {"JUPYTERHUB_USER": user.name, "JUPYTERHUB_SERVER_NAME": server.name, "JUPYTERHUB_API_TOKEN": token}

@@ -37,6 +37,9 @@ from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.hub.usecases.membership import Membership
+from perijove.hub.usecases.oauth_authorize import Authorize
+from perijove.hub.usecases.oauth_clients import OAuthClients
+from perijove.hub.usecases.oauth_exchange import ExchangeCode
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
@@ -154,6 +157,7 @@ class Rig:
         self._tasks.start("queue", admission.run())
         stop_server = StopServer(store=store, clock=clock, driver=driver)
         book = StorePasswordBook(store=store, hasher=self.hasher)
+        clients = OAuthClients(store=store, roles=roles, scopes=self.spawners, base_url=settings.base_url)
         authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
         auth_states = AuthStateBook(store=store, vault=FakeVault())
         return Parts(
@@ -199,6 +203,23 @@ class Rig:
             ),
             patch_user=PatchUser(store=store, clock=clock, revocations=revocations, auth_states=auth_states),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
+            authorize=Authorize(
+                store=store,
+                clock=clock,
+                randomness=randomness,
+                roles=roles,
+                clients=clients,
+                require_pkce=settings.oauth_require_pkce,
+            ),
+            exchange_code=ExchangeCode(
+                store=store,
+                clock=clock,
+                randomness=randomness,
+                clients=clients,
+                identify=identify,
+                revocations=revocations,
+                token_seconds=settings.oauth_token_expires_in,
+            ),
             start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
             stop_server=stop_server,
             get_server=GetServer(store=store, activity=activity),
@@ -333,7 +354,7 @@ class Browser:
         self._look(answer)
         return answer
 
-    async def post(self, path: str, **fields: str) -> httpx.Response:
+    async def post(self, path: str, **fields: str | list[str]) -> httpx.Response:
         answer = await self.client.post(path, data={"_xsrf": self.xsrf, **fields})
         self._look(answer)
         return answer

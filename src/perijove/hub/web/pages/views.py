@@ -4,7 +4,7 @@ Domain values as the templates want them: words instead of enums, text beside ti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,6 +18,9 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
+from perijove.hub.oauth.consent import in_words
+from perijove.hub.scopes.catalog import Definition
+from perijove.hub.usecases.tokens import Application
 from perijove.hub.usecases.users import KnownUser
 from perijove.wire.activity import Deadline
 
@@ -128,6 +131,18 @@ class VisitView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationView:
+    """An application that a user has let act for them."""
+
+    client_id: str
+    description: str
+    #: what it may do, in words
+    allowed: list[str]
+    created: TimeView
+    last_activity: TimeView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
     """Where a server's pages are."""
 
@@ -229,7 +244,23 @@ def token_views(tokens: Iterable[ApiToken], now: datetime) -> list[TokenView]:
             expires_at=optional_time(token.expires_at, now),
         )
         for token in tokens
-        if not token.server
+        if not token.server and not token.client_id
+    ]
+
+
+def application_views(
+    applications: Iterable[Application], user: str, now: datetime, custom: Mapping[str, Definition]
+) -> list[ApplicationView]:
+    """Those to whom *user* has given tokens."""
+    return [
+        ApplicationView(
+            client_id=each.client_id,
+            description=each.description,
+            allowed=[permission.sentence for permission in in_words(each.scopes, user, custom)],
+            created=time_view(each.created, now),
+            last_activity=optional_time(each.last_activity, now),
+        )
+        for each in applications
     ]
 
 
