@@ -21,7 +21,7 @@ from perijove.config.check import traits_of
 from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
 from perijove.hub.web.access import Access, Caller, Page, Scrape
-from perijove.hub.web.api import authorizations, hub, servers, tokens, users
+from perijove.hub.web.api import audit, authorizations, hub, servers, sessions, tokens, users
 from perijove.hub.web.declared import Declared
 from perijove.hub.web.oauth import authorize as oauth_authorize
 from perijove.hub.web.oauth import token as oauth_token
@@ -93,6 +93,8 @@ def rest_api() -> str:
         "Users": [users],
         "Servers": [servers],
         "Tokens": [tokens],
+        "Sessions": [sessions],
+        "Audit log": [audit],
         "OAuth 2": [oauth_authorize, oauth_token],
         "The hub": [hub],
         "Deprecated": [authorizations],
@@ -132,8 +134,8 @@ def command_line() -> str:
         "# Command line\n",
         "`perijove` without a command is `perijove serve`: everything, in the foreground.",
         "The other commands run one part each, for deployments that keep them apart.",
-        "Every trait of the [configuration](configuration.md) can also be given to `serve`, `hub` and `db`,",
-        "as `--Class.trait=value`.\n",
+        "Every trait of the [configuration](configuration.md) can also be given to `serve`, `hub`, `db`, `audit`",
+        "and `token`, as `--Class.trait=value`.\n",
     ]
     for name, module in COMMANDS.items():
         lines += _command(f"perijove {name}", getattr(importlib.import_module(module), name))

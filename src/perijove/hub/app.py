@@ -22,18 +22,24 @@ from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.domain.groups import read_groups
 from perijove.hub.domain.idle import CullPolicy, read_policies
+from perijove.hub.gateways.audit_file import JsonLinesFile
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
+from perijove.hub.gateways.vault import FernetVault
 from perijove.hub.ports import ServiceProcesses
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.agree import AgreeWithOthers
+from perijove.hub.usecases.audit import AuditLog
+from perijove.hub.usecases.audit_chain import AuditChain
+from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
@@ -57,6 +63,7 @@ from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.service_environment import ServiceEnvironment
+from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
@@ -142,6 +149,10 @@ class _Ground:
     outboxes: Sequence[Outbox]
     membership: Membership
     limiter: AttemptLimiter
+    failures: FailedSignIns
+    auth_states: AuthStateBook
+    authenticator: Authenticator
+    audit_chain: AuditChain
     tasks: TaskGroup
     cookie_secret: bytes = field(repr=False)
     clock: SystemClock
@@ -197,14 +208,22 @@ def compose(
     ground = _ground(inputs, store=store, proxies=proxies, hasher=hasher, tasks=tasks)
     machinery = _machinery(ground, backend)
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
-    reload = Reload(store=store, membership=ground.membership, read=inputs.read_again)
+    reload = Reload(store=store, clock=ground.clock, membership=ground.membership, read=inputs.read_again)
     parts = _parts(ground, machinery, ending, reload, Metrics())
     return Hub(
         parts=parts,
         admission=machinery.admission,
         groups=ground.groups,
         culler=_culler(ground, parts),
-        housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
+        housekeeping=Housekeeping(
+            store=store,
+            activity=ground.activity,
+            clock=ground.clock,
+            limiter=ground.limiter,
+            audit=ground.audit_chain,
+            failures=ground.failures,
+            auth_states=ground.auth_states,
+        ),
         stop_all=StopAllServers(store=store, stop_server=machinery.stop_server),
         services=KeepServices(
             store=store,
@@ -259,19 +278,35 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
         blocked_users=settings.blocked_users,
     )
     policies = _policies(settings, roles)
-    ground = replace(hub.ground, inputs=inputs, roles=roles, identify=identify)
+    authenticator = _authenticator(inputs, hub.ground.store, hub.ground.hasher)
+    ground = replace(hub.ground, inputs=inputs, roles=roles, identify=identify, authenticator=authenticator)
     parts = _parts(ground, machinery, hub.ending, hub.reload, hub.parts.metrics)
     machinery.effects.adopt(policy=settings.servers, roles=roles, environment=_environment(ground))
-    machinery.spawners.adopt(inputs.config)
+    machinery.spawners.adopt(inputs.config, ground.authenticator)
     machinery.admission.adopt(settings.servers)
     machinery.breaker.adopt(settings.servers.consecutive_failure_limit)
     ground.deadlines.policies.adopt(roles=roles, policies=policies)
     hub.culler.adopt()
+    ground.auth_states.adopt(_vault(settings))
+    ground.audit_chain.adopt(retention_days=settings.audit_retention_days, file=_audit_file(settings))
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
     hub.services.adopt(roles.managed, ServiceEnvironment(settings, roles.services))
     hub.ending.stop_servers = settings.cleanup_servers
     return parts
+
+
+def _audit_file(settings: HubSettings) -> JsonLinesFile | None:
+    return JsonLinesFile(settings.audit_file) if settings.audit_file else None
+
+
+def _authenticator(inputs: HubInputs, store: SqlStore, hasher: Argon2Hasher) -> Authenticator:
+    book = StorePasswordBook(store=store, hasher=hasher)
+    return make_authenticator(inputs.authenticator, config=inputs.config, book=book)
+
+
+def _vault(settings: HubSettings) -> FernetVault | None:
+    return FernetVault(settings.crypt_keys) if settings.crypt_keys else None
 
 
 def _roles(settings: HubSettings, secret: bytes) -> RoleBook:
@@ -323,6 +358,12 @@ def _ground(
             version=__version__,
         ),
         limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
+        failures=FailedSignIns(store=store, clock=clock),
+        auth_states=AuthStateBook(store=store, vault=_vault(settings)),
+        authenticator=_authenticator(inputs, store, hasher),
+        audit_chain=AuditChain(
+            store=store, clock=clock, retention_days=settings.audit_retention_days, file=_audit_file(settings)
+        ),
         tasks=tasks,
         cookie_secret=cookie_secret,
         clock=clock,
@@ -348,7 +389,13 @@ def _ground(
 
 def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
     settings, policy, base_url = ground.settings, ground.settings.servers, ground.settings.base_url
-    spawners = SpawnerGateway(kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend)
+    spawners = SpawnerGateway(
+        kind=ground.inputs.spawner,
+        config=ground.inputs.config,
+        backend=backend,
+        authenticator=ground.authenticator,
+        auth_states=ground.auth_states,
+    )
     tables = [RouteTable(proxy=proxy, tasks=ground.tasks, base_url=base_url) for proxy in ground.proxies]
     progress = ProgressBook(base_url=base_url)
     queue = QueueBook(clock=ground.clock)
@@ -394,7 +441,7 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         )
         for proxy, table, outbox in zip(ground.proxies, tables, ground.outboxes, strict=True)
     ]
-    stop_server = StopServer(store=ground.store, driver=driver)
+    stop_server = StopServer(store=ground.store, clock=ground.clock, driver=driver)
     admission = Admission(
         store=ground.store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy
     )
@@ -425,18 +472,22 @@ def _parts(
         store=store,
         roles=ground.roles,
         identify=ground.identify,
-        sign_out=SignOut(store=store, revocations=ground.revocations),
+        sign_out=SignOut(store=store, clock=clock, revocations=ground.revocations),
+        sessions=Sessions(store=store, clock=clock, activity=ground.activity, revocations=ground.revocations),
+        auth_states=ground.auth_states,
+        audit=AuditLog(store=store, clock=clock),
         **_accounts(ground),
         create_users=CreateUsers(store=store, clock=clock, groups=ground.groups),
         get_user=GetUser(store=store, activity=ground.activity),
         list_users=ListUsers(store=store, activity=ground.activity),
         delete_user=DeleteUser(
             store=store,
+            clock=clock,
             stop_server=machinery.stop_server,
             revocations=ground.revocations,
             stop_timeout=policy.slow_stop_seconds,
         ),
-        patch_user=PatchUser(store=store, revocations=ground.revocations),
+        patch_user=PatchUser(store=store, clock=clock, revocations=ground.revocations, auth_states=ground.auth_states),
         tokens=Tokens(
             store=store,
             clock=clock,
@@ -506,19 +557,16 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
     store, clock, randomness, policy = ground.store, ground.clock, ground.randomness, ground.settings.sign_in
     hasher = ground.hasher
     sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy, groups=ground.groups)
-    authenticator = make_authenticator(
-        ground.inputs.authenticator,
-        config=ground.inputs.config,
-        book=StorePasswordBook(store=store, hasher=hasher),
-    )
     reserved = ground.settings.admin_users | ground.roles.named_users
     return {
         "sign_in": SignIn(
             store=store,
             clock=clock,
-            method=AuthenticatorSignIn(authenticator=authenticator, store=store),
+            method=AuthenticatorSignIn(authenticator=ground.authenticator, store=store),
             limiter=ground.limiter,
             sessions=sessions,
+            failures=ground.failures,
+            auth_states=ground.auth_states,
             admin_users=ground.settings.admin_users,
         ),
         "first_admin": FirstAdmin(store=store, clock=clock, randomness=randomness),

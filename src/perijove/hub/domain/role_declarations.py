@@ -49,6 +49,7 @@ DEFAULT_ROLES: Final[Mapping[str, Role]] = {
             "access:servers",
             "read:roles",
             "read:metrics",
+            "read:audit",
             "shares",
         ),
     ),

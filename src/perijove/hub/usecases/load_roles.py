@@ -31,8 +31,8 @@ from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.grammar import parse
 
-#: people whose expanded scopes are remembered
-_REMEMBERED: Final = 4096
+#: people whose expanded scopes are remembered: of all servers that a hub hears of
+_REMEMBERED: Final = 8192
 
 
 class RoleBook:

@@ -15,6 +15,7 @@ from typing import Final, Self
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import InvalidRequest, InvalidScope, NoSuchToken, NoSuchUser
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
@@ -25,6 +26,7 @@ from perijove.hub.scopes.catalog import INHERIT
 from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.powers import Powers
 from perijove.hub.usecases.sign_out import Revocations
@@ -119,6 +121,16 @@ class Tokens:
                 created=now,
                 expires_at=expires_at,
             )
+            await record(
+                unit,
+                Action.TOKEN_MADE,
+                at=now,
+                by=maker,
+                target=user.name,
+                token=token.public_id,
+                note=token.note,
+                scopes=" ".join(token.scopes),
+            )
         log.info("token.made", user=user.name, by=maker.name, token_id=token.public_id)
         return token, text
 
@@ -135,10 +147,10 @@ class Tokens:
         async with self._store.reading() as unit:
             return await self._find(unit, user, public_id)
 
-    async def revoke(self, user: User, public_id: str) -> None:
+    async def revoke(self, user: User, public_id: str, *, by: Principal | None = None) -> None:
         """
-        End a token of *user*, and the visits it opened. One that an application was given is its place at the table:
-        all tokens go that this user gave it (contract d20). Raises NoSuchToken.
+        End a token of *user*, and the visits it opened. Of one that an application was given all go that this user
+        gave it (contract d20). *by*: who asks, None the hub. Raises NoSuchToken.
         """
         async with self._store.unit() as unit:
             token = await self._find(unit, user, public_id)
@@ -147,15 +159,17 @@ class Tokens:
                 gone = await unit.tokens.delete_of_client(token.client_id, user_id=user.id)
             else:
                 await unit.tokens.delete(token.id)
-        await self._ended(user, gone)
+            await self._record_end(unit, user, gone, by)
+        await self._end_visits(user, gone)
 
-    async def revoke_application(self, user: User, client_id: str) -> None:
+    async def revoke_application(self, user: User, client_id: str, *, by: Principal | None = None) -> None:
         """End all tokens that *user* gave an application. It may have none."""
         if not client_id:
             return
         async with self._store.unit() as unit:
             gone = await unit.tokens.delete_of_client(client_id, user_id=user.id)
-        await self._ended(user, gone)
+            await self._record_end(unit, user, gone, by)
+        await self._end_visits(user, gone)
 
     async def applications(self, user: User) -> Sequence[Application]:
         """Applications that have tokens of *user*, the most recently used first."""
@@ -165,10 +179,15 @@ class Tokens:
                 given.setdefault(token.client_id, []).append(token)
         return [Application.of(tokens) for tokens in given.values()]
 
-    async def _ended(self, user: User, tokens: Sequence[ApiToken]) -> None:
+    async def _record_end(self, unit: Unit, user: User, tokens: Sequence[ApiToken], by: Principal | None) -> None:
+        now = self._clock.now()
         for token in tokens:
-            log.info("token.revoked", user=user.name, token_id=token.public_id)
-            await self._revocations.revoke(sid=f"token:{token.public_id}")
+            about = {"token": token.public_id, "note": token.note}
+            await record(unit, Action.TOKEN_REVOKED, at=now, by=by, target=user.name, **about)
+
+    async def _end_visits(self, user: User, tokens: Sequence[ApiToken]) -> None:
+        log.info("token.revoked", user=user.name, tokens=[token.public_id for token in tokens])
+        await self._revocations.revoke_all([f"token:{token.public_id}" for token in tokens])
 
     async def owned(self, user: User) -> frozenset[str]:
         """All that *user* may do: no token of theirs does more. Raises NoSuchUser."""

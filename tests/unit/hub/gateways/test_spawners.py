@@ -1,87 +1,115 @@
 from __future__ import annotations
 
-from collections.abc import MutableSequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 from traitlets.config import Config
 
-from perijove.hub.domain.errors import LaunchFailed
-from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.servers import OWN_SIGN_IN, Server
+from perijove.authenticators.base import Authenticator
+from perijove.hub.domain.errors import LauncherAway, LaunchFailed, StoreAway
+from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
 from perijove.hub.gateways.spawners import SpawnerGateway
-from perijove.hub.ports import SpawnPlan
-from perijove.hub.usecases.testing import START
+from perijove.hub.ports import SpawnPlan, Store
+from perijove.hub.store.memory import MemoryStore
+from perijove.hub.usecases.auth_states import AuthStateBook
+from perijove.hub.usecases.testing import START, FakeVault
 from perijove.spawners.testing import FakeMachine, FakeSpawner
 
-USER = User(id=1, name="ada", admin=False, created=START)
-SERVER = Server(id=2, user_id=1, user_name="ada", name="", state=State.LAUNCHING, generation=1, created=START)
+
+class Doorman(Authenticator):
+    """Writes down what it is asked, before and after."""
+
+    def __init__(self, said: list[str]) -> None:
+        super().__init__()
+        self._said = said
+
+    async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
+        self._said.append(f"authenticator: {user.name} starts {spawner.name!r}")
+
+    async def post_spawn_stop(self, user: Any, spawner: Any) -> None:
+        self._said.append(f"authenticator: {user.name} has stopped {spawner.name!r}")
 
 
-def gateway(**traits: Any) -> SpawnerGateway:
-    config = Config({"FakeSpawner": traits})
-    return SpawnerGateway(kind=FakeSpawner, config=config, backend=FakeMachine())
+class AwayStore:
+    """Does not answer."""
+
+    def reading(self) -> Any:
+        raise StoreAway
 
 
-@pytest.fixture(autouse=True)
-def logged() -> Any:
-    with capture_logs() as entries:
-        yield entries
+class World:
+    """One user with an auth state, and hooks that write down that they were called."""
+
+    def __init__(self, *, with_hook: bool = True) -> None:
+        self.said: list[str] = []
+        self.store = MemoryStore()
+        self.machine = FakeMachine()
+        self.config = Config()
+        if with_hook:
+            self.config.Spawner.auth_state_hook = lambda _, state: self.said.append(f"state: {state}")
+        self.config.Spawner.pre_spawn_hook = lambda _: self.said.append("pre-spawn")
+        self.config.Spawner.post_stop_hook = lambda _: self.said.append("post-stop")
+
+    async def plan(self) -> SpawnPlan:
+        async with self.store.unit() as unit:
+            user: User = await unit.users.add(name="ada", admin=False, created=START)
+            server: Server = await unit.servers.add(user_id=user.id, name="", created=START)
+            await AuthStateBook(store=self.store, vault=FakeVault()).put_in(unit, user, {"token": 1})
+        return SpawnPlan(server=replace(server, generation=1), user=user)
+
+    def gateway(self, store: Store | None = None) -> SpawnerGateway:
+        return SpawnerGateway(
+            kind=FakeSpawner,
+            config=self.config,
+            backend=self.machine,
+            authenticator=Doorman(self.said),
+            auth_states=AuthStateBook(store=store or self.store, vault=FakeVault()),
+        )
 
 
-async def from_a_coroutine(spawner: FakeSpawner) -> list[str]:
-    return [f"read:users!user={spawner.user.name}"]
+async def test_authenticator_state_and_hook_come_before_the_start_and_after_the_stop_in_that_order() -> None:
+    world = World()
+    plan = await world.plan()
+
+    running = await world.gateway().launch(plan)
+    await world.gateway().terminate(replace(plan.server, handle=running.handle))
+
+    assert world.said == [
+        "authenticator: ada starts ''",
+        "state: {'token': 1}",
+        "pre-spawn",
+        "authenticator: ada has stopped ''",
+        "post-stop",
+    ]
 
 
-@pytest.mark.parametrize(
-    "trait", [["read:users!user=ada"], lambda spawner: [f"read:users!user={spawner.user.name}"], from_a_coroutine]
-)
-async def test_scopes_are_a_list_or_come_from_a_callable(trait: Any) -> None:
-    spawners = gateway(server_token_scopes=trait, oauth_client_allowed_scopes=trait)
+async def test_a_database_that_is_away_when_the_state_is_needed_fails_no_start() -> None:
+    world = World()
+    plan = await world.plan()
 
-    assert await spawners.token_scopes(SERVER) == ("read:users!user=ada",)
-    assert await spawners.client_scopes(SERVER) == ("read:users!user=ada",)
+    with pytest.raises(LauncherAway):
+        await world.gateway(AwayStore()).launch(plan)  # type: ignore[arg-type]  # as much of one as is needed
 
-
-async def test_nothing_stated_is_nothing() -> None:
-    assert (await gateway().token_scopes(SERVER), await gateway().client_scopes(SERVER)) == ((), ())
+    assert (world.said, world.machine.starts) == ([], 0)
 
 
-def failing(_spawner: FakeSpawner) -> list[str]:
-    raise KeyError("the administrator's own fault")
+async def test_without_a_hook_the_state_is_not_even_asked_for() -> None:
+    world = World(with_hook=False)
+    plan = await world.plan()
+
+    await world.gateway(AwayStore()).launch(plan)  # type: ignore[arg-type]
+
+    assert world.machine.starts == 1
 
 
-@pytest.mark.parametrize("trait", [["no:such"], failing])
-async def test_what_is_wrong_gives_no_permission(trait: Any, logged: MutableSequence[Any]) -> None:
-    """
-    A server does not start with permissions other than those that were meant.
-    """
-    spawners = gateway(server_token_scopes=trait, oauth_client_allowed_scopes=trait)
+async def test_a_hook_that_stumbles_over_the_state_fails_that_start_alone() -> None:
+    world = World()
+    world.config.Spawner.auth_state_hook = lambda _, state: state["not there"]
+    plan = await world.plan()
 
-    with pytest.raises(LaunchFailed):
-        await spawners.token_scopes(SERVER)
-    assert await spawners.client_scopes(SERVER) == ()
-    assert [entry["trait"] for entry in logged if entry["event"] == "spawner.raised"][
-        -1
-    ] == "oauth_client_allowed_scopes"
+    with pytest.raises(LaunchFailed, match="only an administrator"):
+        await world.gateway().launch(plan)
 
-
-def choose(spawner: FakeSpawner) -> None:
-    spawner.cmd = ["jupyterhub-singleuser"]
-
-
-@pytest.mark.parametrize(
-    ("traits", "marked"),
-    [({}, False), ({"cmd": ["jupyterhub-singleuser"]}, True), ({"pre_spawn_hook": choose}, True)],
-)
-async def test_a_handle_remembers_that_the_server_signs_visitors_in_itself(
-    traits: dict[str, Any], marked: object
-) -> None:
-    """
-    Its route is made later, perhaps by another hub with another configuration.
-    """
-    running = await gateway(**traits).launch(SpawnPlan(server=SERVER, user=USER))
-
-    assert running.handle.get(OWN_SIGN_IN, False) is marked
+    assert world.machine.starts == 0
