@@ -52,9 +52,7 @@ from perijove.hub.usecases.keep_services import KeepServices
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.membership import Membership
-from perijove.hub.usecases.oauth_authorize import Authorize
-from perijove.hub.usecases.oauth_clients import OAuthClients
-from perijove.hub.usecases.oauth_exchange import ExchangeCode
+from perijove.hub.usecases.oauth_provider import make_provider
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
@@ -496,7 +494,16 @@ def _parts(
             revocations=ground.revocations,
             max_seconds=settings.token_expires_in_max_seconds,
         ),
-        **_oauth(ground, machinery),
+        oauth=make_provider(
+            store=store,
+            clock=clock,
+            randomness=randomness,
+            roles=ground.roles,
+            scopes=machinery.spawners,
+            identify=ground.identify,
+            revocations=ground.revocations,
+            settings=settings,
+        ),
         start_server=StartServer(
             store=store, clock=clock, driver=machinery.driver, breaker=machinery.breaker, policy=policy
         ),
@@ -525,31 +532,6 @@ def _parts(
         shut_down=ending.ask,
         reload=reload,
     )
-
-
-def _oauth(ground: _Ground, machinery: _Machinery) -> dict[str, Any]:
-    """The OAuth 2 provider."""
-    store, clock, randomness, settings = ground.store, ground.clock, ground.randomness, ground.settings
-    clients = OAuthClients(store=store, roles=ground.roles, scopes=machinery.spawners, base_url=settings.base_url)
-    return {
-        "authorize": Authorize(
-            store=store,
-            clock=clock,
-            randomness=randomness,
-            roles=ground.roles,
-            clients=clients,
-            require_pkce=settings.oauth_require_pkce,
-        ),
-        "exchange_code": ExchangeCode(
-            store=store,
-            clock=clock,
-            randomness=randomness,
-            clients=clients,
-            identify=ground.identify,
-            revocations=ground.revocations,
-            token_seconds=settings.oauth_token_expires_in,
-        ),
-    }
 
 
 def _accounts(ground: _Ground) -> dict[str, Any]:
