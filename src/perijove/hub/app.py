@@ -47,9 +47,7 @@ from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.keep_services import KeepServices
 from perijove.hub.usecases.membership import Membership
-from perijove.hub.usecases.oauth_authorize import Authorize
-from perijove.hub.usecases.oauth_clients import OAuthClients
-from perijove.hub.usecases.oauth_exchange import ExchangeCode
+from perijove.hub.usecases.oauth_provider import make_provider
 from perijove.hub.usecases.reload import Reload
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer
 from perijove.hub.usecases.service_environment import ServiceEnvironment
@@ -249,7 +247,16 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
             revocations=ground.revocations,
             max_seconds=settings.token_expires_in_max_seconds,
         ),
-        **_oauth(ground, machinery),
+        oauth=make_provider(
+            store=store,
+            clock=clock,
+            randomness=randomness,
+            roles=ground.roles,
+            scopes=machinery.spawners,
+            identify=ground.identify,
+            revocations=ground.revocations,
+            settings=settings,
+        ),
         start_server=StartServer(
             store=store, clock=clock, driver=machinery.driver, breaker=machinery.breaker, policy=policy
         ),
@@ -278,31 +285,6 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
         shut_down=ending.ask,
         reload=reload,
     )
-
-
-def _oauth(ground: Ground, machinery: Machinery) -> dict[str, Any]:
-    """The OAuth 2 provider."""
-    store, clock, randomness, settings = ground.store, ground.clock, ground.randomness, ground.settings
-    clients = OAuthClients(store=store, roles=ground.roles, scopes=machinery.spawners, base_url=settings.base_url)
-    return {
-        "authorize": Authorize(
-            store=store,
-            clock=clock,
-            randomness=randomness,
-            roles=ground.roles,
-            clients=clients,
-            require_pkce=settings.oauth_require_pkce,
-        ),
-        "exchange_code": ExchangeCode(
-            store=store,
-            clock=clock,
-            randomness=randomness,
-            clients=clients,
-            identify=ground.identify,
-            revocations=ground.revocations,
-            token_seconds=settings.oauth_token_expires_in,
-        ),
-    }
 
 
 def _accounts(ground: Ground) -> dict[str, Any]:

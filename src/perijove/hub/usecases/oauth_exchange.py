@@ -14,17 +14,21 @@ from typing import Final
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.oauth_codes import OAuthCode
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
+from perijove.hub.domain.users import User
 from perijove.hub.oauth.clients import OAuthClient
 from perijove.hub.oauth.errors import ErrorCode, TokenRefused
 from perijove.hub.oauth.parameters import Parameters
 from perijove.hub.oauth.token_request import IssuedToken, TokenRequest, check_code, read_token_request
 from perijove.hub.ports import Store, Unit
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.oauth_clients import OAuthClients
+from perijove.hub.usecases.sign_in import themselves
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock, Randomness
 
@@ -94,34 +98,35 @@ class ExchangeCode:
             return TokenRefused(ErrorCode.INVALID_CLIENT), ()
         code = await unit.oauth_codes.take(hash_secret(request.code))
         if code is None:
-            return TokenRefused(ErrorCode.INVALID_GRANT), await _revoke_token_of(unit, request)
+            return TokenRefused(ErrorCode.INVALID_GRANT), await _revoke_token_of(unit, request, now)
         try:
             check_code(code, request, client, now=now)
-            session = await self._session(unit, code, now)
+            session, user = await self._session(unit, code, now)
         except TokenRefused as refusal:
             return refusal, ()
-        return await self._issue(unit, request, code, client, session)
+        return await self._issue(unit, request, code, client, (session, user))
 
-    async def _session(self, unit: Unit, code: OAuthCode, now: datetime) -> Session:
-        """The browser session in which the code was given, which has to go on."""
+    async def _session(self, unit: Unit, code: OAuthCode, now: datetime) -> tuple[Session, User]:
+        """The browser session in which the code was given, which has to go on, and whose it is."""
         found = await unit.sessions.by_id(code.session_id)
         if found is None:
             raise TokenRefused(ErrorCode.INVALID_GRANT)
         session, person = found
         if session.expires_at <= now or session.user_id != code.user_id or self._identify.is_blocked(person.user):
             raise TokenRefused(ErrorCode.INVALID_GRANT)
-        return session
+        return session, person.user
 
     async def _issue(
-        self, unit: Unit, request: TokenRequest, code: OAuthCode, client: OAuthClient, session: Session
+        self, unit: Unit, request: TokenRequest, code: OAuthCode, client: OAuthClient, given_in: tuple[Session, User]
     ) -> IssuedToken:
+        session, user = given_in
         now = self._clock.now()
         text = f"{prefix_of(request.code)}{self._randomness.token(TOKEN_BYTES)}"
         ends = session.expires_at
         if self._token_seconds:
             ends = min(ends, now + timedelta(seconds=self._token_seconds))
-        await unit.tokens.add(
-            user_id=session.user_id,
+        token = await unit.tokens.add(
+            user_id=user.id,
             prefix=text[:PREFIX_LENGTH],
             token_hash=hash_secret(text),
             scopes=code.scopes,
@@ -132,7 +137,18 @@ class ExchangeCode:
             session_id=session.id,
             client_id=client.id,
         )
-        log.info("oauth.token_given", user_id=session.user_id, client=client.id)
+        await record(
+            unit,
+            Action.TOKEN_MADE,
+            at=now,
+            by=themselves(user, session.address),
+            target=user.name,
+            token=token.public_id,
+            note=token.note,
+            scopes=" ".join(token.scopes),
+            client=client.id,
+        )
+        log.info("oauth.token_given", user=user.name, client=client.id)
         return IssuedToken(text=text, expires_in=int((ends - now).total_seconds()), scopes=code.scopes)
 
 
@@ -141,10 +157,12 @@ def prefix_of(code: str) -> str:
     return hash_secret(f"token of {code}")[:PREFIX_LENGTH]
 
 
-async def _revoke_token_of(unit: Unit, request: TokenRequest) -> tuple[ApiToken, ...]:
+async def _revoke_token_of(unit: Unit, request: TokenRequest, now: datetime) -> tuple[ApiToken, ...]:
     """End the token that a used code gave, if this client had it."""
-    rows = [row for row, _ in await unit.tokens.by_prefix(prefix_of(request.code))]
-    revoked = tuple(row for row in rows if row.client_id == request.client_id)
-    for row in revoked:
+    rows = await unit.tokens.by_prefix(prefix_of(request.code))
+    revoked = [(row, person.user) for row, person in rows if row.client_id == request.client_id]
+    for row, user in revoked:
         await unit.tokens.delete(row.id)
-    return revoked
+        about = {"token": row.public_id, "note": row.note, "because": "its code was used twice"}
+        await record(unit, Action.TOKEN_REVOKED, at=now, by=None, target=user.name, **about)
+    return tuple(row for row, _ in revoked)

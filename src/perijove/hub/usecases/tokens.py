@@ -149,16 +149,8 @@ class Tokens:
 
     async def revoke(self, user: User, public_id: str, *, by: Principal | None = None) -> None:
         """
-        End a token of *user*, and the visits it opened. One that an application was given is its place at the table:
-        all tokens go that this user gave it (contract d20).
-
-        Args:
-            user: whose it is.
-            public_id: which.
-            by: who asks; None: the hub.
-
-        Raises:
-            NoSuchToken: *user* has none of that id.
+        End a token of *user*, and the visits it opened. Of one that an application was given all go that this user
+        gave it (contract d20). *by*: who asks, None the hub. Raises NoSuchToken.
         """
         async with self._store.unit() as unit:
             token = await self._find(unit, user, public_id)
@@ -168,16 +160,16 @@ class Tokens:
             else:
                 await unit.tokens.delete(token.id)
             await self._record_end(unit, user, gone, by)
-        await self._ended(user, gone)
+        await self._end_visits(user, gone)
 
     async def revoke_application(self, user: User, client_id: str, *, by: Principal | None = None) -> None:
-        """End all tokens that *user* gave an application; *by*: who asks, None the hub. It may have none."""
+        """End all tokens that *user* gave an application. It may have none."""
         if not client_id:
             return
         async with self._store.unit() as unit:
             gone = await unit.tokens.delete_of_client(client_id, user_id=user.id)
             await self._record_end(unit, user, gone, by)
-        await self._ended(user, gone)
+        await self._end_visits(user, gone)
 
     async def applications(self, user: User) -> Sequence[Application]:
         """Applications that have tokens of *user*, the most recently used first."""
@@ -187,17 +179,15 @@ class Tokens:
                 given.setdefault(token.client_id, []).append(token)
         return [Application.of(tokens) for tokens in given.values()]
 
-    async def _record_end(self, unit: Unit, user: User, gone: Sequence[ApiToken], by: Principal | None) -> None:
+    async def _record_end(self, unit: Unit, user: User, tokens: Sequence[ApiToken], by: Principal | None) -> None:
         now = self._clock.now()
-        for token in gone:
-            await record(
-                unit, Action.TOKEN_REVOKED, at=now, by=by, target=user.name, token=token.public_id, note=token.note
-            )
-
-    async def _ended(self, user: User, tokens: Sequence[ApiToken]) -> None:
         for token in tokens:
-            log.info("token.revoked", user=user.name, token_id=token.public_id)
-            await self._revocations.revoke(sid=f"token:{token.public_id}")
+            about = {"token": token.public_id, "note": token.note}
+            await record(unit, Action.TOKEN_REVOKED, at=now, by=by, target=user.name, **about)
+
+    async def _end_visits(self, user: User, tokens: Sequence[ApiToken]) -> None:
+        log.info("token.revoked", user=user.name, tokens=[token.public_id for token in tokens])
+        await self._revocations.revoke_all([f"token:{token.public_id}" for token in tokens])
 
     async def owned(self, user: User) -> frozenset[str]:
         """All that *user* may do: no token of theirs does more. Raises NoSuchUser."""

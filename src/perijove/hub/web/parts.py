@@ -22,8 +22,7 @@ from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook
-from perijove.hub.usecases.oauth_authorize import Authorize
-from perijove.hub.usecases.oauth_exchange import ExchangeCode
+from perijove.hub.usecases.oauth_provider import OAuthProvider
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies
 from perijove.hub.usecases.reload import Reading
@@ -77,8 +76,7 @@ class Parts:
     delete_user: DeleteUser
     patch_user: PatchUser
     tokens: Tokens
-    authorize: Authorize
-    exchange_code: ExchangeCode
+    oauth: OAuthProvider
     start_server: StartServer
     stop_server: StopServer
     get_server: GetServer

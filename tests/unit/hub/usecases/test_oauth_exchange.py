@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.principals import Principal
 from perijove.hub.oauth.errors import ErrorCode, TokenRefused
 from perijove.hub.usecases.oauth_authorize import CODE_SECONDS
@@ -39,6 +40,10 @@ async def test_a_code_gives_a_token_of_who_agreed() -> None:
     issued = await world.token(**CLIENT, code=await world.code(ada, ADA))
     holder = await world.people.identify.by_token(issued.text)
 
+    async with world.people.store.unit() as unit:
+        entry = next(e for e in await unit.audit.page(limit=10) if e.action is Action.TOKEN_MADE)
+    assert (entry.actor, entry.target, entry.detail["note"]) == ("ada", "ada", "Server at /user/ada/")
+    assert issued.text not in str(entry)
     assert len(issued.text) == 30
     assert issued.scopes == ("access:servers!server=ada/", "read:users:name!user", "read:users:groups!user")
     assert holder is not None

@@ -37,9 +37,7 @@ from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.hub.usecases.membership import Membership
-from perijove.hub.usecases.oauth_authorize import Authorize
-from perijove.hub.usecases.oauth_clients import OAuthClients
-from perijove.hub.usecases.oauth_exchange import ExchangeCode
+from perijove.hub.usecases.oauth_provider import make_provider
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
@@ -157,7 +155,6 @@ class Rig:
         self._tasks.start("queue", admission.run())
         stop_server = StopServer(store=store, clock=clock, driver=driver)
         book = StorePasswordBook(store=store, hasher=self.hasher)
-        clients = OAuthClients(store=store, roles=roles, scopes=self.spawners, base_url=settings.base_url)
         authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
         auth_states = AuthStateBook(store=store, vault=FakeVault())
         return Parts(
@@ -203,22 +200,15 @@ class Rig:
             ),
             patch_user=PatchUser(store=store, clock=clock, revocations=revocations, auth_states=auth_states),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
-            authorize=Authorize(
+            oauth=make_provider(
                 store=store,
                 clock=clock,
                 randomness=randomness,
                 roles=roles,
-                clients=clients,
-                require_pkce=settings.oauth_require_pkce,
-            ),
-            exchange_code=ExchangeCode(
-                store=store,
-                clock=clock,
-                randomness=randomness,
-                clients=clients,
+                scopes=self.spawners,
                 identify=identify,
                 revocations=revocations,
-                token_seconds=settings.oauth_token_expires_in,
+                settings=settings,
             ),
             start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
             stop_server=stop_server,

@@ -37,10 +37,10 @@ DENY, SCOPES = "deny", "scopes"
 async def get_authorize(frame: FrameOf) -> Response:
     """The client's answer at once, or the page that asks the person."""
     try:
-        asked = await frame.parts.authorize.ask(frame.principal, _query(frame.request))
+        asked = await frame.parts.oauth.authorize.ask(frame.principal, _query(frame.request))
         if asked.needs_consent:
             return _consent_page(frame, asked)
-        return frame.go(await frame.parts.authorize.agree(frame.principal, asked))
+        return frame.go(await frame.parts.oauth.authorize.agree(frame.principal, asked))
     except AuthorizationRefused as refusal:
         return frame.go(refused_url(refusal))
 
@@ -50,10 +50,10 @@ async def post_authorize(frame: FrameOf) -> Response:
     """The person has decided. What is asked is judged anew: things may have changed since the page was made."""
     fields = await read_every_field(frame.request)
     try:
-        asked = await frame.parts.authorize.ask(frame.principal, _query(frame.request))
+        asked = await frame.parts.oauth.authorize.ask(frame.principal, _query(frame.request))
         if DENY in fields:
             raise asked.request.refused(ErrorCode.ACCESS_DENIED, "The person does not agree.")
-        return frame.go(await frame.parts.authorize.agree(frame.principal, asked, _chosen(fields)))
+        return frame.go(await frame.parts.oauth.authorize.agree(frame.principal, asked, _chosen(fields)))
     except AuthorizationRefused as refusal:
         return frame.go(refused_url(refusal))
 

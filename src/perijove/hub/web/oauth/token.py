@@ -34,7 +34,7 @@ async def post_token(request: Request, parts: PartsOf) -> Response:
     Public, because no other way to say so counts (contract b): whoever has not the secret gets nothing.
     """
     try:
-        issued = await parts.exchange_code(await read_every_field(request))
+        issued = await parts.oauth.exchange_code(await read_every_field(request))
     except TokenRefused as refusal:
         body = {"error": refusal.code.value}
         if refusal.description and refusal.description != refusal.code.value:

@@ -54,7 +54,7 @@ async def post_revoke(frame: FrameOf) -> Response:
 async def post_revoke_application(frame: FrameOf) -> Response:
     """End all that one application was given."""
     form = await frame.form()
-    await frame.parts.tokens.revoke_application(await frame.user(), form.get("client_id", ""))
+    await frame.parts.tokens.revoke_application(await frame.user(), form.get("client_id", ""), by=frame.principal)
     return frame.go(f"{frame.hub}token")
 
 

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 from traitlets.config import Config
 
-from perijove.authenticators.dummy import DummyAuthenticator
+from perijove.authenticators.base import Authenticator
 from perijove.hub.domain.errors import LaunchFailed
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import OWN_SIGN_IN, Server
@@ -29,7 +29,7 @@ def gateway(**traits: Any) -> SpawnerGateway:
         kind=FakeSpawner,
         config=config,
         backend=FakeMachine(),
-        authenticator=DummyAuthenticator(),
+        authenticator=Authenticator(),
         auth_states=AuthStateBook(store=MemoryStore(), vault=FakeVault()),
     )
 
