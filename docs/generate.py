@@ -21,7 +21,7 @@ from perijove.config.check import traits_of
 from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
 from perijove.hub.web.access import Access, Caller, Scrape
-from perijove.hub.web.api import hub, servers, tokens, users
+from perijove.hub.web.api import groups, hub, servers, tokens, users
 from perijove.hub.web.declared import Declared
 
 DOCS: Final = Path(__file__).parent
@@ -76,6 +76,9 @@ def scopes() -> str:
     )
 
 
+_API = (("Users", users), ("Groups", groups), ("Servers", servers), ("Tokens", tokens), ("The hub", hub))
+
+
 def rest_api() -> str:
     """Every call, what it does and which scope it needs."""
     lines = [
@@ -87,7 +90,7 @@ def rest_api() -> str:
         "Any one of the scopes in a row suffices; [scopes](scopes.md) says what each allows.",
         "`GET /hub/api/openapi.json` describes the same for programs.\n",
     ]
-    for title, module in (("Users", users), ("Servers", servers), ("Tokens", tokens), ("The hub", hub)):
+    for title, module in _API:
         lines += [f"## {title}\n", "| call | scope | what it does |", "|---|---|---|"]
         lines += dict.fromkeys(row for route in module.router.declared if (row := _call(route)))
         lines.append("")
@@ -103,7 +106,7 @@ def _call(route: Declared) -> str:
     methods = ", ".join(sorted(answered))
     says = (route.endpoint.__doc__ or "").strip().splitlines()[0]
     accesses = [getattr(dependency.dependency, "__self__", None) for dependency in route.dependencies]
-    path = route.path.replace("{user_name}", "{user}").replace("{server_name}", "{server}")
+    path = route.path.replace("{user_name}", "{user}").replace("{server_name}", "{server}").replace("{group_name}", "{group}")
     return f"| `{methods} {path}` | {' '.join(_needs(access) for access in accesses)} | {says} |"
 
 

@@ -33,6 +33,7 @@ from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitatio
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
+from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
@@ -407,6 +408,8 @@ def _parts(
             stop_timeout=policy.slow_stop_seconds,
         ),
         patch_user=PatchUser(store=store, revocations=ground.revocations),
+        read_groups=ReadGroups(store=store),
+        change_groups=ChangeGroups(store=store, roles=ground.roles, revocations=ground.revocations),
         tokens=Tokens(
             store=store,
             clock=clock,

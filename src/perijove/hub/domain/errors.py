@@ -2,7 +2,7 @@
 What can go wrong in the hub, in its own words. `web/problems.py` maps these to HTTP, nothing else does.
 
     HubError
-    ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation
+    ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation  NoSuchGroup
     ├── Refused                  NotAllowed  WrongCredentials  AwaitingApproval  InvitationSpent
     ├── Conflict                 AlreadyExists  AlreadyRunning  IllegalTransition  StaleGeneration
     ├── Invalid                  InvalidName  InvalidServerName  InvalidScope  WeakPassword  InvalidRequest
@@ -42,6 +42,10 @@ class NoSuchServer(NotFound):
 
 class NoSuchToken(NotFound):
     """There is no such token."""
+
+
+class NoSuchGroup(NotFound):
+    """There is no group of that name."""
 
 
 class NoSuchInvitation(NotFound):

@@ -79,6 +79,10 @@ class RoleBook:
         """Names of a group's roles, sorted."""
         return tuple(sorted(role.name for role in self._roles.values() if name in role.groups))
 
+    def roles_over_group(self, name: str) -> Sequence[Role]:
+        """Those whose scopes are filtered to that group: who is in it decides what they reach."""
+        return [role for role in self._roles.values() if any(scope.endswith(f"!group={name}") for scope in role.scopes)]
+
     def scopes_of_person(self, person: Person) -> frozenset[str]:
         """Everything that a user may do, expanded; filters to a group do not say yet who is in it."""
         # Groups that no role names make no difference, and need no place among what is remembered.

@@ -25,8 +25,11 @@ from fastapi import Depends, Request
 from perijove.hub.scopes.decision import (
     Allowed,
     AnyResource,
+    GroupResource,
+    Reach,
     Resource,
     ServerResource,
+    ServiceResource,
     UserResource,
     may_any,
     reach,
@@ -74,8 +77,8 @@ class Caller(Access):
     #: any one of them suffices; none stated: being somebody does
     scopes: tuple[str, ...] = ()
     on: Callable[[Request], Resource]
-    #: lists: a filtered scope is enough, and the handler cuts the list
-    partly: bool = False
+    #: lists: a filtered scope that reaches any of these is enough, and the handler cuts the list
+    partly: Callable[[Reach], bool] | None = None
 
     async def decide(self, request: Request) -> None:
         """Identify, then judge."""
@@ -174,7 +177,36 @@ def the_server(request: Request) -> Resource:
     return ServerResource(request.path_params["user_name"], request.path_params.get("server_name", ""))
 
 
-def needs(*scopes: str, on: Callable[[Request], Resource] = deployment, partly: bool = False) -> Any:
+def the_group(request: Request) -> Resource:
+    """The decision is about the group in the path."""
+    return GroupResource(request.path_params["group_name"])
+
+
+def the_service(request: Request) -> Resource:
+    """The decision is about the service in the path."""
+    return ServiceResource(request.path_params["service_name"])
+
+
+def reaches_users(extent: Reach) -> bool:
+    """Whether a list of users has a place for anybody; the members of a group count, even while it has none."""
+    return bool(extent.users or extent.groups)
+
+
+def reaches_groups(extent: Reach) -> bool:
+    """Whether a list of groups has a place for any."""
+    return bool(extent.groups)
+
+
+def reaches_services(extent: Reach) -> bool:
+    """Whether a list of services has a place for any."""
+    return bool(extent.services)
+
+
+def needs(
+    *scopes: str,
+    on: Callable[[Request], Resource] = deployment,
+    partly: Callable[[Reach], bool] | None = None,
+) -> Any:
     """The caller of the API must hold any one of *scopes* for what *on* finds in the request."""
     return Depends(Caller(scopes=scopes, on=on, partly=partly).decide)
 
@@ -206,10 +238,16 @@ async def _visitor(request: Request) -> Visitor:
 VisitorOf = Annotated[Visitor, Depends(_visitor)]
 
 
-def _judge(visitor: Visitor, scopes: tuple[str, ...], resource: Resource, *, partly: bool = False) -> None:
+def _judge(
+    visitor: Visitor,
+    scopes: tuple[str, ...],
+    resource: Resource,
+    *,
+    partly: Callable[[Reach], bool] | None = None,
+) -> None:
     if not scopes:
         return
-    if partly and any(_reaches_users(visitor, scope) for scope in scopes):
+    if partly is not None and any(partly(reach(visitor.principal, scope)) for scope in scopes):
         return
     decision = may_any(visitor.principal, scopes, resource)
     if isinstance(decision, Allowed):
@@ -217,11 +255,6 @@ def _judge(visitor: Visitor, scopes: tuple[str, ...], resource: Resource, *, par
     if decision.hidden:
         raise HiddenResource
     raise MissingScopes(scopes)
-
-
-def _reaches_users(visitor: Visitor, scope: str) -> bool:
-    extent = reach(visitor.principal, scope)
-    return extent.everything or bool(extent.users)
 
 
 async def _check_page(request: Request, edge: Edge, visitor: Visitor | None) -> None:

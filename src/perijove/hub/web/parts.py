@@ -14,6 +14,7 @@ from perijove.config.settings import HubSettings
 from perijove.hub.ports import Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
@@ -67,6 +68,8 @@ class Parts:
     list_users: ListUsers
     delete_user: DeleteUser
     patch_user: PatchUser
+    read_groups: ReadGroups
+    change_groups: ChangeGroups
     tokens: Tokens
     start_server: StartServer
     stop_server: StopServer

@@ -25,6 +25,7 @@ from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
+from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
@@ -181,6 +182,8 @@ class Rig:
                 store=store, stop_server=stop_server, revocations=revocations, stop_timeout=policy.slow_stop_seconds
             ),
             patch_user=PatchUser(store=store, revocations=revocations),
+            read_groups=ReadGroups(store=store),
+            change_groups=ChangeGroups(store=store, roles=roles, revocations=revocations),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
             start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
             stop_server=stop_server,

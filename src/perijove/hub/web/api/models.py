@@ -17,7 +17,8 @@ from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import segment, server_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may
-from perijove.hub.scopes.fields import visibility_of
+from perijove.hub.scopes.fields import visibility_of, visible_group_fields
+from perijove.hub.usecases.change_groups import KnownGroup
 from perijove.hub.usecases.deadlines import Deadline
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
@@ -116,6 +117,19 @@ class Models:
             "session_id": principal.session_id or None,
             "scopes": _in_order(principal.scopes),
         }
+
+    def group(self, known: KnownGroup) -> dict[str, Any]:
+        """A group, cut down to what the asker may see."""
+        group = known.group
+        shown = visible_group_fields(self.principal.scopes, group.name)
+        full = {
+            "kind": "group",
+            "name": group.name,
+            "roles": list(self.roles.roles_of_group(group.name)),
+            "users": list(known.users),
+            "properties": dict(group.properties),
+        }
+        return {key: value for key, value in full.items() if key in shown}
 
     def server(self, server: Server) -> dict[str, Any]:
         """A server."""

@@ -14,7 +14,7 @@ from perijove.hub.rows import UserActivity, UserSort
 from perijove.hub.scopes.decision import reach
 from perijove.hub.scopes.fields import READ_SCOPES
 from perijove.hub.usecases.users import KnownUser
-from perijove.hub.web.access import needs, the_user
+from perijove.hub.web.access import needs, reaches_users, the_user
 from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, member, only, texts
 from perijove.hub.web.api.caller import Call, CallOf
@@ -30,7 +30,7 @@ _STATES: Final = frozenset(get_args(UserActivity))
 router = Routes(prefix="/users")
 
 
-@router.get("", dependencies=[needs("list:users", partly=True)])
+@router.get("", dependencies=[needs("list:users", partly=reaches_users)])
 async def list_users(call: CallOf, state: str | None = None, sort: str = "id", name_filter: str = "") -> Response:
     """Those whom the caller may list, in pages if asked for."""
     if state is not None and state not in _STATES:
