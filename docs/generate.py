@@ -106,7 +106,11 @@ def _call(route: Declared) -> str:
     methods = ", ".join(sorted(answered))
     says = (route.endpoint.__doc__ or "").strip().splitlines()[0]
     accesses = [getattr(dependency.dependency, "__self__", None) for dependency in route.dependencies]
-    path = route.path.replace("{user_name}", "{user}").replace("{server_name}", "{server}").replace("{group_name}", "{group}")
+    path = (
+        route.path.replace("{user_name}", "{user}")
+        .replace("{server_name}", "{server}")
+        .replace("{group_name}", "{group}")
+    )
     return f"| `{methods} {path}` | {' '.join(_needs(access) for access in accesses)} | {says} |"
 
 

@@ -51,7 +51,7 @@ from perijove.hub.usecases.reconcile import Proxies, Reconciler
 from perijove.hub.usecases.reload import Reading, Reload
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
-from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
@@ -425,7 +425,8 @@ def _parts(
         get_server=GetServer(store=store, activity=ground.activity),
         keep_server=KeepServer(store=store, clock=clock, activity=ground.activity, deadlines=ground.deadlines),
         create_server=CreateServer(store=store, clock=clock, policy=policy),
-        remove_server=RemoveServer(store=store),
+        change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=ground.revocations),
+        remove_server=RemoveServer(store=store, revocations=ground.revocations),
         driver=machinery.driver,
         proxies=machinery.proxies,
         queue=machinery.queue,

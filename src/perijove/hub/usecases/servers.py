@@ -1,5 +1,5 @@
 """
-What people ask of servers: start, stop, create, remove, read (contract d11 to d15).
+What people ask of servers: start, stop, create, change, remove, read (contract d11 to d15).
 
 These record what was asked; the driver does the rest.
 """
@@ -25,12 +25,14 @@ from perijove.hub.domain.errors import (
 )
 from perijove.hub.domain.lifecycle import Event, State
 from perijove.hub.domain.notices import Kind, Notice
-from perijove.hub.domain.servers import Server, check_display_name, check_server_name
+from perijove.hub.domain.servers import Server, check_display_name, check_server_name, first_generation
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.shut_out import shut_out, visitors_of
+from perijove.hub.usecases.sign_out import Revocations
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
 
@@ -54,13 +56,19 @@ def _check_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return options
 
 
+async def _check_room(unit: Unit, user: User, limit: int) -> None:
+    if limit <= 0:
+        return
+    named = [row for row in await unit.servers.of_users([user.id]) if row.name]
+    if len(named) >= limit:
+        raise InvalidRequest(f"User {user.name} already has the maximum of {limit} named servers.")
+
+
 async def _add(unit: Unit, user: User, name: str, clock: Clock, policy: ServerPolicy) -> Server:
-    limit = policy.named_server_limit_per_user
-    if name and limit > 0:
-        named = [row for row in await unit.servers.of_users([user.id]) if row.name]
-        if len(named) >= limit:
-            raise InvalidRequest(f"User {user.name} already has the maximum of {limit} named servers.")
-    return await unit.servers.add(user_id=user.id, name=name, created=clock.now())
+    if name:
+        await _check_room(unit, user, policy.named_server_limit_per_user)
+    # Whoever gives it no other name to be shown sees this one (contract d12).
+    return await unit.servers.add(user_id=user.id, name=name, created=clock.now(), display_name=name)
 
 
 class StartServer:
@@ -220,7 +228,7 @@ class CreateServer:
         if not name:
             raise AlreadyExists(f"{user.name} already has a default server")
         _check_named(name, self._policy)
-        shown = check_display_name(display_name)
+        shown = check_display_name(display_name) or name
         kept = dict(_check_options(options or {}))
         async with self._store.unit() as unit:
             await alone_with(unit, user.name)
@@ -230,11 +238,76 @@ class CreateServer:
             return await unit.servers.swap(row, replace(row, display_name=shown, user_options=kept))
 
 
+class ChangeServer:
+    """Changes what a stopped server is called and what it is started with."""
+
+    def __init__(self, *, store: Store, clock: Clock, policy: ServerPolicy, revocations: Revocations) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._revocations = revocations
+
+    async def __call__(
+        self,
+        user: User,
+        name: str,
+        *,
+        new_name: str | None = None,
+        display_name: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Server:
+        """
+        Change what is given (contract d14). The default server may be renamed, and is then made anew when needed.
+
+        Raises:
+            NoSuchServer: there is none of that name.
+            AlreadyExists: there is one of the new name; the default server always counts as there.
+            InvalidRequest: it is not stopped, named servers are not allowed, or there are too many.
+            InvalidServerName: no server can have the new name.
+        """
+        changes: dict[str, Any] = {}
+        if options is not None:
+            changes["user_options"] = dict(_check_options(options))
+        if display_name is not None:
+            changes["display_name"] = check_display_name(display_name)
+        if new_name:
+            _check_named(new_name, self._policy)
+        async with self._store.unit() as unit:
+            await alone_with(unit, user.name)
+            server = await unit.servers.get(user.id, name)
+            if server is None:
+                raise NoSuchServer(f"User {user.name} has no such server {name!r}")
+            if server.is_active:
+                raise InvalidRequest(f"{server.key} is active. Please stop it before modifying it.")
+            visitors: frozenset[str] = frozenset()
+            if new_name is not None:
+                visitors = await visitors_of(unit, server)
+                changes |= await self._renaming(unit, user, server, new_name, display_name)
+            changed = await unit.servers.swap(server, replace(server, **changes))
+        log.info("server.changed", server=server.key, new_name=changed.name)
+        await shut_out(self._revocations, server, visitors)
+        return changed
+
+    async def _renaming(
+        self, unit: Unit, user: User, server: Server, new_name: str, display_name: str | None
+    ) -> dict[str, Any]:
+        if not new_name or await unit.servers.get(user.id, new_name) is not None:
+            raise AlreadyExists(f"User {user.name} already has server {new_name!r}")
+        if not server.name:
+            await _check_room(unit, user, self._policy.named_server_limit_per_user)
+        await unit.tokens.delete_of_server(server.key)
+        shown = {"display_name": new_name} if display_name is None and server.display_name == server.name else {}
+        # Whoever guards against old generations of the new name must not take this one for them.
+        newest = max(server.generation, first_generation(self._clock.now()))
+        return {"name": new_name, "generation": newest, **shown}
+
+
 class RemoveServer:
     """Forgets a stopped named server."""
 
-    def __init__(self, *, store: Store) -> None:
+    def __init__(self, *, store: Store, revocations: Revocations) -> None:
         self._store = store
+        self._revocations = revocations
 
     async def __call__(self, user: User, name: str) -> None:
         """
@@ -253,8 +326,10 @@ class RemoveServer:
                 raise NoSuchServer
             if server.is_active:
                 raise InvalidRequest(f"{server.key} is not stopped yet")
+            visitors = await visitors_of(unit, server)
             await unit.servers.delete(server.id)
         log.info("server.removed", server=server.key)
+        await shut_out(self._revocations, server, visitors)
 
 
 class GetServer:

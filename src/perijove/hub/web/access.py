@@ -6,6 +6,8 @@ enumerates the routes and fails for one that has none. A handler runs only after
     CONTROL                      the proxy, which knows the control token
     SCRAPE                       Prometheus
     CALLER, needs(...)           REST API: any identified caller; one who holds any of some scopes
+    ONESELF                      whoever asks who they are
+    REPORTER                     a browser in which somebody is signed in, reporting by itself
     OPEN_PAGE                    pages for people who are not signed in
     SIGNED_IN, page_needs(...)   pages for people who are; who hold any of some scopes
 
@@ -36,7 +38,15 @@ from perijove.hub.scopes.decision import (
 )
 from perijove.hub.web import csrf, fetch_metadata
 from perijove.hub.web.edge import Edge, edge_of
-from perijove.hub.web.errors import BadXsrf, HiddenResource, MissingCredentials, MissingScopes, SignInNeeded
+from perijove.hub.web.errors import (
+    BadXsrf,
+    HiddenResource,
+    MissingCredentials,
+    MissingScopes,
+    Nobody,
+    SignInNeeded,
+    WebError,
+)
 from perijove.hub.web.forms import read_form
 from perijove.hub.web.identify import Visitor, by_cookie, by_token, has_authorization
 
@@ -79,13 +89,15 @@ class Caller(Access):
     on: Callable[[Request], Resource]
     #: lists: a filtered scope that reaches any of these is enough, and the handler cuts the list
     partly: Callable[[Reach], bool] | None = None
+    #: what an unknown caller is told
+    unknown: type[WebError] = MissingCredentials
 
     async def decide(self, request: Request) -> None:
         """Identify, then judge."""
         edge = edge_of(request)
         visitor = await by_token(request, edge) if has_authorization(request) else await self._by_cookie(request, edge)
         if visitor is None:
-            raise MissingCredentials
+            raise self.unknown
         _judge(visitor, self.scopes, self.on(request), partly=self.partly)
         request.state.visitor = visitor
 
@@ -147,6 +159,20 @@ class Scrape(Access):
         """As configured."""
         if edge_of(request).parts.settings.authenticate_prometheus:
             await Caller(scopes=("read:metrics",), on=deployment).decide(request)
+
+
+class Reporter(Access):
+    """
+    A browser that reports what it kept out of a page: it sends its cookie, but no token of a form. Nothing is changed
+    by it.
+    """
+
+    async def decide(self, request: Request) -> None:
+        """Identify."""
+        visitor = await by_cookie(request, edge_of(request))
+        if visitor is None:
+            raise MissingCredentials
+        request.state.visitor = visitor
 
 
 class UserServerPage(Access):
@@ -219,6 +245,8 @@ def page_needs(*scopes: str, on: Callable[[Request], Resource] = deployment) -> 
 PUBLIC: Final = Depends(Public().decide)
 CONTROL: Final = Depends(Control().decide)
 CALLER: Final = needs()
+ONESELF: Final = Depends(Caller(on=deployment, unknown=Nobody).decide)
+REPORTER: Final = Depends(Reporter().decide)
 SCRAPE: Final = Depends(Scrape().decide)
 OPEN_PAGE: Final = Depends(OpenPage().decide)
 SIGNED_IN: Final = page_needs()

@@ -21,6 +21,7 @@ from perijove.hub.web import door_api, problems
 from perijove.hub.web.api import groups, hub, servers, tokens, users
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
+from perijove.hub.web.etags import ETags
 from perijove.hub.web.headers import DefaultHeaders
 from perijove.hub.web.lab import routes as lab
 from perijove.hub.web.lab.assets import LAB_ASSETS
@@ -47,10 +48,11 @@ class WebApplication(FastAPI):
         # From the inside out.
         front: ASGIApp = QuickRoutes(super().__call__, table=self.quick)
         front = LimitBody(front)
+        front = ETags(front, prefix=f"{prefix}api/")
         front = MeasureRequests(front, metrics=parts.metrics)
         front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)
         self._front: ASGIApp = DefaultHeaders(
-            front, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+            front, hub_prefix=prefix, file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
         )
 
     async def warm_up(self) -> None:
@@ -89,6 +91,7 @@ def make_app(parts: Parts) -> WebApplication:
     app.state.edge = Edge.of(parts)
     for part in (users, groups, servers, tokens, hub):
         part.router.add_to(app, prefix=f"{prefix}api")
+    hub.leftover.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         router.add_to(app, prefix=prefix.rstrip("/"))
     root.outside.add_to(app)

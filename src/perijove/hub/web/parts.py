@@ -23,7 +23,7 @@ from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies
 from perijove.hub.usecases.reload import Reading
-from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
 from perijove.hub.usecases.tokens import Tokens
@@ -76,6 +76,7 @@ class Parts:
     get_server: GetServer
     keep_server: KeepServer
     create_server: CreateServer
+    change_server: ChangeServer
     remove_server: RemoveServer
     driver: Driver
     proxies: Proxies

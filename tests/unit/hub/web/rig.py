@@ -40,7 +40,7 @@ from perijove.hub.usecases.reconcile import Proxies, Reconciler
 from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
-from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.start_breaker import StartBreaker
@@ -190,7 +190,8 @@ class Rig:
             get_server=GetServer(store=store, activity=activity),
             keep_server=KeepServer(store=store, clock=clock, activity=activity, deadlines=deadlines),
             create_server=CreateServer(store=store, clock=clock, policy=policy),
-            remove_server=RemoveServer(store=store),
+            change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=revocations),
+            remove_server=RemoveServer(store=store, revocations=revocations),
             driver=driver,
             queue=queue,
             proxies=Proxies(

@@ -12,15 +12,19 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import structlog
+from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from perijove.hub.domain.errors import HubError, Invalid, LaunchFailed, NoSuchServer
 from perijove.hub.domain.progress import ProgressEvent
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.users import User
 from perijove.hub.web.access import needs, the_server
 from perijove.hub.web.api.bodies import json_object, member, only
 from perijove.hub.web.api.caller import CallOf
 from perijove.hub.web.api.models import deadline_model
 from perijove.hub.web.declared import Routes
+from perijove.hub.web.parts import Parts
 from perijove.kit.tasks import TaskGroup
 from perijove.wire.activity import KEEP
 
@@ -30,6 +34,8 @@ log = structlog.get_logger(__name__)
 KEEP_ALIVE: Final = 8.0
 #: Events that wait for a slow reader; a start has a dozen.
 MAX_WAITING_EVENTS: Final = 100
+#: Seconds for which a server that was to be removed, and takes its time to stop, is waited for.
+PATIENCE: Final = 120.0
 DEFAULT: Final = "/{user_name}/server"
 DEFAULT_TOO: Final = "/{user_name}/servers/"
 NAMED: Final = "/{user_name}/servers/{server_name}"
@@ -83,6 +89,24 @@ async def post_server(call: CallOf, user_name: str, server_name: str = "") -> Re
     raise LaunchFailed(server.failure, log_tail=server.failure_log)
 
 
+@router.patch(DEFAULT, dependencies=[_START])
+@router.patch(DEFAULT_TOO, dependencies=[_START], include_in_schema=False)
+@router.patch(NAMED, dependencies=[_START])
+async def patch_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
+    """Another name, another name to be shown, or other options, of one that is stopped."""
+    body = only(await json_object(call.request) or {}, "name", "display_name", "user_options")
+    if not body:
+        raise Invalid("Must specify at least one field to modify.")
+    server = await call.parts.change_server(
+        await call.parts.get_user(user_name),
+        server_name,
+        new_name=member(body, "name", str),
+        display_name=member(body, "display_name", str) or None,
+        options=member(body, "user_options", dict),
+    )
+    return JSONResponse(call.models.server(server))
+
+
 @router.delete(DEFAULT, dependencies=[_STOP])
 @router.delete(DEFAULT_TOO, dependencies=[_STOP], include_in_schema=False)
 @router.delete(NAMED, dependencies=[_STOP])
@@ -101,10 +125,20 @@ async def delete_server(call: CallOf, user_name: str, server_name: str = "") -> 
             raise
         return Response(status_code=204, media_type="text/plain")
     if server.is_active:
-        return Response(status_code=202, media_type="text/plain")
+        later = BackgroundTask(_remove_later, parts, user, server) if remove else None
+        return Response(status_code=202, media_type="text/plain", background=later)
     if remove:
         await parts.remove_server(user, server_name)
     return Response(status_code=204, media_type="text/plain")
+
+
+async def _remove_later(parts: Parts, user: User, server: Server) -> None:
+    """Remove it once it has stopped; if it takes too long, or is started again, it stays (contract d15)."""
+    gone = await parts.stop_server.gone(server, timeout=PATIENCE)
+    try:
+        await parts.remove_server(user, gone.name)
+    except HubError as error:
+        log.warning("server.not_removed", server=server.key, why=error.message)
 
 
 @router.post(f"{DEFAULT}/{KEEP}", dependencies=[_KEEP])

@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 
 from starlette.responses import JSONResponse, Response
 
-from perijove.hub.domain.errors import Invalid
+from perijove.hub.domain.errors import Invalid, NotAllowed
 from perijove.hub.domain.users import User
 from perijove.hub.rows import UserActivity, UserSort
 from perijove.hub.scopes.decision import reach
@@ -109,6 +109,12 @@ async def post_activity(call: CallOf, user_name: str) -> Response:
         return Response()
     deadlines = await call.parts.deadlines.of(speaking)
     return JSONResponse({SERVERS: {row.name: deadline_model(deadlines.get(row.id)) for row in speaking}})
+
+
+@router.post("/{user_name}/admin-access", dependencies=[needs("servers", on=the_user)])
+async def post_admin_access(user_name: str) -> Response:
+    """Of old JupyterHubs, for clients that still ask: whoever may enter a server needs no further leave."""
+    raise NotAllowed(f"admin access to user servers disabled: enter the server of {user_name} as you are")
 
 
 def _new(call: Call, user: User) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from perijove.hub.web.access import OPEN_PAGE, PUBLIC, SIGNED_IN
+from perijove.hub.web.access import OPEN_PAGE, PUBLIC, REPORTER, SIGNED_IN
+from perijove.hub.web.csp_reports import MAX_REPORT
 from perijove.hub.web.declared import Routes
+from perijove.hub.web.headers import CSP_REPORT
 from perijove.hub.web.next_url import safe_next
 from perijove.hub.web.pages.frame import FrameOf
 from perijove.hub.web.pages.way_in import Destination, go_in, may_enter, may_start
@@ -49,6 +51,15 @@ async def get_error(code: int, request: Request, url: str = "") -> Response:
 async def get_health() -> Response:
     """Whether this process answers; asks nobody else."""
     return Response(media_type="text/html")
+
+
+@router.post(f"/{CSP_REPORT}", dependencies=[REPORTER])
+async def post_csp_report(frame: FrameOf) -> Response:
+    """What the content policy of a page kept out, as the browser tells."""
+    if int(frame.request.headers.get("content-length", MAX_REPORT + 1)) > MAX_REPORT:
+        raise HTTPException(413)
+    frame.edge.csp_reports.note(await frame.request.body(), user=frame.principal.name)
+    return Response()
 
 
 @router.get("/static/{name}", dependencies=[PUBLIC])
