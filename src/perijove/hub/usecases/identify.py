@@ -96,7 +96,8 @@ class Identify:
     async def of_token(self, unit: Unit, row: ApiToken, person: Person) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
         owners = await self._powers.of_person(unit, person)
-        scopes = _narrowed(row.scopes, person.user.name, row.server, owners)
+        asked = await self._powers.reaching(unit, _expanded(row.scopes, person.user.name, row.server))
+        scopes = _narrowed(asked, person.user.name, row.server, owners)
         return self._user(person.user, scopes, token_id=row.public_id, token_ends=row.expires_at)
 
     def is_blocked(self, user: User) -> bool:
@@ -148,12 +149,18 @@ class Identify:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _narrowed(scopes: tuple[str, ...], user: str, server: str, owners: frozenset[str]) -> frozenset[str]:
+def _expanded(scopes: tuple[str, ...], user: str, server: str) -> frozenset[str]:
+    """What a token with *scopes* asks for."""
+    return expand(scopes, Holder(user=user, server=server))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _narrowed(asked: frozenset[str], user: str, server: str, owners: frozenset[str]) -> frozenset[str]:
     """
-    What a token with *scopes* comes to whose owner has the scopes *owners*.
+    What a token comes to that asks for these scopes, and whose owner has the scopes *owners*.
 
     Remembered: it follows from these arguments and nothing else, all of which are read anew for each request.
     """
     # A server reports its own activity whatever the configuration leaves of the role `user`.
     own = expand(("users:activity!user",), Holder(user=user)) if server else frozenset()
-    return intersect(expand(scopes, Holder(user=user, server=server)), owners | own)
+    return intersect(asked, owners | own)

@@ -27,13 +27,14 @@ class Powers:
 
     async def of_person(self, unit: Unit, person: Person) -> frozenset[str]:
         """Everything that a user may do, expanded."""
-        return await self._reaching(unit, self._roles.scopes_of_person(person))
+        return await self.reaching(unit, self._roles.scopes_of_person(person))
 
     async def of_service(self, unit: Unit, name: str) -> frozenset[str]:
         """Everything that a service may do, expanded."""
-        return await self._reaching(unit, self._roles.scopes_of_service(name))
+        return await self.reaching(unit, self._roles.scopes_of_service(name))
 
-    async def _reaching(self, unit: Unit, scopes: frozenset[str]) -> frozenset[str]:
+    async def reaching(self, unit: Unit, scopes: frozenset[str]) -> frozenset[str]:
+        """Expanded *scopes* with the members of the groups that they are filtered to."""
         names = _groups(scopes)
         return _with_members(scopes, _frozen(await _members(unit, names))) if names else scopes
 

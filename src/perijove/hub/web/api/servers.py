@@ -62,9 +62,10 @@ async def get_server(call: CallOf, user_name: str, server_name: str = "") -> dic
 @router.put(NAMED, dependencies=[_START])
 async def put_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Make a named server without starting it."""
+    user = await call.parts.get_user(user_name)
     body = only(await json_object(call.request) or {}, "display_name", "user_options")
     server = await call.parts.create_server(
-        await call.parts.get_user(user_name),
+        user,
         server_name,
         display_name=member(body, "display_name", str) or "",
         options=member(body, "user_options", dict),
@@ -78,8 +79,8 @@ async def put_server(call: CallOf, user_name: str, server_name: str = "") -> Res
 async def post_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Start it: 201 if it is ready within the configured time, 202 if it still comes up."""
     parts = call.parts
-    options, display_name = _start_options(await json_object(call.request))
     user = await parts.get_user(user_name)
+    options, display_name = _start_options(await json_object(call.request))
     server = await parts.start_server(user, server_name, options=options, display_name=display_name)
     server = await parts.driver.settled(server.id, parts.settings.servers.slow_start_seconds)
     if server.is_ready:
@@ -94,11 +95,12 @@ async def post_server(call: CallOf, user_name: str, server_name: str = "") -> Re
 @router.patch(NAMED, dependencies=[_START])
 async def patch_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Another name, another name to be shown, or other options, of one that is stopped."""
+    user = await call.parts.get_user(user_name)
     body = only(await json_object(call.request) or {}, "name", "display_name", "user_options")
     if not body:
         raise Invalid("Must specify at least one field to modify.")
     server = await call.parts.change_server(
-        await call.parts.get_user(user_name),
+        user,
         server_name,
         new_name=member(body, "name", str),
         display_name=member(body, "display_name", str) or None,
