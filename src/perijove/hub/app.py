@@ -28,6 +28,7 @@ from perijove.hub.gateways.prober import HttpProber
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
+from perijove.hub.ports import ServiceProcesses
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
@@ -42,6 +43,7 @@ from perijove.hub.usecases.environment import ServerEnvironment
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
+from perijove.hub.usecases.keep_services import KeepServices
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.membership import Membership
@@ -52,6 +54,7 @@ from perijove.hub.usecases.reload import Reading, Reload
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.service_environment import ServiceEnvironment
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
@@ -97,6 +100,7 @@ class Hub:
     groups: GroupBook
     culler: Culler
     stop_all: StopAllServers
+    services: KeepServices
     revocations: Revocations
     membership: Membership
     agree_on_secrets: AgreeOnSecrets
@@ -137,6 +141,7 @@ class _Ground:
     membership: Membership
     limiter: AttemptLimiter
     tasks: TaskGroup
+    cookie_secret: bytes = field(repr=False)
     clock: SystemClock
     randomness: SystemRandomness
     signer: FileSigner
@@ -177,6 +182,7 @@ def compose(
     store: SqlStore,
     backend: Backend,
     proxies: Sequence[HttpProxyGateway],
+    processes: ServiceProcesses,
     hasher: Argon2Hasher,
     tasks: TaskGroup,
 ) -> Hub:
@@ -198,6 +204,14 @@ def compose(
         culler=_culler(ground, parts),
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
         stop_all=StopAllServers(store=store, driver=machinery.driver),
+        services=KeepServices(
+            store=store,
+            processes=processes,
+            prober=HttpProber(),
+            clock=ground.clock,
+            environment=ServiceEnvironment(inputs.settings),
+            services=ground.roles.managed,
+        ),
         revocations=ground.revocations,
         membership=ground.membership,
         agree_on_secrets=AgreeOnSecrets(
@@ -234,7 +248,7 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
         HubError: a declaration of the configuration is not usable; nothing has changed.
     """
     settings, machinery = inputs.settings, hub.machinery
-    roles = load_roles(roles=settings.load_roles, services=settings.services)
+    roles = _roles(settings, hub.ground.cookie_secret)
     identify = Identify(
         store=hub.ground.store,
         clock=hub.ground.clock,
@@ -253,8 +267,13 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
     hub.culler.adopt()
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
+    hub.services.adopt(roles.managed, ServiceEnvironment(settings))
     hub.ending.stop_servers = settings.cleanup_servers
     return parts
+
+
+def _roles(settings: HubSettings, secret: bytes) -> RoleBook:
+    return load_roles(roles=settings.load_roles, services=settings.services, secret=secret)
 
 
 def _policies(settings: HubSettings, roles: RoleBook) -> Sequence[CullPolicy]:
@@ -271,7 +290,8 @@ def _ground(
     inputs: HubInputs, *, store: SqlStore, proxies: Sequence[HttpProxyGateway], hasher: Argon2Hasher, tasks: TaskGroup
 ) -> _Ground:
     settings, clock = inputs.settings, SystemClock()
-    roles = load_roles(roles=settings.load_roles, services=settings.services)
+    cookie_secret = load_cookie_secret(settings.paths.cookie_secret)
+    roles = _roles(settings, cookie_secret)
     groups = read_groups(settings.load_groups)
     policies = _policies(settings, roles)
     report_seconds = settings.servers.activity_seconds
@@ -296,6 +316,7 @@ def _ground(
         ),
         limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
         tasks=tasks,
+        cookie_secret=cookie_secret,
         clock=clock,
         randomness=SystemRandomness(),
         signer=FileSigner.open(settings.paths.signing_key),
@@ -392,7 +413,7 @@ def _parts(
         settings=settings,
         clock=clock,
         randomness=randomness,
-        cookie_secret=load_cookie_secret(settings.paths.cookie_secret),
+        cookie_secret=ground.cookie_secret,
         store=store,
         roles=ground.roles,
         identify=ground.identify,

@@ -29,6 +29,7 @@ from perijove.hub.domain.hubs import others_of
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.proxy import HttpProxyGateway
+from perijove.hub.gateways.service_processes import LauncherServiceProcesses
 from perijove.hub.store.errors import StoreUnusable
 from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
@@ -37,6 +38,7 @@ from perijove.hub.web.app import WebApplication, make_app, renew_app
 from perijove.kit import logs
 from perijove.kit.process import give_back_memory, inherited_sockets, is_gone, notify_parent
 from perijove.kit.tasks import TaskGroup
+from perijove.spawners.local import LocalSpawner
 from perijove.spawners.values import BackendSettings
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
 from perijove.wire.routes import unix_origin
@@ -96,9 +98,14 @@ async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
         store = await stack.enter_async_context(SqlStore(settings.db_url))
         proxies = [await stack.enter_async_context(HttpProxyGateway(url, settings.control_token)) for url in urls]
         backend = await stack.enter_async_context(inputs.spawner.open_backend(backend_settings))
+        processes = await stack.enter_async_context(
+            LauncherServiceProcesses.open(settings.paths.launcher_socket, system_user_prefix=_user_prefix(inputs))
+        )
         hasher = stack.enter_context(contextlib.closing(Argon2Hasher()))
         tasks = TaskGroup("hub")
-        hub = compose(inputs, store=store, backend=backend, proxies=proxies, hasher=hasher, tasks=tasks)
+        hub = compose(
+            inputs, store=store, backend=backend, proxies=proxies, processes=processes, hasher=hasher, tasks=tasks
+        )
         # Once nothing runs here any more, all leases are free for the other hubs.
         stack.push_async_callback(hub.membership.leave)
         await stack.enter_async_context(tasks)
@@ -115,9 +122,15 @@ async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
         await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
         if hub.ending.stop_servers and not _leaves_servers_to_others(hub, inputs):
             await hub.stop_all(timeout=_STOP_ALL_TIMEOUT)
+            await hub.services.stop()
         server.should_exit = True
         await serving
     return 0
+
+
+def _user_prefix(inputs: HubInputs) -> str:
+    """Of system users on this machine: people's and services' alike."""
+    return LocalSpawner(config=inputs.config).system_user_prefix
 
 
 async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
@@ -138,6 +151,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("housekeeping", hub.housekeeping.run())
     tasks.start("groups", hub.groups.run(parts.store))
     tasks.start("culler", hub.culler.run())
+    tasks.start("services", hub.services.run())
     is_first = inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
     if parts.lab_assets is not None and is_first:
         # Of several hubs beside each other one does, for all.

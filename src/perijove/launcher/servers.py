@@ -234,10 +234,12 @@ class Servers:
             groups=account.groups,
             switch_user=self._accounts.as_root,
             home=account.home,
+            directory=request.directory,
             environment=environment,
             app=self._template.app,
             argv=request.argv,
             args=request.args,
+            listens=request.listens,
             processes=request.limits.processes,
             open_files=request.limits.open_files,
         )

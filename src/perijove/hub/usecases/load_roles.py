@@ -7,10 +7,12 @@ Read once at start; what a declaration may look like is `domain/role_declaration
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.managed_services import ManagedService, read_managed, with_token
 from perijove.hub.domain.role_declarations import (
     ADMIN,
     DEFAULT_ROLES,
@@ -32,7 +34,15 @@ _REMEMBERED: Final = 4096
 class RoleBook:
     """All roles and services, and what they come to."""
 
-    def __init__(self, *, roles: Mapping[str, Role], services: Mapping[str, Service]) -> None:
+    def __init__(
+        self,
+        *,
+        roles: Mapping[str, Role],
+        services: Mapping[str, Service],
+        managed: Sequence[ManagedService] = (),
+    ) -> None:
+        #: services that the hub runs
+        self.managed = tuple(managed)
         self._roles = dict(roles)
         self._services = dict(services)
         self._named = frozenset(name for role in roles.values() for name in role.users or ())
@@ -145,21 +155,33 @@ class RoleBook:
         return expand((scope for name in names for scope in self._roles[name].scopes), Holder(service=service.name))
 
 
-def load_roles(*, roles: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]]) -> RoleBook:
+def load_roles(
+    *, roles: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]], secret: bytes = b""
+) -> RoleBook:
     """
     Make the book of the configuration's `load_roles` and `services`.
+
+    Args:
+        roles: declared roles.
+        services: declared services.
+        secret: what the tokens follow from of services that the hub runs and that state none.
 
     Raises:
         InvalidRequest: an item is wrong; the message names it.
     """
     known: dict[str, Service] = {}
-    for declared in services:
+    managed: list[ManagedService] = []
+    for stated in services:
+        declared = with_token(stated, secret)
         service = read_service(declared)
         if service.name in known:
             raise InvalidRequest(f"The service {service.name!r} is declared twice.")
         if service.api_token_hash in {other.api_token_hash for other in known.values()}:
             raise InvalidRequest(f"The service {service.name!r} has the token of another service.")
         known[service.name] = service
+        how = read_managed(declared)
+        if how is not None:
+            managed.append(replace(how, token=str(declared["api_token"])))
     book = dict(DEFAULT_ROLES)
     seen: set[str] = set()
     for declared in roles:
@@ -169,4 +191,4 @@ def load_roles(*, roles: Sequence[Mapping[str, Any]], services: Sequence[Mapping
             raise InvalidRequest(f"The role {role.name!r} is declared twice.")
         seen.add(role.name)
         book[role.name] = role
-    return RoleBook(roles=book, services=known)
+    return RoleBook(roles=book, services=known, managed=managed)

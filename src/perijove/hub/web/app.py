@@ -7,6 +7,8 @@ Called by the hub's composition root with the parts; started by its server. Hold
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -19,6 +21,7 @@ from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
 from perijove.hub.web.api import groups, hub, servers, tokens, users
+from perijove.hub.web.api.openapi.document import document
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
 from perijove.hub.web.etags import ETags
@@ -35,6 +38,8 @@ from perijove.hub.web.remote_proxies import BelieveProxies
 
 #: what programs ask most
 _QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
+#: the files of the API, in the order of its description
+API: Final = (users, groups, servers, tokens, hub)
 _PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
 
 
@@ -54,6 +59,12 @@ class WebApplication(FastAPI):
         self._front: ASGIApp = DefaultHeaders(
             front, hub_prefix=prefix, file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
         )
+
+    @cached_property
+    def described(self) -> Mapping[str, Any]:
+        """The API's own description."""
+        declared = [route for part in API for route in part.router.declared]
+        return document(declared, prefix=f"{self.state.parts.settings.hub_prefix}api")
 
     async def warm_up(self) -> None:
         """Make ready, step by step, what would be made when it is first asked for. Requests are answered meanwhile."""
@@ -89,7 +100,7 @@ def make_app(parts: Parts) -> WebApplication:
     )
     app.state.parts = parts
     app.state.edge = Edge.of(parts)
-    for part in (users, groups, servers, tokens, hub):
+    for part in API:
         part.router.add_to(app, prefix=f"{prefix}api")
     hub.leftover.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):

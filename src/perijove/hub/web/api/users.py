@@ -106,7 +106,7 @@ async def post_activity(call: CallOf, user_name: str) -> Response:
     """A server tells when it was last used, and whether it is busy; the answer tells it how long it is kept."""
     speaking = await call.parts.activity.report(user_name, await json_object(call.request) or {})
     if not speaking:
-        return Response()
+        return Response(media_type="text/plain")
     deadlines = await call.parts.deadlines.of(speaking)
     return JSONResponse({SERVERS: {row.name: deadline_model(deadlines.get(row.id)) for row in speaking}})
 

@@ -1,0 +1,121 @@
+"""
+One row a call: what it takes and what it answers. A test compares the rows with the routes, so that none is missing.
+
+Errors that any call can meet are not repeated here; see `COMMON`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+#: answers without a body
+EMPTY: Final = ""
+#: answers that are no JSON
+TEXT: Final = "text/plain"
+HTML: Final = "text/html"
+EVENTS: Final = "text/event-stream"
+#: errors of every call that asks who is there: not understood, not allowed, not found or hidden, the database is away
+COMMON: Final = (400, 403, 404, 503)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What one call takes and answers."""
+
+    #: status → shape, media type, or EMPTY
+    answers: Mapping[int, str]
+    #: whether a success may also come without a body
+    may_be_empty: bool = False
+    #: shape of the body; empty: it takes none
+    takes: str = ""
+    #: whether there is nothing to do without a body
+    needs_body: bool = False
+    #: names of `QUERY`
+    query: tuple[str, ...] = ()
+    #: errors besides `COMMON`
+    errors: tuple[int, ...] = ()
+
+
+_WINDOW: Final = ("offset", "limit")
+_SERVER_ROWS: Final = {
+    ("GET", ""): Operation(answers={200: "Server"}),
+    ("PUT", ""): Operation(takes="NewServer", answers={201: "Server"}, errors=(409,)),
+    ("POST", ""): Operation(takes="StartOptions", answers={201: EMPTY, 202: EMPTY}, errors=(409, 429, 500)),
+    ("PATCH", ""): Operation(takes="ServerChange", needs_body=True, answers={200: "Server"}, errors=(409,)),
+    ("DELETE", ""): Operation(takes="StopOptions", answers={202: EMPTY, 204: EMPTY}),
+    ("POST", "/keep"): Operation(answers={200: "Deadline"}),
+    ("GET", "/progress"): Operation(answers={200: EVENTS}),
+}
+_SERVER: Final = "/users/{user_name}/server"
+_NAMED: Final = "/users/{user_name}/servers/{server_name}"
+
+#: (method, path below `/hub/api`) → what it takes and answers
+OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
+    ("GET", "/"): Operation(answers={200: "Version"}),
+    ("GET", "/info"): Operation(answers={200: "Info"}),
+    ("GET", "/user"): Operation(answers={200: "Identity"}),
+    ("GET", "/users"): Operation(
+        answers={200: "UsersOrPage"}, query=("state", "sort", "name_filter", "include_stopped_servers", *_WINDOW)
+    ),
+    ("POST", "/users"): Operation(takes="NewUsers", needs_body=True, answers={201: "Users"}, errors=(409,)),
+    ("GET", "/users/{user_name}"): Operation(answers={200: "User"}, query=("include_stopped_servers",)),
+    ("POST", "/users/{user_name}"): Operation(takes="NewUser", answers={201: "User"}, errors=(409,)),
+    ("PATCH", "/users/{user_name}"): Operation(takes="UserChange", answers={200: "User"}, errors=(409,)),
+    ("DELETE", "/users/{user_name}"): Operation(answers={204: EMPTY}),
+    ("POST", "/users/{user_name}/activity"): Operation(
+        takes="Activity", needs_body=True, answers={200: "Deadlines"}, may_be_empty=True
+    ),
+    ("POST", "/users/{user_name}/admin-access"): Operation(answers={}),
+    **{(method, f"{_SERVER}{end}"): row for (method, end), row in _SERVER_ROWS.items()},
+    **{(method, f"{_NAMED}{end}"): row for (method, end), row in _SERVER_ROWS.items()},
+    ("GET", "/users/{user_name}/tokens"): Operation(answers={200: "Tokens"}),
+    ("POST", "/users/{user_name}/tokens"): Operation(takes="NewToken", answers={201: "TokenWithText"}),
+    ("GET", "/users/{user_name}/tokens/{token_id}"): Operation(answers={200: "Token"}),
+    ("DELETE", "/users/{user_name}/tokens/{token_id}"): Operation(answers={204: EMPTY}),
+    ("GET", "/groups"): Operation(answers={200: "GroupsOrPage"}, query=_WINDOW),
+    ("POST", "/groups"): Operation(takes="NewGroups", needs_body=True, answers={201: "Groups"}, errors=(409,)),
+    ("GET", "/groups/{group_name}"): Operation(answers={200: "Group"}),
+    ("POST", "/groups/{group_name}"): Operation(takes="NewGroup", answers={201: "Group"}, errors=(409,)),
+    ("DELETE", "/groups/{group_name}"): Operation(answers={204: EMPTY}),
+    ("POST", "/groups/{group_name}/users"): Operation(takes="Members", needs_body=True, answers={200: "Group"}),
+    ("DELETE", "/groups/{group_name}/users"): Operation(takes="Members", needs_body=True, answers={200: "Group"}),
+    ("PUT", "/groups/{group_name}/properties"): Operation(takes="Properties", needs_body=True, answers={200: "Group"}),
+    ("GET", "/proxy"): Operation(answers={200: "RoutesOrPage"}, query=_WINDOW),
+    ("POST", "/proxy"): Operation(answers={200: EMPTY}),
+    ("POST", "/shutdown"): Operation(takes="Shutdown", answers={202: "Message"}),
+    ("POST", "/reload"): Operation(answers={200: "Reading"}),
+    ("GET", "/metrics"): Operation(answers={200: TEXT}),
+    ("GET", "/health"): Operation(answers={200: HTML}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One member of a query."""
+
+    says: str
+    schema: Mapping[str, object] = field(default_factory=lambda: {"type": "string"})
+
+
+QUERY: Final[Mapping[str, Parameter]] = {
+    "offset": Parameter("How many to leave out.", {"type": "integer"}),
+    "limit": Parameter("How many at most.", {"type": "integer"}),
+    "state": Parameter(
+        "Only users of whom a server is active or ready, or none is.", {"enum": ["active", "ready", "inactive"]}
+    ),
+    "sort": Parameter(
+        "Their order; with a minus, backwards.",
+        {"enum": ["id", "-id", "name", "-name", "last_activity", "-last_activity"]},
+    ),
+    "name_filter": Parameter("A part of their names."),
+    "include_stopped_servers": Parameter("Show servers that do not run, too, unless it is `0` or `false`."),
+}
+#: what a name in a path is, and an example
+PATH: Final[Mapping[str, tuple[str, str]]] = {
+    "user_name": ("A user's name.", "ada"),
+    "server_name": ("A named server's name.", "gpu"),
+    "group_name": ("A group's name.", "class-a"),
+    "token_id": ("A token's id.", "a1"),
+}
