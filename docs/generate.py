@@ -21,7 +21,7 @@ from perijove.config.check import traits_of
 from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
 from perijove.hub.web.access import Access, Caller, Scrape
-from perijove.hub.web.api import groups, hub, servers, tokens, users
+from perijove.hub.web.api import groups, hub, servers, services, tokens, users
 from perijove.hub.web.declared import Declared
 
 DOCS: Final = Path(__file__).parent
@@ -76,7 +76,14 @@ def scopes() -> str:
     )
 
 
-_API = (("Users", users), ("Groups", groups), ("Servers", servers), ("Tokens", tokens), ("The hub", hub))
+_API = (
+    ("Users", users),
+    ("Groups", groups),
+    ("Servers", servers),
+    ("Services", services),
+    ("Tokens", tokens),
+    ("The hub", hub),
+)
 
 
 def rest_api() -> str:

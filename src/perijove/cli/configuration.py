@@ -239,6 +239,7 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         cull_policies=_policies(p),
         load_roles=p.load_roles,
         services=p.services,
+        service_check_seconds=p.service_check_interval,
         token_expires_in_max_seconds=p.token_expires_in_max_seconds,
         api_page_default_limit=p.api_page_default_limit,
         api_page_max_limit=p.api_page_max_limit,

@@ -123,9 +123,12 @@ class Perijove(Configurable):
     load_roles = List(Dict(), help="Roles to define and assign: name, description, scopes, users, services.").tag(
         config=True
     )
-    services = List(Dict(), help="Programs with a token of their own: name, api_token, admin, url, display, info.").tag(
-        config=True
-    )
+    services = List(
+        Dict(), help="Programs with a token of their own: name, api_token, admin, url, display, info, oauth_…"
+    ).tag(config=True)
+    service_check_interval = Float(
+        60.0, min=1.0, help="Seconds between looks whether services answer; for the log."
+    ).tag(config=True)
     load_groups = Dict(
         help='Groups to make: name → list of users, or {"users": [...], "properties": {...}}. Only adds.'
     ).tag(config=True)

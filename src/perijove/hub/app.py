@@ -35,6 +35,7 @@ from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
 from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
+from perijove.hub.usecases.check_services import CheckServices
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
@@ -55,6 +56,7 @@ from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.service_environment import ServiceEnvironment
+from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
@@ -101,6 +103,7 @@ class Hub:
     culler: Culler
     stop_all: StopAllServers
     services: KeepServices
+    check_services: CheckServices
     revocations: Revocations
     membership: Membership
     agree_on_secrets: AgreeOnSecrets
@@ -150,6 +153,7 @@ class _Ground:
     activity: Activity
     groups: GroupBook
     deadlines: Deadlines
+    directory: ServiceDirectory
     identify: Identify
     revocations: Revocations
     lab_assets: LabAssets | None
@@ -212,6 +216,12 @@ def compose(
             environment=ServiceEnvironment(inputs.settings),
             services=ground.roles.managed,
         ),
+        check_services=CheckServices(
+            directory=ground.directory,
+            prober=HttpProber(),
+            base_url=inputs.settings.base_url,
+            every=inputs.settings.service_check_seconds,
+        ),
         revocations=ground.revocations,
         membership=ground.membership,
         agree_on_secrets=AgreeOnSecrets(
@@ -267,6 +277,7 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
     hub.culler.adopt()
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
+    ground.directory.adopt(roles)
     hub.services.adopt(roles.managed, ServiceEnvironment(settings))
     hub.ending.stop_servers = settings.cleanup_servers
     return parts
@@ -330,6 +341,7 @@ def _ground(
             policies=Policies(policies=policies, roles=roles, clock=clock, store=store),
             report_seconds=report_seconds,
         ),
+        directory=ServiceDirectory(store=store, roles=roles),
         identify=Identify(
             store=store, clock=clock, roles=roles, activity=activity, blocked_users=settings.blocked_users
         ),
@@ -429,8 +441,7 @@ def _parts(
             stop_timeout=policy.slow_stop_seconds,
         ),
         patch_user=PatchUser(store=store, revocations=ground.revocations),
-        read_groups=ReadGroups(store=store),
-        change_groups=ChangeGroups(store=store, roles=ground.roles, revocations=ground.revocations),
+        **_nouns(ground, machinery),
         tokens=Tokens(
             store=store,
             clock=clock,
@@ -468,6 +479,23 @@ def _parts(
         shut_down=ending.ask,
         reload=reload,
     )
+
+
+def _nouns(ground: _Ground, machinery: _Machinery) -> dict[str, Any]:
+    """Groups and services."""
+    return {
+        "read_groups": ReadGroups(store=ground.store),
+        "change_groups": ChangeGroups(store=ground.store, roles=ground.roles, revocations=ground.revocations),
+        "services": ground.directory,
+        "change_services": ChangeServices(
+            store=ground.store,
+            clock=ground.clock,
+            roles=ground.roles,
+            revocations=ground.revocations,
+            directory=ground.directory,
+            routes=machinery.proxies,
+        ),
+    }
 
 
 def _accounts(ground: _Ground) -> dict[str, Any]:

@@ -75,7 +75,9 @@ c.JupyterHub.allow_named_servers = True
 c.JupyterHub.named_server_limit_per_user = 3
 c.JupyterHub.services = [
     {{"name": "contract", "api_token": "{TOKEN}", "admin": True}},
-    {{"name": "shown", "api_token": "0123456789abcdef-shown", "url": "http://127.0.0.1:9", "info": {{"a": 1}}}},
+    {{"name": "shown", "api_token": "0123456789abcdef-shown", "url": "http://127.0.0.1:9", "info": {{"a": 1}},
+     # Nothing listens there, and JupyterHub waits for it.
+     "timeout": 1}},
 ]
 c.JupyterHub.load_roles = [{{"name": "contract", "services": ["contract"], "scopes": ["users:activity"]}}]
 """
@@ -129,8 +131,6 @@ class TrivialSpawner(Spawner):
 
 
 c.JupyterHub.spawner_class = TrivialSpawner
-# Nothing listens there, and JupyterHub waits for it.
-c.JupyterHub.services[1]["timeout"] = 1
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
 c.JupyterHub.hub_port = {hub_port}
 c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"

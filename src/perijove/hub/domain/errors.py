@@ -3,8 +3,10 @@ What can go wrong in the hub, in its own words. `web/problems.py` maps these to 
 
     HubError
     ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation  NoSuchGroup
+    │                            NoSuchService
     ├── Refused                  NotAllowed  WrongCredentials  AwaitingApproval  InvitationSpent
     ├── Conflict                 AlreadyExists  AlreadyRunning  IllegalTransition  StaleGeneration
+    │                            FixedByConfiguration
     ├── Invalid                  InvalidName  InvalidServerName  InvalidScope  WeakPassword  InvalidRequest
     ├── TooMany                  TooManyAttempts  TooManyServers
     ├── LaunchFailed
@@ -48,6 +50,10 @@ class NoSuchGroup(NotFound):
     """There is no group of that name."""
 
 
+class NoSuchService(NotFound):
+    """There is no service of that name."""
+
+
 class NoSuchInvitation(NotFound):
     """This link is not valid: it was used, has ended, or never existed."""
 
@@ -86,6 +92,10 @@ class IllegalTransition(Conflict):
 
 class StaleGeneration(Conflict):
     """The server was changed by somebody else in the meantime."""
+
+
+class FixedByConfiguration(Conflict):
+    """The configuration says so: it can be changed only there."""
 
 
 class Invalid(HubError):

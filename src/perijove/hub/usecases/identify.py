@@ -88,9 +88,10 @@ class Identify:
             if service is not None:
                 return self._service(service, await self._powers.of_service(unit, service.name))
             found = await self._row(unit, token, token_hash)
-            principal = None if found is None else await self.of_token(unit, *found)
-        if found is not None:
-            self._activity.note_token(found[0].id, self._clock.now())
+            if found is None:
+                return await self._added_service(unit, token, token_hash)
+            principal = await self.of_token(unit, *found)
+        self._activity.note_token(found[0].id, self._clock.now())
         return principal
 
     async def of_token(self, unit: Unit, row: ApiToken, person: Person) -> Principal:
@@ -115,6 +116,14 @@ class Identify:
             is_it = hmac.compare_digest(row.token_hash, token_hash)
             if is_it and not self.is_over(row, now) and not self.is_blocked(person.user):
                 return row, person
+        return None
+
+    async def _added_service(self, unit: Unit, token: str, token_hash: str) -> Principal | None:
+        """The service that was added while the hub runs and has that token."""
+        for row in await unit.services.by_prefix(token[:PREFIX_LENGTH]):
+            # One that the configuration declares under the same name has taken its place.
+            if hmac.compare_digest(row.token_hash, token_hash) and self._roles.service(row.name) is None:
+                return self._service(row.service, await self._powers.of_service(unit, row.name))
         return None
 
     def _user(

@@ -6,10 +6,12 @@ Read once at start; what a declaration may look like is `domain/role_declaration
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
+
+import structlog
 
 from perijove.hub.domain.errors import InvalidRequest
 from perijove.hub.domain.managed_services import ManagedService, read_managed, with_token
@@ -26,6 +28,8 @@ from perijove.hub.domain.role_declarations import (
 from perijove.hub.domain.roles import Role, Service
 from perijove.hub.domain.users import Person, User
 from perijove.hub.scopes.expansion import Holder, expand
+
+log = structlog.get_logger(__name__)
 
 #: people whose expanded scopes are remembered
 _REMEMBERED: Final = 4096
@@ -47,9 +51,9 @@ class RoleBook:
         self._services = dict(services)
         self._named = frozenset(name for role in roles.values() for name in role.users or ())
         self._by_token_hash = {service.api_token_hash: service for service in services.values()}
-        self._by_service = {name: self._expand_service(service) for name, service in services.items()}
         self._grouped = any(role.groups for role in roles.values())
         self._plain = {admin: self._names("", admin=admin) for admin in (False, True)}
+        self._expand_service = lru_cache(maxsize=_REMEMBERED)(self._expand_service_now)
         self._expand_user = lru_cache(maxsize=_REMEMBERED)(self._expand_user_now)
 
     @property
@@ -99,15 +103,14 @@ class RoleBook:
         groups = person.groups if self._grouped else ()
         return self._expand_user(person.user.name, person.user.admin, groups, person.shared)
 
-    def scopes_of_service(self, name: str) -> frozenset[str]:
-        """Everything that a service may do, expanded; nothing for an unknown one."""
-        return self._by_service.get(name, frozenset())
+    def scopes_of_service(self, service: Service) -> frozenset[str]:
+        """Everything that a service may do, expanded, be it declared or added while the hub runs."""
+        return self._expand_service(service.name, service.admin)
 
-    def roles_of_service(self, name: str) -> tuple[str, ...]:
+    def roles_of_service(self, name: str, *, admin: bool) -> tuple[str, ...]:
         """Names of a service's roles, sorted."""
-        service = self._services.get(name)
         given = {role.name for role in self._roles.values() if name in role.services}
-        return tuple(sorted(given | ({ADMIN} if service is not None and service.admin else set())))
+        return tuple(sorted(given | ({ADMIN} if admin else set())))
 
     def scopes_of_role(self, name: str) -> tuple[str, ...]:
         """A role's scopes as declared; nothing for an unknown one."""
@@ -150,9 +153,9 @@ class RoleBook:
         scopes = [scope for role in names for scope in self._roles[role].scopes]
         return expand([*scopes, *shared], Holder(user=name)) - {"inherit"}
 
-    def _expand_service(self, service: Service) -> frozenset[str]:
-        names = self.roles_of_service(service.name)
-        return expand((scope for name in names for scope in self._roles[name].scopes), Holder(service=service.name))
+    def _expand_service_now(self, name: str, admin: bool) -> frozenset[str]:  # noqa: FBT001  # a cache key
+        names = self.roles_of_service(name, admin=admin)
+        return expand((scope for role in names for scope in self._roles[role].scopes), Holder(service=name))
 
 
 def load_roles(
@@ -185,10 +188,18 @@ def load_roles(
     book = dict(DEFAULT_ROLES)
     seen: set[str] = set()
     for declared in roles:
-        role = read_role(declared, frozenset(known))
+        role = read_role(declared)
         check_metascopes(role)
         if role.name in seen:
             raise InvalidRequest(f"The role {role.name!r} is declared twice.")
         seen.add(role.name)
         book[role.name] = role
+    _warn_of_unknown(book.values(), known)
     return RoleBook(roles=book, services=known, managed=managed)
+
+
+def _warn_of_unknown(roles: Iterable[Role], known: Mapping[str, Service]) -> None:
+    """A service that a role names may be added later; or its name may be misspelt."""
+    for role in roles:
+        for name in sorted(role.services - known.keys()):
+            log.warning("role.names_no_declared_service", role=role.name, service=name)

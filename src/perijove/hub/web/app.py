@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
-from perijove.hub.web.api import groups, hub, servers, tokens, users
+from perijove.hub.web.api import groups, hub, servers, services, tokens, users
 from perijove.hub.web.api.openapi.document import document
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
@@ -39,7 +39,7 @@ from perijove.hub.web.remote_proxies import BelieveProxies
 #: what programs ask most
 _QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
 #: the files of the API, in the order of its description
-API: Final = (users, groups, servers, tokens, hub)
+API: Final = (users, groups, servers, services, tokens, hub)
 _PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
 
 

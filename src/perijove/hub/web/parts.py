@@ -24,6 +24,7 @@ from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies
 from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
 from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
 from perijove.hub.usecases.tokens import Tokens
@@ -70,6 +71,8 @@ class Parts:
     patch_user: PatchUser
     read_groups: ReadGroups
     change_groups: ChangeGroups
+    services: ServiceDirectory
+    change_services: ChangeServices
     tokens: Tokens
     start_server: StartServer
     stop_server: StopServer

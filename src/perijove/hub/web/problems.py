@@ -33,6 +33,8 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         # contract d13: these two are 400 there, not 409
         domain.AlreadyRunning: 400,
         domain.IllegalTransition: 400,
+        # contract d42
+        domain.FixedByConfiguration: 405,
         domain.Conflict: 409,
         domain.Invalid: 400,
         domain.TooMany: 429,

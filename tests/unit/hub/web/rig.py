@@ -41,6 +41,7 @@ from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.start_breaker import StartBreaker
@@ -149,6 +150,23 @@ class Rig:
         stop_server = StopServer(store=store, driver=driver)
         book = StorePasswordBook(store=store, hasher=self.hasher)
         authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
+        proxies = Proxies(
+            gateways=[self.proxy],
+            reconcilers=[
+                Reconciler(
+                    store=store,
+                    proxy=self.proxy,
+                    routes=table,
+                    outbox=outbox,
+                    signer=signer,
+                    activity=activity,
+                    clock=clock,
+                    hub_targets=["http+unix://hub"],
+                    base_url=settings.base_url,
+                )
+            ],
+        )
+        directory = ServiceDirectory(store=store, roles=roles)
         return Parts(
             settings=settings,
             clock=clock,
@@ -182,6 +200,10 @@ class Rig:
                 store=store, stop_server=stop_server, revocations=revocations, stop_timeout=policy.slow_stop_seconds
             ),
             patch_user=PatchUser(store=store, revocations=revocations),
+            services=directory,
+            change_services=ChangeServices(
+                store=store, clock=clock, roles=roles, revocations=revocations, directory=directory, routes=proxies
+            ),
             read_groups=ReadGroups(store=store),
             change_groups=ChangeGroups(store=store, roles=roles, revocations=revocations),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
@@ -194,22 +216,7 @@ class Rig:
             remove_server=RemoveServer(store=store, revocations=revocations),
             driver=driver,
             queue=queue,
-            proxies=Proxies(
-                gateways=[self.proxy],
-                reconcilers=[
-                    Reconciler(
-                        store=store,
-                        proxy=self.proxy,
-                        routes=table,
-                        outbox=outbox,
-                        signer=signer,
-                        activity=activity,
-                        clock=clock,
-                        hub_targets=["http+unix://hub"],
-                        base_url=settings.base_url,
-                    )
-                ],
-            ),
+            proxies=proxies,
             door=Door(
                 store=store,
                 identify=identify,

@@ -82,6 +82,12 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("POST", "/groups/{group_name}/users"): Operation(takes="Members", needs_body=True, answers={200: "Group"}),
     ("DELETE", "/groups/{group_name}/users"): Operation(takes="Members", needs_body=True, answers={200: "Group"}),
     ("PUT", "/groups/{group_name}/properties"): Operation(takes="Properties", needs_body=True, answers={200: "Group"}),
+    ("GET", "/services"): Operation(answers={200: "Services"}),
+    ("GET", "/services/{service_name}"): Operation(answers={200: "Service"}),
+    ("POST", "/services/{service_name}"): Operation(
+        takes="NewService", needs_body=True, answers={201: "Service"}, errors=(409,)
+    ),
+    ("DELETE", "/services/{service_name}"): Operation(answers={200: EMPTY}, errors=(405,)),
     ("GET", "/proxy"): Operation(answers={200: "RoutesOrPage"}, query=_WINDOW),
     ("POST", "/proxy"): Operation(answers={200: EMPTY}),
     ("POST", "/shutdown"): Operation(takes="Shutdown", answers={202: "Message"}),
@@ -117,5 +123,6 @@ PATH: Final[Mapping[str, tuple[str, str]]] = {
     "user_name": ("A user's name.", "ada"),
     "server_name": ("A named server's name.", "gpu"),
     "group_name": ("A group's name.", "class-a"),
+    "service_name": ("A service's name.", "grader"),
     "token_id": ("A token's id.", "a1"),
 }

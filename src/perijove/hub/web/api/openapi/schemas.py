@@ -196,6 +196,23 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "NewGroup": taken({"name": TEXT, "users": NAMES}, says="`name` is the one in the address, if it is there."),
     "Members": taken({"name": TEXT, "users": NAMES}, needed=("users",)),
     "Properties": ANYTHING,
+    "Service": shape(_SERVICE, always=("kind", "name")),
+    "Services": by_name(ref("Service")),
+    "NewService": taken(
+        {
+            "name": TEXT,
+            "api_token": TEXT,
+            "admin": FLAG,
+            "url": TEXT,
+            "display": FLAG,
+            "info": ANYTHING,
+            "oauth_client_id": TEXT,
+            "oauth_redirect_uri": TEXT,
+            "oauth_no_confirm": FLAG,
+            "oauth_client_allowed_scopes": NAMES,
+        },
+        says="Of a service that runs by itself: the hub starts none that is added here.",
+    ),
     "Identity": {
         "oneOf": [
             shape({**_USER, **_IDENTITY}, always=("kind", "name", *_IDENTITY)),
