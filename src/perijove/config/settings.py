@@ -148,6 +148,8 @@ class HubSettings:
     services: Sequence[Mapping[str, Any]] = ()
     #: seconds between looks whether services answer
     service_check_seconds: float = 60.0
+    custom_scopes: Mapping[str, Any] = field(default_factory=dict)
+    extra_user_scopes: Sequence[str] = ()
     token_expires_in_max_seconds: int = 0
     api_page_default_limit: int = 50
     api_page_max_limit: int = 200

@@ -284,7 +284,13 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
 
 
 def _roles(settings: HubSettings, secret: bytes) -> RoleBook:
-    return load_roles(roles=settings.load_roles, services=settings.services, secret=secret)
+    return load_roles(
+        roles=settings.load_roles,
+        services=settings.services,
+        secret=secret,
+        custom_scopes=settings.custom_scopes,
+        extra_user_scopes=settings.extra_user_scopes,
+    )
 
 
 def _policies(settings: HubSettings, roles: RoleBook) -> Sequence[CullPolicy]:

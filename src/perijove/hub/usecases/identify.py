@@ -18,6 +18,7 @@ from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
 from perijove.hub.domain.users import Person, User
 from perijove.hub.ports import Store, Unit
+from perijove.hub.scopes.custom import CustomScopes
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect
 from perijove.hub.usecases.activity import Activity
@@ -97,8 +98,8 @@ class Identify:
     async def of_token(self, unit: Unit, row: ApiToken, person: Person) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
         owners = await self._powers.of_person(unit, person)
-        asked = await self._powers.reaching(unit, _expanded(row.scopes, person.user.name, row.server))
-        scopes = _narrowed(asked, person.user.name, row.server, owners)
+        expanded = _expanded(row.scopes, person.user.name, row.server, self._roles.custom)
+        scopes = _narrowed(await self._powers.reaching(unit, expanded), person.user.name, row.server, owners)
         return self._user(person.user, scopes, token_id=row.public_id, token_ends=row.expires_at)
 
     def is_blocked(self, user: User) -> bool:
@@ -158,9 +159,9 @@ class Identify:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _expanded(scopes: tuple[str, ...], user: str, server: str) -> frozenset[str]:
+def _expanded(scopes: tuple[str, ...], user: str, server: str, custom: CustomScopes) -> frozenset[str]:
     """What a token with *scopes* asks for."""
-    return expand(scopes, Holder(user=user, server=server))
+    return custom.widen(expand(scopes, Holder(user=user, server=server)))
 
 
 @lru_cache(maxsize=_REMEMBERED)

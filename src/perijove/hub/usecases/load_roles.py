@@ -27,7 +27,10 @@ from perijove.hub.domain.role_declarations import (
 )
 from perijove.hub.domain.roles import Role, Service
 from perijove.hub.domain.users import Person, User
+from perijove.hub.scopes.custom import NO_CUSTOM_SCOPES, CustomScopes, read_custom_scopes
+from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
+from perijove.hub.scopes.grammar import parse
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +47,10 @@ class RoleBook:
         roles: Mapping[str, Role],
         services: Mapping[str, Service],
         managed: Sequence[ManagedService] = (),
+        custom: CustomScopes = NO_CUSTOM_SCOPES,
     ) -> None:
+        #: scopes of this deployment's own
+        self.custom = custom
         #: services that the hub runs
         self.managed = tuple(managed)
         self._roles = dict(roles)
@@ -117,6 +123,16 @@ class RoleBook:
         role = self._roles.get(name)
         return () if role is None else role.scopes
 
+    def expand(self, scopes: Sequence[str], holder: Holder) -> frozenset[str]:
+        """
+        Everything that *scopes* allow *holder*, those of this deployment's own too.
+
+        Raises:
+            BadScope: one of them does not exist.
+        """
+        self.custom.check(scopes)
+        return self.custom.widen(expand(scopes, holder))
+
     @property
     def server_token_scopes(self) -> tuple[str, ...]:
         """
@@ -151,15 +167,21 @@ class RoleBook:
     ) -> frozenset[str]:
         names = self._names(name, admin=admin, groups=groups)
         scopes = [scope for role in names for scope in self._roles[role].scopes]
-        return expand([*scopes, *shared], Holder(user=name)) - {"inherit"}
+        return self.expand([*scopes, *shared], Holder(user=name)) - {"inherit"}
 
     def _expand_service_now(self, name: str, admin: bool) -> frozenset[str]:  # noqa: FBT001  # a cache key
         names = self.roles_of_service(name, admin=admin)
-        return expand((scope for role in names for scope in self._roles[role].scopes), Holder(service=name))
+        scopes = [scope for role in names for scope in self._roles[role].scopes]
+        return self.expand(scopes, Holder(service=name))
 
 
 def load_roles(
-    *, roles: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]], secret: bytes = b""
+    *,
+    roles: Sequence[Mapping[str, Any]],
+    services: Sequence[Mapping[str, Any]],
+    secret: bytes = b"",
+    custom_scopes: Mapping[str, Any] | None = None,
+    extra_user_scopes: Sequence[str] = (),
 ) -> RoleBook:
     """
     Make the book of the configuration's `load_roles` and `services`.
@@ -168,10 +190,20 @@ def load_roles(
         roles: declared roles.
         services: declared services.
         secret: what the tokens follow from of services that the hub runs and that state none.
+        custom_scopes: declared scopes.
+        extra_user_scopes: what the role `user` holds besides (contract f).
 
     Raises:
         InvalidRequest: an item is wrong; the message names it.
     """
+    try:
+        custom = read_custom_scopes(custom_scopes or {})
+        checked = [scope for declared in roles for scope in _texts_of(declared)] + list(extra_user_scopes)
+        custom.check(checked)
+        for text in extra_user_scopes:
+            parse(text)
+    except BadScope as exc:
+        raise InvalidRequest(str(exc)) from exc
     known: dict[str, Service] = {}
     managed: list[ManagedService] = []
     for stated in services:
@@ -194,8 +226,9 @@ def load_roles(
             raise InvalidRequest(f"The role {role.name!r} is declared twice.")
         seen.add(role.name)
         book[role.name] = role
+    book[USER] = replace(book[USER], scopes=(*book[USER].scopes, *extra_user_scopes))
     _warn_of_unknown(book.values(), known)
-    return RoleBook(roles=book, services=known, managed=managed)
+    return RoleBook(roles=book, services=known, managed=managed, custom=custom)
 
 
 def _warn_of_unknown(roles: Iterable[Role], known: Mapping[str, Service]) -> None:
@@ -203,3 +236,8 @@ def _warn_of_unknown(roles: Iterable[Role], known: Mapping[str, Service]) -> Non
     for role in roles:
         for name in sorted(role.services - known.keys()):
             log.warning("role.names_no_declared_service", role=role.name, service=name)
+
+
+def _texts_of(declared: Mapping[str, Any]) -> Sequence[str]:
+    scopes = declared.get("scopes", ())
+    return [text for text in scopes if isinstance(text, str)] if isinstance(scopes, list | tuple | set) else []

@@ -28,7 +28,7 @@ from perijove.hub.domain.tokens import PREFIX_LENGTH
 from perijove.hub.ports import Store, Unit
 from perijove.hub.scopes.catalog import INHERIT
 from perijove.hub.scopes.errors import BadScope
-from perijove.hub.scopes.expansion import Holder, expand
+from perijove.hub.scopes.expansion import Holder
 from perijove.hub.scopes.intersection import intersect
 from perijove.hub.usecases.identify import SERVICE_TOKEN
 from perijove.hub.usecases.load_roles import RoleBook
@@ -174,7 +174,9 @@ class ChangeServices:
         """Nobody makes a service that may do more than they may."""
         try:
             wanted = self._roles.scopes_of_service(service)
-            wanted |= expand(service.oauth_client_allowed_scopes, Holder(service=service.name, user=asker.name))
+            wanted |= self._roles.expand(
+                service.oauth_client_allowed_scopes, Holder(service=service.name, user=asker.name)
+            )
         except BadScope as exc:
             raise InvalidScope(str(exc)) from exc
         if INHERIT in wanted or (service.oauth_no_confirm and service.oauth_client_allowed_scopes and not asker.admin):
