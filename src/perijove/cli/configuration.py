@@ -258,4 +258,6 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         authenticate_prometheus=p.authenticate_prometheus,
         cleanup_servers=p.cleanup_servers,
         redirect_to_server=p.redirect_to_server,
+        default_server_name=p.default_server_name,
+        user_redirect_hook=p.user_redirect_hook,
     )

@@ -7,7 +7,7 @@ here only if it does something: an option that does nothing would be a lie.
 
 from __future__ import annotations
 
-from traitlets import Bool, CaselessStrEnum, Dict, Enum, Float, Int, List, Set, Unicode, validate
+from traitlets import Bool, Callable, CaselessStrEnum, Dict, Enum, Float, Int, List, Set, Unicode, Union, validate
 from traitlets.config import Configurable
 
 
@@ -142,7 +142,22 @@ class Perijove(Configurable):
     authenticate_prometheus = Bool(True, help="Whether /hub/metrics needs the scope read:metrics.").tag(config=True)
 
     allow_named_servers = Bool(False, help="Whether users may have several servers.").tag(config=True)
-    named_server_limit_per_user = Int(0, min=0, help="Most named servers of one user; 0 is no limit.").tag(config=True)
+    named_server_limit_per_user = Union(
+        [Int(min=0), Callable()],
+        default_value=0,
+        help="Most named servers of one user; 0 is no limit. Or a callable that answers it, perhaps as a coroutine: it "
+        "is given an object whose current_user has name, admin and groups.",
+    ).tag(config=True)
+    default_server_name = Unicode(
+        "", help="Named server that /hub/user-redirect leads into; empty: the default server."
+    ).tag(config=True)
+    user_redirect_hook = Union(
+        [Callable()],
+        default_value=None,
+        allow_none=True,
+        help="Called with path, request, user and base_url of a /hub/user-redirect; answers a path of this host to go "
+        "to, or None for the usual one. May be a coroutine.",
+    ).tag(config=True)
     concurrent_spawn_limit = Int(100, min=1, help="Most starts at once; others wait in a fair line.").tag(config=True)
     active_server_limit = Int(0, min=0, help="Most active servers; 0 is no limit.").tag(config=True)
     redirect_to_server = Bool(True, help="Whether sign-in leads to one's server rather than to /hub/home.").tag(

@@ -465,6 +465,7 @@ def _parts(
         create_server=CreateServer(store=store, clock=clock, policy=policy),
         change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=ground.revocations),
         remove_server=RemoveServer(store=store, revocations=ground.revocations),
+        start_options=machinery.spawners,
         driver=machinery.driver,
         proxies=machinery.proxies,
         queue=machinery.queue,

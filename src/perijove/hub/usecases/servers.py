@@ -6,10 +6,11 @@ These record what was asked; the driver does the rest.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -56,6 +57,36 @@ def _check_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return options
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Somebody, as the administrator's callables see them."""
+
+    name: str
+    admin: bool
+    #: names of their groups
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedServerAsker:
+    """What `named_server_limit_per_user` is given, if it is a callable."""
+
+    #: whose servers are counted
+    current_user: Owner
+
+
+async def _limit_of(store: Store, user: User, policy: ServerPolicy) -> int:
+    """Most named servers of *user*; asked outside of any transaction, since the administrator's code may take time."""
+    limit = policy.named_server_limit_per_user
+    if not callable(limit):
+        return limit
+    async with store.reading() as unit:
+        groups = (await unit.groups.of_users([user.id])).get(user.id, ())
+    asker = NamedServerAsker(current_user=Owner(name=user.name, admin=user.admin, groups=tuple(groups)))
+    answer = limit(asker)
+    return int(await answer if inspect.isawaitable(answer) else answer)
+
+
 async def _check_room(unit: Unit, user: User, limit: int) -> None:
     if limit <= 0:
         return
@@ -64,9 +95,9 @@ async def _check_room(unit: Unit, user: User, limit: int) -> None:
         raise InvalidRequest(f"User {user.name} already has the maximum of {limit} named servers.")
 
 
-async def _add(unit: Unit, user: User, name: str, clock: Clock, policy: ServerPolicy) -> Server:
+async def _add(unit: Unit, user: User, name: str, clock: Clock, limit: int) -> Server:
     if name:
-        await _check_room(unit, user, policy.named_server_limit_per_user)
+        await _check_room(unit, user, limit)
     # Whoever gives it no other name to be shown sees this one (contract d12).
     return await unit.servers.add(user_id=user.id, name=name, created=clock.now(), display_name=name)
 
@@ -113,6 +144,7 @@ class StartServer:
             changes["user_options"] = dict(_check_options(options))
         if display_name is not None:
             changes["display_name"] = check_display_name(display_name)
+        limit = await _limit_of(self._store, user, self._policy) if name else 0
         async with self._store.unit() as unit:
             await alone_with(unit, user.name)
             server = await unit.servers.get(user.id, name)
@@ -120,7 +152,7 @@ class StartServer:
                 return self._as_it_is(server)
             await self._check_limit(unit)
             if server is None:
-                server = await _add(unit, user, name, self._clock, self._policy)
+                server = await _add(unit, user, name, self._clock, limit)
             self._breaker.check(changes.get("user_options", server.user_options))
             move = await self._driver.record_in(unit, server, Event.START_ASKED, changes)
             unit.notify(Notice(Kind.QUEUE))
@@ -230,11 +262,12 @@ class CreateServer:
         _check_named(name, self._policy)
         shown = check_display_name(display_name) or name
         kept = dict(_check_options(options or {}))
+        limit = await _limit_of(self._store, user, self._policy)
         async with self._store.unit() as unit:
             await alone_with(unit, user.name)
             if await unit.servers.get(user.id, name) is not None:
                 raise AlreadyExists(f"{user.name} already has a server {name!r}")
-            row = await _add(unit, user, name, self._clock, self._policy)
+            row = await _add(unit, user, name, self._clock, limit)
             return await unit.servers.swap(row, replace(row, display_name=shown, user_options=kept))
 
 
@@ -272,6 +305,8 @@ class ChangeServer:
             changes["display_name"] = check_display_name(display_name)
         if new_name:
             _check_named(new_name, self._policy)
+        # Only the default server's new name is one more.
+        limit = await _limit_of(self._store, user, self._policy) if new_name and not name else 0
         async with self._store.unit() as unit:
             await alone_with(unit, user.name)
             server = await unit.servers.get(user.id, name)
@@ -282,19 +317,16 @@ class ChangeServer:
             visitors: frozenset[str] = frozenset()
             if new_name is not None:
                 visitors = await visitors_of(unit, server)
-                changes |= await self._renaming(unit, user, server, new_name, display_name)
+                changes |= await self._renaming(unit, server, new_name, display_name)
+                await _check_room(unit, user, limit)
             changed = await unit.servers.swap(server, replace(server, **changes))
         log.info("server.changed", server=server.key, new_name=changed.name)
         await shut_out(self._revocations, server, visitors)
         return changed
 
-    async def _renaming(
-        self, unit: Unit, user: User, server: Server, new_name: str, display_name: str | None
-    ) -> dict[str, Any]:
-        if not new_name or await unit.servers.get(user.id, new_name) is not None:
-            raise AlreadyExists(f"User {user.name} already has server {new_name!r}")
-        if not server.name:
-            await _check_room(unit, user, self._policy.named_server_limit_per_user)
+    async def _renaming(self, unit: Unit, server: Server, new_name: str, display_name: str | None) -> dict[str, Any]:
+        if not new_name or await unit.servers.get(server.user_id, new_name) is not None:
+            raise AlreadyExists(f"User {server.user_name} already has server {new_name!r}")
         await unit.tokens.delete_of_server(server.key)
         shown = {"display_name": new_name} if display_name is None and server.display_name == server.name else {}
         # Whoever guards against old generations of the new name must not take this one for them.

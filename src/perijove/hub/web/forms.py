@@ -4,8 +4,9 @@ Fields of a posted form, bounded in number and size.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -15,10 +16,31 @@ MAX_FIELDS: Final = 50
 MAX_VALUE: Final = 16 * 1024
 
 
+#: Files that an administrator's form may take along; the whole request is bounded by `limits.py`.
+MAX_FILES: Final = 10
+
+
 async def read_form(request: Request) -> dict[str, str]:
     """Every text field; of several with one name the last counts. Read once per request, however often asked."""
-    form = await request.form(max_fields=MAX_FIELDS, max_files=0, max_part_size=MAX_VALUE)
+    form = await request.form(max_fields=MAX_FIELDS, max_files=MAX_FILES, max_part_size=MAX_VALUE)
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
     if any(len(value) > MAX_VALUE for value in fields.values()):
         raise HTTPException(413)
     return fields
+
+
+async def read_fields(request: Request) -> dict[str, list[Any]]:
+    """
+    Every field with all of its values, for the administrator's own form (contract i): text as it is, files below
+    `<name>_file` as dictionaries of `filename`, `content_type` and `body`.
+    """
+    await read_form(request)
+    found: dict[str, list[Any]] = {}
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, UploadFile):
+            file = {"filename": value.filename, "content_type": value.content_type, "body": await value.read()}
+            found.setdefault(f"{name}_file", []).append(file)
+            await value.close()
+        else:
+            found.setdefault(name, []).append(value)
+    return found

@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Request
 
 from perijove.config.settings import HubSettings
-from perijove.hub.ports import Store
+from perijove.hub.ports import StartOptions, Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
@@ -81,6 +81,7 @@ class Parts:
     create_server: CreateServer
     change_server: ChangeServer
     remove_server: RemoveServer
+    start_options: StartOptions
     driver: Driver
     proxies: Proxies
     queue: QueueBook

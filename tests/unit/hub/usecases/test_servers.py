@@ -15,7 +15,15 @@ from perijove.hub.domain.errors import (
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
-from perijove.hub.usecases.servers import MAX_OPTIONS, ChangeServer, CreateServer, GetServer, RemoveServer
+from perijove.hub.usecases.servers import (
+    MAX_OPTIONS,
+    ChangeServer,
+    CreateServer,
+    GetServer,
+    NamedServerAsker,
+    Owner,
+    RemoveServer,
+)
 from perijove.hub.usecases.sign_out import Outbox, Revocations
 from tests.unit.hub.usecases.world import World
 
@@ -62,6 +70,40 @@ async def test_a_user_has_so_many_named_servers() -> None:
             await hub.start(ada, name)
         with pytest.raises(InvalidRequest, match="maximum of 2"):
             await hub.start(ada, "three")
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_how_many_named_servers_may_be_computed_for_each_user(*, is_slow: bool) -> None:
+    """
+    By a function or a coroutine of the administrator's, who sees name, role and groups.
+    """
+    asked = []
+
+    def limit(asker: NamedServerAsker) -> int:
+        asked.append(asker.current_user)
+        return 1 if asker.current_user.groups == ("small",) else 0
+
+    async def slow_limit(asker: NamedServerAsker) -> int:
+        await asyncio.sleep(0)
+        return limit(asker)
+
+    world = World()
+    ada, bob = await world.add_user("ada"), await world.add_user("bob")
+    async with world.store.unit() as unit:
+        group = await unit.groups.put("small", properties={})
+        await unit.groups.add_members(group.id, [ada.id])
+    policy = ServerPolicy(allow_named_servers=True, named_server_limit_per_user=slow_limit if is_slow else limit)
+    create = CreateServer(store=world.store, clock=world.clock, policy=policy)
+
+    for user, name in ((ada, "one"), (bob, "one"), (bob, "two")):
+        await create(user, name)
+    with pytest.raises(InvalidRequest, match="maximum of 1"):
+        await create(ada, "two")
+    async with world.hub(policy=policy) as hub:
+        with pytest.raises(InvalidRequest, match="maximum of 1"):
+            await hub.start(ada, "three")
+
+    assert asked[0] == Owner(name="ada", admin=False, groups=("small",))
 
 
 async def test_options_and_display_name_are_kept_until_given_anew() -> None:

@@ -54,6 +54,7 @@ from perijove.hub.usecases.testing import (
     FakeRandomness,
     FakeSigner,
     FakeSpawners,
+    FakeStartOptions,
 )
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
@@ -87,6 +88,7 @@ class Rig:
         self.spawners = FakeSpawners()
         self.prober = FakeProber()
         self.hasher = FakeHasher()
+        self.start_options = FakeStartOptions()
         self.shutdowns: list[tuple[bool | None, bool | None]] = []
         #: what reading the configuration again finds; empty: it is wrong
         self.readings: list[Reading[None]] = []
@@ -214,6 +216,7 @@ class Rig:
             create_server=CreateServer(store=store, clock=clock, policy=policy),
             change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=revocations),
             remove_server=RemoveServer(store=store, revocations=revocations),
+            start_options=self.start_options,
             driver=driver,
             queue=queue,
             proxies=proxies,

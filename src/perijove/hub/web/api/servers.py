@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import structlog
@@ -160,7 +160,7 @@ async def get_progress(call: CallOf, user_name: str, server_name: str = "") -> R
     server = await call.parts.get_server(user, server_name)
     if not server.is_active and not server.failure:
         raise Invalid(f"{server.key} is not starting...")
-    events = call.parts.driver.progress(server.id)
+    events = _as_wanted(call.parts, server, call.parts.driver.progress(server.id))
     return StreamingResponse(
         event_stream(events),
         media_type="text/event-stream",
@@ -168,10 +168,21 @@ async def get_progress(call: CallOf, user_name: str, server_name: str = "") -> R
     )
 
 
-async def event_stream(events: AsyncIterator[ProgressEvent], *, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[bytes]:
+async def _as_wanted(
+    parts: Parts, server: Server, events: AsyncIterator[ProgressEvent]
+) -> AsyncIterator[Mapping[str, Any]]:
+    """The events as JSON; the last one as the administrator's hook wants it."""
+    async for event in events:
+        frame = event.to_json()
+        yield await parts.start_options.ready_event(server, frame) if event.ready else frame
+
+
+async def event_stream(
+    events: AsyncIterator[Mapping[str, Any]], *, keep_alive: float = KEEP_ALIVE
+) -> AsyncIterator[bytes]:
     """The frames of contract e."""
     yield b"\n\n"
-    waiting: asyncio.Queue[ProgressEvent | None] = asyncio.Queue(MAX_WAITING_EVENTS)
+    waiting: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue(MAX_WAITING_EVENTS)
     async with TaskGroup("progress") as tasks:
         tasks.start("events", _pass_on(events, waiting))
         while True:
@@ -182,10 +193,10 @@ async def event_stream(events: AsyncIterator[ProgressEvent], *, keep_alive: floa
                 continue
             if event is None:
                 return
-            yield f"data: {json.dumps(event.to_json())}\n\n".encode()
+            yield f"data: {json.dumps(event)}\n\n".encode()
 
 
-async def _pass_on(events: AsyncIterator[ProgressEvent], waiting: asyncio.Queue[ProgressEvent | None]) -> None:
+async def _pass_on(events: AsyncIterator[Mapping[str, Any]], waiting: asyncio.Queue[Mapping[str, Any] | None]) -> None:
     try:
         async for event in events:
             await waiting.put(event)

@@ -220,9 +220,9 @@ async def test_what_does_not_start_has_no_progress(rig: Rig, bob: httpx.AsyncCli
 async def test_a_quiet_stream_shows_signs_of_life() -> None:
     release = asyncio.Event()
 
-    async def slow() -> AsyncIterator[ProgressEvent]:
+    async def slow() -> AsyncIterator[dict[str, Any]]:
         await release.wait()
-        yield ProgressEvent(progress=100, message="ready", ready=True)
+        yield ProgressEvent(progress=100, message="ready", ready=True).to_json()
 
     stream = event_stream(slow(), keep_alive=0.001)
     quiet = [await anext(stream) for _ in range(3)]
@@ -236,8 +236,8 @@ async def test_a_quiet_stream_shows_signs_of_life() -> None:
 
 
 async def test_a_server_that_is_removed_meanwhile_ends_the_stream() -> None:
-    async def broken() -> AsyncIterator[ProgressEvent]:
-        yield ProgressEvent(progress=0, message="Server requested")
+    async def broken() -> AsyncIterator[dict[str, Any]]:
+        yield ProgressEvent(progress=0, message="Server requested").to_json()
         raise NoSuchServer
 
     frames = [frame async for frame in event_stream(broken())]
