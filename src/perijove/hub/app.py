@@ -33,7 +33,7 @@ from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
-from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
+from perijove.hub.usecases.agree import AgreeWithOthers
 from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.check_services import CheckServices
 from perijove.hub.usecases.cull import Culler
@@ -106,7 +106,7 @@ class Hub:
     check_services: CheckServices
     revocations: Revocations
     membership: Membership
-    agree_on_secrets: AgreeOnSecrets
+    agree: AgreeWithOthers
     signer: FileSigner
     sharing: SharedProgress
     ending: Ending
@@ -207,7 +207,7 @@ def compose(
         groups=ground.groups,
         culler=_culler(ground, parts),
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
-        stop_all=StopAllServers(store=store, driver=machinery.driver),
+        stop_all=StopAllServers(store=store, stop_server=machinery.stop_server),
         services=KeepServices(
             store=store,
             processes=processes,
@@ -224,7 +224,7 @@ def compose(
         ),
         revocations=ground.revocations,
         membership=ground.membership,
-        agree_on_secrets=AgreeOnSecrets(
+        agree=AgreeWithOthers(
             store=store, membership=ground.membership, lease_seconds=inputs.settings.servers.lease_seconds
         ),
         signer=ground.signer,

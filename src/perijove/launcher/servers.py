@@ -19,9 +19,10 @@ from typing import Final
 
 import structlog
 
+from perijove.kit import processes
 from perijove.kit.clock import Clock, Randomness
 from perijove.kit.tasks import TaskGroup
-from perijove.launcher import limits, logfiles, processes
+from perijove.launcher import limits, logfiles
 from perijove.launcher.accounts import Account, Accounts
 from perijove.launcher.environment import server_environment
 from perijove.launcher.errors import AlreadyRunning, LaunchFailed, Stale, TemplateLost

@@ -34,8 +34,8 @@ from perijove.hub.scopes.grammar import parse
 
 log = structlog.get_logger(__name__)
 
-#: people whose expanded scopes are remembered
-_REMEMBERED: Final = 4096
+#: people whose expanded scopes are remembered: of all servers that a hub hears of
+_REMEMBERED: Final = 8192
 
 
 class RoleBook:

@@ -33,11 +33,11 @@ from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.pages import accounts, home, people, reference, root, sign_in, spawn, user_server
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
-from perijove.hub.web.quick import QuickRoutes, QuickTable
+from perijove.hub.web.quick import ErrorHandler, QuickRoutes, QuickTable
 from perijove.hub.web.remote_proxies import BelieveProxies
 
 #: what programs ask most
-_QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
+_QUICK: Final = (users.list_users, users.get_user, users.post_activity, hub.get_self, hub.get_version)
 #: the files of the API, in the order of its description
 API: Final = (users, groups, servers, services, tokens, hub)
 _PAGES: Final = tuple(
@@ -48,12 +48,14 @@ _PAGES: Final = tuple(
 class WebApplication(FastAPI):
     """The framework's application behind what every request passes: that costs less in front of it than inside."""
 
-    def __init__(self, parts: Parts, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, parts: Parts, *, exception_handlers: Mapping[type[Exception], ErrorHandler], **kwargs: Any
+    ) -> None:
+        super().__init__(exception_handlers=dict(exception_handlers.items()), **kwargs)
         prefix = parts.settings.hub_prefix
         self.quick = QuickTable()
         # From the inside out.
-        front: ASGIApp = QuickRoutes(super().__call__, table=self.quick)
+        front: ASGIApp = QuickRoutes(super().__call__, table=self.quick, on_errors=exception_handlers)
         front = LimitBody(front)
         front = ETags(front, prefix=f"{prefix}api/")
         front = MeasureRequests(front, metrics=parts.metrics)

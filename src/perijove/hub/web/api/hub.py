@@ -30,7 +30,7 @@ metrics_router = Routes(include_in_schema=False)
 #: every address below `/api` that none of the API's files has declared: to be added after them
 leftover = Routes(include_in_schema=False)
 
-_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_OTHERS: Final = ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @router.get("", dependencies=[PUBLIC])
@@ -131,8 +131,8 @@ async def get_metrics(parts: PartsOf) -> Response:
     return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@leftover.api_route("", methods=_METHODS, dependencies=[PUBLIC])
-@leftover.api_route("/{rest:path}", methods=_METHODS, dependencies=[PUBLIC])
+@leftover.api_route("", methods=_OTHERS, dependencies=[PUBLIC])
+@leftover.api_route("/{rest:path}", methods=("GET", *_OTHERS), dependencies=[PUBLIC])
 async def get_leftover(request: Request, parts: PartsOf) -> Response:
     """What no route answers: nothing is there, or another method is; browsers may ask before they ask."""
     if request.method == "OPTIONS":

@@ -22,11 +22,10 @@ from perijove.hub.domain.users import User
 from perijove.hub.web.access import needs, the_server
 from perijove.hub.web.api.bodies import json_object, member, only
 from perijove.hub.web.api.caller import CallOf
-from perijove.hub.web.api.models import deadline_model
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.parts import Parts
 from perijove.kit.tasks import TaskGroup
-from perijove.wire.activity import KEEP
+from perijove.wire.activity import KEEP, deadline_body
 
 log = structlog.get_logger(__name__)
 
@@ -148,7 +147,7 @@ async def _remove_later(parts: Parts, user: User, server: Server) -> None:
 async def post_keep(call: CallOf, user_name: str, server_name: str = "") -> dict[str, Any]:
     """Give it more time before it is stopped for being idle or old; the answer says how much."""
     user = await call.parts.get_user(user_name)
-    return deadline_model(await call.parts.keep_server(user, server_name))
+    return deadline_body(await call.parts.keep_server(user, server_name))
 
 
 @router.get(f"{DEFAULT}/progress", dependencies=[_READ])
