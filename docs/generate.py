@@ -21,7 +21,7 @@ from perijove.config.check import traits_of
 from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
 from perijove.hub.web.access import Access, Caller, Scrape
-from perijove.hub.web.api import groups, hub, servers, services, tokens, users
+from perijove.hub.web.api import audit, groups, hub, servers, services, sessions, tokens, users
 from perijove.hub.web.declared import Declared
 
 DOCS: Final = Path(__file__).parent
@@ -82,6 +82,8 @@ _API = (
     ("Servers", servers),
     ("Services", services),
     ("Tokens", tokens),
+    ("Sessions", sessions),
+    ("Audit log", audit),
     ("The hub", hub),
 )
 
@@ -136,8 +138,8 @@ def command_line() -> str:
         "# Command line\n",
         "`perijove` without a command is `perijove serve`: everything, in the foreground.",
         "The other commands run one part each, for deployments that keep them apart.",
-        "Every trait of the [configuration](configuration.md) can also be given to `serve`, `hub` and `db`,",
-        "as `--Class.trait=value`.\n",
+        "Every trait of the [configuration](configuration.md) can also be given to `serve`, `hub`, `db`, `audit`",
+        "and `token`, as `--Class.trait=value`.\n",
     ]
     for name, module in COMMANDS.items():
         lines += _command(f"perijove {name}", getattr(importlib.import_module(module), name))

@@ -51,6 +51,16 @@ class Visitor:
         """Names of the cookies they hold, and whether each goes by https alone."""
         return {cookie.name: cookie.secure for cookie in self._client.cookies.jar}
 
+    def cookies_for(self, path: str) -> str:
+        """What a browser sends to *path*, for what does not go through this one."""
+        return "; ".join(f"{c.name}={c.value}" for c in self._client.cookies.jar if path.startswith(c.path))
+
+    def press(self, path: str, address: str, **fields: str) -> httpx.Response:
+        """Open the page at *path* and send that form of it which leads to *address*."""
+        found = _XSRF.search(self.get(path).text)
+        assert found, path
+        return self._client.post(address, data={"_xsrf": unescape(found[1]), **fields})
+
     def submit(self, path: str, **fields: str) -> httpx.Response:
         """Open the page at *path* and send its form, filled with *fields*."""
         page = self.get(path)

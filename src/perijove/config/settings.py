@@ -155,6 +155,12 @@ class HubSettings:
     api_page_default_limit: int = 50
     api_page_max_limit: int = 200
     authenticate_prometheus: bool = True
+    #: JSON lines that the audit log is copied to; empty: none
+    audit_file: str = ""
+    #: days that entries of the audit log are kept; 0: for good
+    audit_retention_days: float = 0.0
+    #: what auth states are sealed with, 32 bytes each, the first of them; none: no auth states are kept
+    crypt_keys: tuple[bytes, ...] = field(default=(), repr=False)
     #: stop all servers when the hub ends
     cleanup_servers: bool = False
     #: named server that links for everybody lead into; empty: the default one

@@ -7,7 +7,24 @@ here only if it does something: an option that does nothing would be a lie.
 
 from __future__ import annotations
 
-from traitlets import Bool, Callable, CaselessStrEnum, Dict, Enum, Float, Int, List, Set, Unicode, Union, validate
+from typing import Any
+
+from traitlets import (
+    Bool,
+    Bytes,
+    Callable,
+    CaselessStrEnum,
+    Dict,
+    Enum,
+    Float,
+    Int,
+    List,
+    Set,
+    TraitError,
+    Unicode,
+    Union,
+    validate,
+)
 from traitlets.config import Configurable
 
 
@@ -179,12 +196,34 @@ class Perijove(Configurable):
     )
     cleanup_servers = Bool(True, help="Whether servers are stopped when perijove is stopped in order.").tag(config=True)
 
+    audit_file = Unicode(
+        "", help="File that the audit log is copied to, a line of JSON each; the hub's user must be able to write it."
+    ).tag(config=True)
+    audit_retention_days = Float(
+        0.0, min=0.0, help="Days that entries of the audit log stay in the database; 0 is for good."
+    ).tag(config=True)
     log_level = CaselessStrEnum(
         ["debug", "info", "warning", "error"], "info", help="Least severe log level shown."
     ).tag(config=True)
     log_format = Enum(["console", "json"], "console", help="Log lines for people or for machines.").tag(config=True)
 
+    @validate("audit_file")
+    def _absolute(self, proposal: dict[str, str]) -> str:
+        if proposal["value"] and not proposal["value"].startswith("/"):
+            raise TraitError("The 'audit_file' trait must be an absolute path.")
+        return proposal["value"]
+
     @validate("base_url")
     def _both_slashes(self, proposal: dict[str, str]) -> str:
         inner = proposal["value"].strip("/")
         return f"/{inner}/" if inner else "/"
+
+
+class CryptKeeper(Configurable):
+    """What auth states are encrypted with (Authenticator.enable_auth_state)."""
+
+    keys: List[Any] = List(
+        Union([Unicode(), Bytes()]),
+        help="Keys of 32 bytes, as 64 hexadecimal digits or in base64; the first encrypts, all decrypt. "
+        "Default: $JUPYTERHUB_CRYPT_KEY, several with ; between them.",
+    ).tag(config=True)

@@ -7,7 +7,6 @@ When they run is `life.py`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,24 +21,31 @@ from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.domain.groups import read_groups
 from perijove.hub.domain.idle import CullPolicy, read_policies
+from perijove.hub.gateways.audit_file import JsonLinesFile
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
+from perijove.hub.gateways.vault import FernetVault
 from perijove.hub.ports import ServiceProcesses
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.agree import AgreeWithOthers
+from perijove.hub.usecases.audit import AuditLog
+from perijove.hub.usecases.audit_chain import AuditChain
+from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.check_services import CheckServices
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.ending import Ending
 from perijove.hub.usecases.environment import ServerEnvironment
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.housekeeping import Housekeeping
@@ -57,6 +63,7 @@ from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.service_environment import ServiceEnvironment
 from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
+from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
@@ -115,23 +122,6 @@ class Hub:
     machinery: _Machinery
 
 
-class Ending:
-    """Set when the process should end; says whether the users' servers end with it."""
-
-    def __init__(self, *, stop_servers: bool) -> None:
-        self.asked = asyncio.Event()
-        self.stop_servers = stop_servers
-        #: whether somebody said what is to become of the servers, rather than the configuration
-        self.is_said = False
-
-    def ask(self, stop_servers: bool | None = None, stop_proxy: bool | None = None) -> None:  # noqa: ARG002, FBT001
-        """The proxy is the supervisor's to stop: it ends with the whole deployment, not with the hub."""
-        if stop_servers is not None:
-            self.stop_servers = stop_servers
-            self.is_said = True
-        self.asked.set()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ground:
     """What nearly everything else stands on."""
@@ -143,6 +133,10 @@ class _Ground:
     outboxes: Sequence[Outbox]
     membership: Membership
     limiter: AttemptLimiter
+    failures: FailedSignIns
+    auth_states: AuthStateBook
+    authenticator: Authenticator
+    audit_chain: AuditChain
     tasks: TaskGroup
     cookie_secret: bytes = field(repr=False)
     clock: SystemClock
@@ -199,14 +193,22 @@ def compose(
     ground = _ground(inputs, store=store, proxies=proxies, hasher=hasher, tasks=tasks)
     machinery = _machinery(ground, backend)
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
-    reload = Reload(store=store, membership=ground.membership, read=inputs.read_again)
+    reload = Reload(store=store, clock=ground.clock, membership=ground.membership, read=inputs.read_again)
     parts = _parts(ground, machinery, ending, reload, Metrics())
     return Hub(
         parts=parts,
         admission=machinery.admission,
         groups=ground.groups,
         culler=_culler(ground, parts),
-        housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
+        housekeeping=Housekeeping(
+            store=store,
+            activity=ground.activity,
+            clock=ground.clock,
+            limiter=ground.limiter,
+            audit=ground.audit_chain,
+            failures=ground.failures,
+            auth_states=ground.auth_states,
+        ),
         stop_all=StopAllServers(store=store, stop_server=machinery.stop_server),
         services=KeepServices(
             store=store,
@@ -267,20 +269,36 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
         blocked_users=settings.blocked_users,
     )
     policies = _policies(settings, roles)
-    ground = replace(hub.ground, inputs=inputs, roles=roles, identify=identify)
+    authenticator = _authenticator(inputs, hub.ground.store, hub.ground.hasher)
+    ground = replace(hub.ground, inputs=inputs, roles=roles, identify=identify, authenticator=authenticator)
     parts = _parts(ground, machinery, hub.ending, hub.reload, hub.parts.metrics)
     machinery.effects.adopt(policy=settings.servers, roles=roles, environment=_environment(ground))
-    machinery.spawners.adopt(inputs.config)
+    machinery.spawners.adopt(inputs.config, ground.authenticator)
     machinery.admission.adopt(settings.servers)
     machinery.breaker.adopt(settings.servers.consecutive_failure_limit)
     ground.deadlines.policies.adopt(roles=roles, policies=policies)
     hub.culler.adopt()
+    ground.auth_states.adopt(_vault(settings))
+    ground.audit_chain.adopt(retention_days=settings.audit_retention_days, file=_audit_file(settings))
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
     ground.directory.adopt(roles)
     hub.services.adopt(roles.managed, ServiceEnvironment(settings))
     hub.ending.stop_servers = settings.cleanup_servers
     return parts
+
+
+def _audit_file(settings: HubSettings) -> JsonLinesFile | None:
+    return JsonLinesFile(settings.audit_file) if settings.audit_file else None
+
+
+def _authenticator(inputs: HubInputs, store: SqlStore, hasher: Argon2Hasher) -> Authenticator:
+    book = StorePasswordBook(store=store, hasher=hasher)
+    return make_authenticator(inputs.authenticator, config=inputs.config, book=book)
+
+
+def _vault(settings: HubSettings) -> FernetVault | None:
+    return FernetVault(settings.crypt_keys) if settings.crypt_keys else None
 
 
 def _roles(settings: HubSettings, secret: bytes) -> RoleBook:
@@ -332,6 +350,12 @@ def _ground(
             version=__version__,
         ),
         limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
+        failures=FailedSignIns(store=store, clock=clock),
+        auth_states=AuthStateBook(store=store, vault=_vault(settings)),
+        authenticator=_authenticator(inputs, store, hasher),
+        audit_chain=AuditChain(
+            store=store, clock=clock, retention_days=settings.audit_retention_days, file=_audit_file(settings)
+        ),
         tasks=tasks,
         cookie_secret=cookie_secret,
         clock=clock,
@@ -358,7 +382,13 @@ def _ground(
 
 def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
     settings, policy, base_url = ground.settings, ground.settings.servers, ground.settings.base_url
-    spawners = SpawnerGateway(kind=ground.inputs.spawner, config=ground.inputs.config, backend=backend)
+    spawners = SpawnerGateway(
+        kind=ground.inputs.spawner,
+        config=ground.inputs.config,
+        backend=backend,
+        authenticator=ground.authenticator,
+        auth_states=ground.auth_states,
+    )
     tables = [RouteTable(proxy=proxy, tasks=ground.tasks, base_url=base_url) for proxy in ground.proxies]
     progress = ProgressBook(base_url=base_url)
     queue = QueueBook(clock=ground.clock)
@@ -404,7 +434,7 @@ def _machinery(ground: _Ground, backend: Backend) -> _Machinery:
         )
         for proxy, table, outbox in zip(ground.proxies, tables, ground.outboxes, strict=True)
     ]
-    stop_server = StopServer(store=ground.store, driver=driver)
+    stop_server = StopServer(store=ground.store, clock=ground.clock, driver=driver)
     admission = Admission(
         store=ground.store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy
     )
@@ -435,18 +465,22 @@ def _parts(
         store=store,
         roles=ground.roles,
         identify=ground.identify,
-        sign_out=SignOut(store=store, revocations=ground.revocations),
+        sign_out=SignOut(store=store, clock=clock, revocations=ground.revocations),
+        sessions=Sessions(store=store, clock=clock, activity=ground.activity, revocations=ground.revocations),
+        auth_states=ground.auth_states,
+        audit=AuditLog(store=store, clock=clock),
         **_accounts(ground),
         create_users=CreateUsers(store=store, clock=clock, groups=ground.groups),
         get_user=GetUser(store=store, activity=ground.activity),
         list_users=ListUsers(store=store, activity=ground.activity),
         delete_user=DeleteUser(
             store=store,
+            clock=clock,
             stop_server=machinery.stop_server,
             revocations=ground.revocations,
             stop_timeout=policy.slow_stop_seconds,
         ),
-        patch_user=PatchUser(store=store, revocations=ground.revocations),
+        patch_user=PatchUser(store=store, clock=clock, revocations=ground.revocations, auth_states=ground.auth_states),
         **_nouns(ground, machinery),
         tokens=Tokens(
             store=store,
@@ -510,19 +544,16 @@ def _accounts(ground: _Ground) -> dict[str, Any]:
     store, clock, randomness, policy = ground.store, ground.clock, ground.randomness, ground.settings.sign_in
     hasher = ground.hasher
     sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=policy, groups=ground.groups)
-    authenticator = make_authenticator(
-        ground.inputs.authenticator,
-        config=ground.inputs.config,
-        book=StorePasswordBook(store=store, hasher=hasher),
-    )
     reserved = ground.settings.admin_users | ground.roles.named_users
     return {
         "sign_in": SignIn(
             store=store,
             clock=clock,
-            method=AuthenticatorSignIn(authenticator=authenticator, store=store),
+            method=AuthenticatorSignIn(authenticator=ground.authenticator, store=store),
             limiter=ground.limiter,
             sessions=sessions,
+            failures=ground.failures,
+            auth_states=ground.auth_states,
             admin_users=ground.settings.admin_users,
         ),
         "first_admin": FirstAdmin(store=store, clock=clock, randomness=randomness),

@@ -262,6 +262,28 @@ class Authenticated:
     #: None: the method does not say; else it decides
     admin: bool | None = None
     display_name: str = ""
+    #: what the method wants remembered of them; None: nothing
+    auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+class CannotOpen(Exception):
+    """No key opens this."""
+
+
+class Vault(Protocol):
+    """Seals text with the administrator's keys."""
+
+    def seal(self, text: str) -> str:
+        """*text*, unreadable and unchangeable without a key."""
+        ...
+
+    def open(self, sealed: str) -> str:
+        """What was sealed. Raises CannotOpen."""
+        ...
+
+    def is_current(self, sealed: str) -> bool:
+        """Whether the key that seals now sealed it."""
+        ...
 
 
 class SignInMethod(Protocol):

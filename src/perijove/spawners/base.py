@@ -110,6 +110,11 @@ class Spawner(Configurable):
     progress_ready_hook = AnyTrait(
         None, help="Called with the spawner and the last event of a start; answers the event that is sent instead."
     ).tag(config=True)
+    auth_state_hook = AnyTrait(
+        None,
+        help="Called with the spawner and the user's auth state (None: there is none) before the start; may be a "
+        "coroutine. See Authenticator.enable_auth_state.",
+    ).tag(config=True)
     pre_spawn_hook = AnyTrait(None, help="Called with the spawner before the start; may be a coroutine.").tag(
         config=True
     )
@@ -229,6 +234,10 @@ class Spawner(Configurable):
         answer = await options.settled(self.progress_ready_hook(self, dict(event)))
         return answer if isinstance(answer, Mapping) else event
 
+    async def run_auth_state_hook(self, auth_state: Mapping[str, Any] | None) -> None:
+        """Call the administrator's hook with what the sign-in method remembers of the user."""
+        await _call(self.auth_state_hook, self, auth_state)
+
     async def run_pre_spawn_hook(self) -> None:
         """Call the administrator's hook before a start."""
         await _call(self.pre_spawn_hook, self)
@@ -261,9 +270,9 @@ class Spawner(Configurable):
         return template.replace("{username}", self.user.name).replace("{servername}", self.server_name)
 
 
-async def _call(hook: Callable[[Spawner], Any] | None, spawner: Spawner) -> None:
+async def _call(hook: Callable[..., Any] | None, *given: Any) -> None:
     if hook is None:
         return
-    answer = hook(spawner)
+    answer = hook(*given)
     if inspect.isawaitable(answer):
         await answer

@@ -3,7 +3,7 @@ What can go wrong in the hub, in its own words. `web/problems.py` maps these to 
 
     HubError
     ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation  NoSuchGroup
-    │                            NoSuchService
+    │                            NoSuchService  NoSuchSession
     ├── Refused                  NotAllowed  WrongCredentials  AwaitingApproval  InvitationSpent
     ├── Conflict                 AlreadyExists  AlreadyRunning  IllegalTransition  StaleGeneration
     │                            FixedByConfiguration
@@ -52,6 +52,10 @@ class NoSuchGroup(NotFound):
 
 class NoSuchService(NotFound):
     """There is no service of that name."""
+
+
+class NoSuchSession(NotFound):
+    """There is no such session."""
 
 
 class NoSuchInvitation(NotFound):

@@ -36,6 +36,8 @@ class Principal:
     token_ends: datetime | None = None
     #: the user, as read when they were identified; None for services
     user: User | None = field(default=None, compare=False, repr=False)
+    #: where the request came from, for the audit log; the web edge knows
+    address: str = field(default="", compare=False)
 
     @property
     def visit_id(self) -> str:

@@ -50,6 +50,7 @@ DEFAULT_ROLES: Final[Mapping[str, Role]] = {
             "access:servers",
             "read:roles",
             "read:metrics",
+            "read:audit",
             "shares",
         ),
     ),

@@ -13,10 +13,12 @@ from typing import Any, Final
 import structlog
 from traitlets.config import Config
 
-from perijove.hub.domain.errors import InvalidRequest, LauncherAway, LaunchFailed
+from perijove.authenticators.base import Authenticator
+from perijove.hub.domain.errors import InvalidRequest, LauncherAway, LaunchFailed, StoreAway
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Exit, Running, SpawnPlan
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import BackendUnreachable, SpawnerError, SpawnRefused, StopTimedOut
 from perijove.spawners.values import Handle, SpawnerUser, SpawnRequest
@@ -31,14 +33,25 @@ _PLUGIN_FAILED: Final = "Starting your server failed in a way that only an admin
 class SpawnerGateway:
     """Starts, finds and ends processes by a spawner plug-in."""
 
-    def __init__(self, *, kind: Callable[..., Spawner], config: Config, backend: Backend) -> None:
+    def __init__(
+        self,
+        *,
+        kind: Callable[..., Spawner],
+        config: Config,
+        backend: Backend,
+        authenticator: Authenticator,
+        auth_states: AuthStateBook,
+    ) -> None:
+        self._authenticator = authenticator
+        self._auth_states = auth_states
         self._kind = kind
         self._config = config
         self._backend = backend
 
-    def adopt(self, config: Config) -> None:
+    def adopt(self, config: Config, authenticator: Authenticator) -> None:
         """Start servers with these traits from now on."""
         self._config = config
+        self._authenticator = authenticator
 
     async def launch(self, plan: SpawnPlan) -> Running:
         """
@@ -50,7 +63,11 @@ class SpawnerGateway:
         """
         spawner = self._spawner(plan.server, admin=plan.user.admin)
         request = _request(plan.server, environment=dict(plan.environment))
+        state = await self._state_for(spawner, plan.user)
         try:
+            # In JupyterHub's order (contract a).
+            await self._authenticator.pre_spawn_start(spawner.user, spawner)
+            await spawner.run_auth_state_hook(state)
             await spawner.use_options()
             await spawner.run_pre_spawn_hook()
             started = await spawner.start(request)
@@ -98,6 +115,7 @@ class SpawnerGateway:
         except SpawnerError as exc:
             raise LauncherAway(str(exc)) from exc
         try:
+            await self._authenticator.post_spawn_stop(spawner.user, spawner)
             await spawner.run_post_stop_hook()
         except Exception:
             # The administrator's own code; the server is gone whatever it says.
@@ -176,6 +194,16 @@ class SpawnerGateway:
         except SpawnerError as exc:
             raise LauncherAway(str(exc)) from exc
         return None if found is None else found.handle
+
+    async def _state_for(self, spawner: Spawner, user: User) -> Mapping[str, Any] | None:
+        """What the hook is given; not even asked for if there is no hook."""
+        if spawner.auth_state_hook is None:
+            return None
+        try:
+            return await self._auth_states.get(user)
+        except StoreAway as exc:
+            # Nothing has been started yet: ask again.
+            raise LauncherAway(exc.message) from exc
 
     def _spawner(self, server: Server, *, admin: bool = False) -> Spawner:
         return self._kind(

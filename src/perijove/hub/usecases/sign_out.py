@@ -13,10 +13,14 @@ from typing import Final
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User
 from perijove.hub.ports import ProxyGateway, Store
+from perijove.hub.usecases.audit import record
+from perijove.hub.usecases.end_sessions import end_sessions
+from perijove.hub.usecases.sign_in import themselves
 from perijove.kit.clock import Clock
 from perijove.wire.control import Revocation
 
@@ -65,10 +69,20 @@ class Revocations:
 
     async def revoke(self, *, sid: str = "", user: str = "", audience: str = "") -> None:
         """Refuse a session's or a user's identity tokens that were issued until now; sent again later if need be."""
-        before = int(self._clock.now().timestamp())
-        revocation = Revocation(before=before, sid=sid, user=user, audience=audience)
+        await self._send([Revocation(before=self._now(), sid=sid, user=user, audience=audience)])
+
+    async def revoke_all(self, sids: Sequence[str]) -> None:
+        """The same for several sessions, or for none."""
+        if sids:
+            await self._send([Revocation(before=self._now(), sid=sid) for sid in sids])
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())
+
+    async def _send(self, revocations: Sequence[Revocation]) -> None:
         for outbox in self._outboxes:
-            outbox.put(revocation)
+            for revocation in revocations:
+                outbox.put(revocation)
         present = [outbox for outbox in self._outboxes if not outbox.is_away]
         await asyncio.gather(*(outbox.send() for outbox in present or self._outboxes))
 
@@ -76,13 +90,17 @@ class Revocations:
 class SignOut:
     """Ends a session everywhere."""
 
-    def __init__(self, *, store: Store, revocations: Revocations) -> None:
+    def __init__(self, *, store: Store, clock: Clock, revocations: Revocations) -> None:
         self._store = store
+        self._clock = clock
         self._revocations = revocations
 
-    async def __call__(self, session: Session, user: User) -> None:
+    async def __call__(self, session: Session, user: User, *, address: str = "") -> None:
         """End *session* with its tokens, and close the door and the open WebSockets that it opened."""
         async with self._store.unit() as unit:
-            await unit.sessions.delete(session.id)
+            sids = await end_sessions(unit, user, [session])
+            by = themselves(user, address)
+            now = self._clock.now()
+            await record(unit, Action.SIGNED_OUT, at=now, by=by, target=user.name, session=session.id)
         log.info("session.ended", user=user.name)
-        await self._revocations.revoke(sid=session.id)
+        await self._revocations.revoke_all(sids)

@@ -14,7 +14,7 @@ from typing import Any
 from perijove.hub.domain.errors import InvalidRequest, LauncherAway, LaunchFailed, ProxyAway, WrongCredentials
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
-from perijove.hub.ports import Authenticated, DoorState, Exit, ProxyTable, Running, SpawnPlan
+from perijove.hub.ports import Authenticated, CannotOpen, DoorState, Exit, ProxyTable, Running, SpawnPlan
 from perijove.wire.control import Revocation
 from perijove.wire.routes import LAST_ACTIVITY, Route
 
@@ -83,13 +83,16 @@ class FakeSignIn:
     def __init__(self, *, password: str = "secret", admins: Sequence[str] = ()) -> None:  # noqa: S107  # a fake's
         self._password = password
         self._admins = frozenset(admins)
+        #: what is remembered of whoever signs in
+        self.auth_state: Mapping[str, Any] | None = None
 
     async def sign_in(self, form: Mapping[str, str]) -> Authenticated:
         """Whoever has the password may enter."""
         if form.get("password") != self._password:
             raise WrongCredentials
         name = form["username"].lower()
-        return Authenticated(name=name, admin=True if name in self._admins else None)
+        admin = True if name in self._admins else None
+        return Authenticated(name=name, admin=admin, auth_state=self.auth_state)
 
 
 class FakeSigner:
@@ -191,6 +194,28 @@ class FakeProcess:
     running: Running
     environment: Mapping[str, str] = field(default_factory=dict)
     exit: Exit | None = None
+
+
+class FakeVault:
+    """Seals with a key that is written beside it; other keys can be taken away, and a new one put first."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = list(keys or ("first",))
+
+    def seal(self, text: str) -> str:
+        """Readable, but only by who knows how."""
+        return f"{self.keys[0]}|{text[::-1]}"
+
+    def open(self, sealed: str) -> str:
+        """As long as the key is there."""
+        key, _, text = sealed.partition("|")
+        if key not in self.keys:
+            raise CannotOpen
+        return text[::-1]
+
+    def is_current(self, sealed: str) -> bool:
+        """Whether the first key is the one beside it."""
+        return sealed.partition("|")[0] == self.keys[0]
 
 
 def _hear(work: asyncio.Future[Running]) -> None:

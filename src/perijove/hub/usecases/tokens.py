@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import InvalidRequest, InvalidScope, NoSuchToken, NoSuchUser
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
@@ -24,6 +25,7 @@ from perijove.hub.scopes.catalog import INHERIT
 from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.powers import Powers
 from perijove.hub.usecases.sign_out import Revocations
@@ -93,6 +95,16 @@ class Tokens:
                 created=now,
                 expires_at=expires_at,
             )
+            await record(
+                unit,
+                Action.TOKEN_MADE,
+                at=now,
+                by=maker,
+                target=user.name,
+                token=token.public_id,
+                note=token.note,
+                scopes=" ".join(token.scopes),
+            )
         log.info("token.made", user=user.name, by=maker.name, token_id=token.public_id)
         return token, text
 
@@ -109,11 +121,15 @@ class Tokens:
         async with self._store.reading() as unit:
             return await self._find(unit, user, public_id)
 
-    async def revoke(self, user: User, public_id: str) -> None:
-        """End a token of *user*, and the visits it opened. Raises NoSuchToken."""
+    async def revoke(self, user: User, public_id: str, *, by: Principal | None = None) -> None:
+        """End a token of *user*, and the visits it opened; *by*: who asks, None the hub. Raises NoSuchToken."""
         async with self._store.unit() as unit:
             token = await self._find(unit, user, public_id)
             await unit.tokens.delete(token.id)
+            now = self._clock.now()
+            await record(
+                unit, Action.TOKEN_REVOKED, at=now, by=by, target=user.name, token=token.public_id, note=token.note
+            )
         log.info("token.revoked", user=user.name, token_id=public_id)
         await self._revocations.revoke(sid=f"token:{public_id}")
 

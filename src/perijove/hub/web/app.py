@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
-from perijove.hub.web.api import groups, hub, servers, services, tokens, users
+from perijove.hub.web.api import audit, groups, hub, servers, services, sessions, tokens, users
 from perijove.hub.web.api.openapi.document import document
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
@@ -31,6 +31,7 @@ from perijove.hub.web.lab.assets import LAB_ASSETS
 from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.pages import accounts, home, people, reference, root, sign_in, spawn, user_server
+from perijove.hub.web.pages import sessions as sessions_page
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
 from perijove.hub.web.quick import ErrorHandler, QuickRoutes, QuickTable
@@ -39,9 +40,10 @@ from perijove.hub.web.remote_proxies import BelieveProxies
 #: what programs ask most
 _QUICK: Final = (users.list_users, users.get_user, users.post_activity, hub.get_self, hub.get_version)
 #: the files of the API, in the order of its description
-API: Final = (users, groups, servers, services, tokens, hub)
+API: Final = (users, groups, servers, services, tokens, sessions, audit, hub)
 _PAGES: Final = tuple(
-    page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, reference, user_server)
+    page.router
+    for page in (root, sign_in, accounts, home, spawn, tokens_page, sessions_page, people, reference, user_server)
 )
 
 

@@ -11,9 +11,12 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Request
 
 from perijove.config.settings import HubSettings
+from perijove.hub.domain.principals import Principal
 from perijove.hub.ports import StartOptions, Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.audit import AuditLog
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer
 from perijove.hub.usecases.door import Door
@@ -25,6 +28,7 @@ from perijove.hub.usecases.reconcile import Proxies
 from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
+from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
 from perijove.hub.usecases.tokens import Tokens
@@ -60,6 +64,9 @@ class Parts:
     identify: Identify
     sign_in: SignIn
     sign_out: SignOut
+    sessions: Sessions
+    audit: AuditLog
+    auth_states: AuthStateBook
     first_admin: FirstAdmin
     invitations: Invitations
     sign_up: SignUp
@@ -95,7 +102,7 @@ class Parts:
     #: asks the process to end; the arguments are whether to stop the servers and the proxy (None: as configured)
     shut_down: Callable[[bool | None, bool | None], None]
     #: reads the configuration again, here and in all other hubs
-    reload: Callable[[], Awaitable[Reading[Any]]]
+    reload: Callable[[Principal | None], Awaitable[Reading[Any]]]
 
 
 def parts_of(request: Request) -> Parts:

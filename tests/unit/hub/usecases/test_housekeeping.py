@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from perijove.hub.usecases.audit_chain import AuditChain
 from perijove.hub.usecases.housekeeping import FLUSH_SECONDS, HOUR, Housekeeping
 from perijove.hub.usecases.testing import START
 from perijove.kit.tasks import TaskGroup
@@ -10,7 +11,15 @@ from tests.unit.hub.usecases.people import People
 
 
 def housekeeping(people: People) -> Housekeeping:
-    return Housekeeping(store=people.store, activity=people.activity, clock=people.clock, limiter=people.limiter)
+    return Housekeeping(
+        store=people.store,
+        activity=people.activity,
+        clock=people.clock,
+        limiter=people.limiter,
+        audit=AuditChain(store=people.store, clock=people.clock, retention_days=10),
+        failures=people.failures,
+        auth_states=people.auth_states,
+    )
 
 
 async def test_what_has_ended_is_thrown_away() -> None:

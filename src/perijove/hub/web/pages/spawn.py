@@ -66,7 +66,7 @@ async def post_spawn(frame: FrameOf, user_name: str, server_name: str = "") -> R
     form = await frame.form()
     if not form.get("stay"):
         return await _start(frame, owner, server_name)
-    server = await frame.parts.start_server(owner, server_name)
+    server = await frame.parts.start_server(owner, server_name, by=frame.principal)
     await frame.parts.driver.settled(server.id, PATIENCE)
     return frame.go(frame.next(form.get("next", "")) or f"{frame.hub}people")
 
@@ -156,7 +156,7 @@ async def _start_with(frame: Frame, destination: Destination, given: Mapping[str
     owner, name = destination.owner, destination.server
     try:
         options = await frame.parts.start_options.read(owner, name, given)
-        server = await frame.parts.start_server(owner, name, options=options)
+        server = await frame.parts.start_server(owner, name, options=options, by=frame.principal)
         await frame.parts.driver.settled(server.id, PATIENCE)
     except AlreadyRunning:
         pass

@@ -46,7 +46,7 @@ async def post_token(frame: FrameOf) -> Response:
 async def post_revoke(frame: FrameOf) -> Response:
     """End one."""
     form = await frame.form()
-    await frame.parts.tokens.revoke(await frame.user(), form.get("id", ""))
+    await frame.parts.tokens.revoke(await frame.user(), form.get("id", ""), by=frame.principal)
     return frame.go(f"{frame.hub}token")
 
 

@@ -10,8 +10,12 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
+from perijove.hub.domain.audit import AuditEntry
+from perijove.hub.domain.devices import device_of
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.principals import Kind
 from perijove.hub.domain.servers import Server
+from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
 from perijove.hub.usecases.users import KnownUser
@@ -102,6 +106,28 @@ class TokenView:
     created: TimeView
     last_activity: TimeView | None
     expires_at: TimeView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionView:
+    """A line of the sessions page."""
+
+    id: str
+    device: str
+    address: str
+    created: TimeView
+    last_seen: TimeView
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitView:
+    """That somebody else was in a server."""
+
+    by: str
+    #: empty: the default server
+    server: str
+    at: TimeView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,4 +235,31 @@ def token_views(tokens: Iterable[ApiToken], now: datetime) -> list[TokenView]:
         )
         for token in tokens
         if not token.server
+    ]
+
+
+def session_views(sessions: Iterable[Session], *, current: str, now: datetime) -> list[SessionView]:
+    """Sessions; *current* is the id of the one that asks."""
+    return [
+        SessionView(
+            id=session.id,
+            device=device_of(session.user_agent),
+            address=session.address,
+            created=time_view(session.created, now),
+            last_seen=time_view(session.last_seen, now),
+            is_current=session.id == current,
+        )
+        for session in sessions
+    ]
+
+
+def visit_views(entries: Iterable[AuditEntry], now: datetime) -> list[VisitView]:
+    """What the audit log says of others in one's servers."""
+    return [
+        VisitView(
+            by=f"the service {entry.actor}" if entry.actor_kind == Kind.SERVICE.value else entry.actor,
+            server=str(entry.detail.get("server", "")),
+            at=time_view(entry.at, now),
+        )
+        for entry in entries
     ]

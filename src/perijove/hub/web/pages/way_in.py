@@ -116,13 +116,13 @@ async def _running(frame: Frame, destination: Destination, visitor: Principal, p
     if server is None or not server.is_active:
         if not may_start(visitor, destination.owner.name, destination.server):
             raise NotAllowed("This server is not running, and you may not start it.")
-        server = await _start(frame, destination)
+        server = await _start(frame, destination, visitor)
     return server if server.is_ready else await frame.parts.driver.settled(server.id, patience)
 
 
-async def _start(frame: Frame, destination: Destination) -> Server:
+async def _start(frame: Frame, destination: Destination, visitor: Principal) -> Server:
     try:
-        return await frame.parts.start_server(destination.owner, destination.server)
+        return await frame.parts.start_server(destination.owner, destination.server, by=visitor)
     except (AlreadyRunning, InvalidRequest):
         # Somebody else started or stopped it since we looked.
         server = await find(frame, destination.owner, destination.server)
