@@ -526,7 +526,9 @@ def _nouns(ground: _Ground, machinery: _Machinery) -> dict[str, Any]:
     """Groups and services."""
     return {
         "read_groups": ReadGroups(store=ground.store),
-        "change_groups": ChangeGroups(store=ground.store, roles=ground.roles, revocations=ground.revocations),
+        "change_groups": ChangeGroups(
+            store=ground.store, clock=ground.clock, roles=ground.roles, revocations=ground.revocations
+        ),
         "services": ground.directory,
         "change_services": ChangeServices(
             store=ground.store,

@@ -13,14 +13,17 @@ from typing import Any, Final
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import AlreadyExists, InvalidRequest, NoSuchGroup
 from perijove.hub.domain.groups import Group, check_group_name, check_properties
 from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.users import User, normalise
 from perijove.hub.ports import Store, Unit
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.identify import SERVICE_TOKEN
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.sign_out import Revocations
+from perijove.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +72,9 @@ class ReadGroups:
 class ChangeGroups:
     """Makes, changes and removes groups."""
 
-    def __init__(self, *, store: Store, roles: RoleBook, revocations: Revocations) -> None:
+    def __init__(self, *, store: Store, clock: Clock, roles: RoleBook, revocations: Revocations) -> None:
         self._store = store
+        self._clock = clock
         self._roles = roles
         self._revocations = revocations
 
@@ -93,6 +97,8 @@ class ChangeGroups:
                 raise AlreadyExists(f"Group {taken[0].name} already exists")
             members = await _users(unit, users)
             made = [await self._add(unit, name, members) for name in wanted]
+            for name in wanted:
+                await self._record(unit, name, asker, did="added", users=len(members))
         log.info("groups.added", groups=wanted, users=len(members), by=asker.name)
         return made
 
@@ -102,6 +108,7 @@ class ChangeGroups:
             group = await _find(unit, name)
             doors = await self._doors(unit, group, await unit.groups.members(group.id))
             await unit.groups.delete(group.id)
+            await self._record(unit, name, asker, did="deleted")
         log.info("group.deleted", group=name, by=asker.name)
         await self._close(doors)
 
@@ -116,6 +123,7 @@ class ChangeGroups:
         async with self._store.unit() as unit:
             group = await _find(unit, name)
             await unit.groups.add_members(group.id, [user.id for user in await _users(unit, users)])
+            await self._record(unit, name, asker, did="users added", users=len(users))
             known = await _known(unit, group)
         log.info("group.users_added", group=name, users=len(users), by=asker.name)
         return known
@@ -134,6 +142,7 @@ class ChangeGroups:
             going = [user for user in await _users(unit, users) if user.name in before]
             doors = await self._doors(unit, group, [user.name for user in going])
             await unit.groups.remove_members(group.id, [user.id for user in going])
+            await self._record(unit, name, asker, did="users removed", users=len(going))
             known = await _known(unit, group)
         log.info("group.users_removed", group=name, users=len(going), by=asker.name)
         await self._close(doors)
@@ -153,8 +162,13 @@ class ChangeGroups:
             await unit.alone("new groups")
             await _find(unit, name)
             known = await _known(unit, await unit.groups.put(name, properties=properties))
+            await self._record(unit, name, asker, did="properties set")
         log.info("group.properties_set", group=name, by=asker.name)
         return known
+
+    async def _record(self, unit: Unit, name: str, asker: Principal, *, did: str, users: int = 0) -> None:
+        now = self._clock.now()
+        await record(unit, Action.GROUP_CHANGED, at=now, by=asker, target=name, did=did, users=users)
 
     async def _add(self, unit: Unit, name: str, members: Sequence[User]) -> KnownGroup:
         group = await unit.groups.put(name, properties={})

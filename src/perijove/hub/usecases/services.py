@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import (
     AlreadyExists,
     FixedByConfiguration,
@@ -30,6 +31,7 @@ from perijove.hub.scopes.catalog import INHERIT
 from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder
 from perijove.hub.scopes.intersection import intersect
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.identify import SERVICE_TOKEN
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.sign_out import Revocations
@@ -145,6 +147,7 @@ class ChangeServices:
                 raise AlreadyExists(f"Service {name} already exists")
             await self._check_token(unit, row)
             await unit.services.add(row)
+            await record(unit, Action.SERVICE_ADDED, at=row.created, by=asker, target=name, url=service.url)
         log.info("service.added", service=name, url=service.url, by=asker.name)
         await self._show()
         return KnownService(service=service)
@@ -165,6 +168,7 @@ class ChangeServices:
             if row is None:
                 raise NoSuchService(f"Service {name} does not exist")
             await unit.services.delete(name)
+            await record(unit, Action.SERVICE_REMOVED, at=self._clock.now(), by=asker, target=name)
             await unit.tokens.delete_of_client(row.service.oauth_client_id or f"service-{name}")
         log.info("service.removed", service=name, by=asker.name)
         await self._revocations.revoke(sid=f"token:{SERVICE_TOKEN}{name}")

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import AlreadyExists, InvalidRequest, NoSuchGroup
 from perijove.hub.domain.groups import MAX_PROPERTIES
 from perijove.hub.usecases.change_groups import MAX_NAMES, ChangeGroups, ReadGroups
@@ -20,7 +21,10 @@ class World:
         self.people = People(roles=roles, services=services)
         self.read = ReadGroups(store=self.people.store)
         self.change = ChangeGroups(
-            store=self.people.store, roles=self.people.roles, revocations=self.people.revocations
+            store=self.people.store,
+            clock=self.people.clock,
+            roles=self.people.roles,
+            revocations=self.people.revocations,
         )
 
     async def make(self, name: str, *users: str) -> None:
@@ -177,3 +181,24 @@ async def test_a_group_that_gives_nothing_costs_nobody_their_visit() -> None:
     await world.change.delete("plain", asker=ASKER)
 
     assert not world.people.proxy.revocations
+
+
+async def test_every_change_of_a_group_is_in_the_audit_log() -> None:
+    world = World()
+    await world.make("class", "ada")
+    await world.change.add_users("class", ["bob"], asker=ASKER)
+    await world.change.remove_users("class", ["bob"], asker=ASKER)
+    await world.change.set_properties("class", {"room": 7}, asker=ASKER)
+    await world.change.delete("class", asker=ASKER)
+
+    async with world.people.store.reading() as unit:
+        entries = await unit.audit.page(limit=9, action=Action.GROUP_CHANGED)
+
+    assert [entry.detail["did"] for entry in reversed(entries)] == [
+        "added",
+        "users added",
+        "users removed",
+        "properties set",
+        "deleted",
+    ]
+    assert {(entry.actor, entry.target) for entry in entries} == {("script", "class")}

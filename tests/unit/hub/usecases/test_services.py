@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import (
     AlreadyExists,
     FixedByConfiguration,
@@ -192,4 +193,18 @@ async def test_a_declared_service_takes_the_place_of_an_added_one() -> None:
     assert await world.names() == ["culler", "board"]
     assert [each.api_token_hash for each in world.directory.remembered] == [
         each.api_token_hash for each in declared.people.roles.services
+    ]
+
+
+async def test_services_that_come_and_go_are_in_the_audit_log() -> None:
+    world = World()
+    await world.change.add("board", {"api_token": TOKEN}, asker=ROOT)
+    await world.change.remove("board", asker=ROOT)
+
+    async with world.people.store.reading() as unit:
+        entries = await unit.audit.page(limit=2)
+
+    assert [(entry.action, entry.target) for entry in entries] == [
+        (Action.SERVICE_REMOVED, "board"),
+        (Action.SERVICE_ADDED, "board"),
     ]

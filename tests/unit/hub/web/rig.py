@@ -223,7 +223,7 @@ class Rig:
                 store=store, clock=clock, roles=roles, revocations=revocations, directory=directory, routes=proxies
             ),
             read_groups=ReadGroups(store=store),
-            change_groups=ChangeGroups(store=store, roles=roles, revocations=revocations),
+            change_groups=ChangeGroups(store=store, clock=clock, roles=roles, revocations=revocations),
             patch_user=PatchUser(store=store, clock=clock, revocations=revocations, auth_states=auth_states),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
             start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
