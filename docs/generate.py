@@ -21,7 +21,7 @@ from perijove.config.check import traits_of
 from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
 from perijove.hub.web.access import Access, Caller, Page, Scrape
-from perijove.hub.web.api import audit, authorizations, hub, servers, sessions, tokens, users
+from perijove.hub.web.api import audit, authorizations, groups, hub, servers, services, sessions, tokens, users
 from perijove.hub.web.declared import Declared
 from perijove.hub.web.oauth import authorize as oauth_authorize
 from perijove.hub.web.oauth import token as oauth_token
@@ -78,6 +78,20 @@ def scopes() -> str:
     )
 
 
+_API = {
+    "Users": [users],
+    "Groups": [groups],
+    "Servers": [servers],
+    "Services": [services],
+    "Tokens": [tokens],
+    "OAuth 2": [oauth_authorize, oauth_token],
+    "Sessions": [sessions],
+    "Audit log": [audit],
+    "The hub": [hub],
+    "Deprecated": [authorizations],
+}
+
+
 def rest_api() -> str:
     """Every call, what it does and which scope it needs."""
     lines = [
@@ -89,17 +103,7 @@ def rest_api() -> str:
         "Any one of the scopes in a row suffices; [scopes](scopes.md) says what each allows.",
         "`GET /hub/api/openapi.json` describes the same for programs.\n",
     ]
-    parts = {
-        "Users": [users],
-        "Servers": [servers],
-        "Tokens": [tokens],
-        "OAuth 2": [oauth_authorize, oauth_token],
-        "Sessions": [sessions],
-        "Audit log": [audit],
-        "The hub": [hub],
-        "Deprecated": [authorizations],
-    }
-    for title, modules in parts.items():
+    for title, modules in _API.items():
         lines += [f"## {title}\n", "| call | scope | what it does |", "|---|---|---|"]
         lines += dict.fromkeys(row for module in modules for route in module.router.declared if (row := _call(route)))
         lines.append("")
@@ -115,7 +119,11 @@ def _call(route: Declared) -> str:
     methods = ", ".join(sorted(answered))
     says = (route.endpoint.__doc__ or "").strip().splitlines()[0]
     accesses = [getattr(dependency.dependency, "__self__", None) for dependency in route.dependencies]
-    path = route.path.replace("{user_name}", "{user}").replace("{server_name}", "{server}")
+    path = (
+        route.path.replace("{user_name}", "{user}")
+        .replace("{server_name}", "{server}")
+        .replace("{group_name}", "{group}")
+    )
     return f"| `{methods} {path}` | {' '.join(_needs(access) for access in accesses)} | {says} |"
 
 

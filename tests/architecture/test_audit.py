@@ -19,9 +19,6 @@ NOT_YET: Final = {
     Action.SHARED,
     Action.UNSHARED,
     Action.SHARE_CODE_MADE,
-    Action.GROUP_CHANGED,
-    Action.SERVICE_ADDED,
-    Action.SERVICE_REMOVED,
 }
 
 

@@ -282,6 +282,7 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         custom_scopes=p.custom_scopes,
         extra_user_scopes=p.extra_user_scopes,
         services=p.services,
+        service_check_seconds=p.service_check_interval,
         token_expires_in_max_seconds=p.token_expires_in_max_seconds,
         oauth_token_expires_in=p.oauth_token_expires_in,
         oauth_require_pkce=p.oauth_require_pkce,
@@ -293,4 +294,6 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         crypt_keys=configuration.crypt_keys,
         cleanup_servers=p.cleanup_servers,
         redirect_to_server=p.redirect_to_server,
+        default_server_name=p.default_server_name,
+        user_redirect_hook=p.user_redirect_hook,
     )

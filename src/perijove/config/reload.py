@@ -31,6 +31,7 @@ RELOADED: Final = frozenset(
         "concurrent_spawn_limit",
         "cookie_max_age_days",
         "cull_policies",
+        "default_server_name",
         "custom_scopes",
         "extra_user_scopes",
         "idle_timeout",
@@ -43,6 +44,7 @@ RELOADED: Final = frozenset(
         "server_max_age",
         "services",
         "token_expires_in_max_seconds",
+        "user_redirect_hook",
     }
 )
 #: traits of spawners that are not, unlike all others of theirs and of authenticators
@@ -79,6 +81,8 @@ def settings_after(old: HubSettings, new: HubSettings) -> HubSettings:
         crypt_keys=new.crypt_keys,
         cleanup_servers=new.cleanup_servers,
         redirect_to_server=new.redirect_to_server,
+        default_server_name=new.default_server_name,
+        user_redirect_hook=new.user_redirect_hook,
     )
 
 

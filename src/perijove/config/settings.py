@@ -7,7 +7,7 @@ depend on the machine are computed here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,8 @@ class ServerPolicy:
     #: most active servers; 0 is no limit
     active_server_limit: int = 0
     allow_named_servers: bool = False
-    named_server_limit_per_user: int = 0
+    #: a number, or what answers one for `NamedServerAsker` (usecases/servers.py)
+    named_server_limit_per_user: int | Callable[[Any], Any] = 0
     default_url: str = "/lab"
     #: seconds a hub keeps a server to itself without renewing
     lease_seconds: float = 10.0
@@ -146,6 +147,8 @@ class HubSettings:
     #: declarations as written (contract f, g); checked by `usecases/load_roles.py`
     load_roles: Sequence[Mapping[str, Any]] = ()
     services: Sequence[Mapping[str, Any]] = ()
+    #: seconds between looks whether services answer
+    service_check_seconds: float = 60.0
     custom_scopes: Mapping[str, Any] = field(default_factory=dict)
     extra_user_scopes: Sequence[str] = ()
     token_expires_in_max_seconds: int = 0
@@ -164,6 +167,10 @@ class HubSettings:
     crypt_keys: tuple[bytes, ...] = field(default=(), repr=False)
     #: stop all servers when the hub ends
     cleanup_servers: bool = False
+    #: named server that links for everybody lead into; empty: the default one
+    default_server_name: str = ""
+    #: called with path, request, user and base URL of such a link
+    user_redirect_hook: Callable[..., Any] | None = None
     #: page after sign-in is the user's server rather than the home page
     redirect_to_server: bool = True
 

@@ -12,6 +12,7 @@ from typing import Any
 from traitlets import (
     Bool,
     Bytes,
+    Callable,
     CaselessStrEnum,
     Dict,
     Enum,
@@ -146,6 +147,9 @@ class Perijove(Configurable):
         help='Scopes for services of your own: "custom:…" → {"description": …, "subscopes": […]}. Give them by roles.'
     ).tag(config=True)
     extra_user_scopes = List(Unicode(), help="Scopes that everybody with the role user holds besides.").tag(config=True)
+    service_check_interval = Float(
+        60.0, min=1.0, help="Seconds between looks whether services answer; for the log."
+    ).tag(config=True)
     load_groups = Dict(
         help='Groups to make: name → list of users, or {"users": [...], "properties": {...}}. Only adds.'
     ).tag(config=True)
@@ -162,7 +166,22 @@ class Perijove(Configurable):
     authenticate_prometheus = Bool(True, help="Whether /hub/metrics needs the scope read:metrics.").tag(config=True)
 
     allow_named_servers = Bool(False, help="Whether users may have several servers.").tag(config=True)
-    named_server_limit_per_user = Int(0, min=0, help="Most named servers of one user; 0 is no limit.").tag(config=True)
+    named_server_limit_per_user = Union(
+        [Int(min=0), Callable()],
+        default_value=0,
+        help="Most named servers of one user; 0 is no limit. Or a callable that answers it, perhaps as a coroutine: it "
+        "is given an object whose current_user has name, admin and groups.",
+    ).tag(config=True)
+    default_server_name = Unicode(
+        "", help="Named server that /hub/user-redirect leads into; empty: the default server."
+    ).tag(config=True)
+    user_redirect_hook = Union(
+        [Callable()],
+        default_value=None,
+        allow_none=True,
+        help="Called with path, request, user and base_url of a /hub/user-redirect; answers a path of this host to go "
+        "to, or None for the usual one. May be a coroutine.",
+    ).tag(config=True)
     concurrent_spawn_limit = Int(100, min=1, help="Most starts at once; others wait in a fair line.").tag(config=True)
     active_server_limit = Int(0, min=0, help="Most active servers; 0 is no limit.").tag(config=True)
     redirect_to_server = Bool(True, help="Whether sign-in leads to one's server rather than to /hub/home.").tag(

@@ -7,7 +7,6 @@ When they run is `life.py`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,9 +38,12 @@ from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitatio
 from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.agree import AgreeWithOthers
 from perijove.hub.usecases.audit import AuditLog
+from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
+from perijove.hub.usecases.check_services import CheckServices
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import KeepServer
 from perijove.hub.usecases.door import Door
+from perijove.hub.usecases.ending import Ending
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
@@ -49,8 +51,9 @@ from perijove.hub.usecases.keep_services import KeepServices
 from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.oauth_provider import make_provider
 from perijove.hub.usecases.reload import Reload
-from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer
+from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer
 from perijove.hub.usecases.service_environment import ServiceEnvironment
+from perijove.hub.usecases.services import ChangeServices
 from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
@@ -77,6 +80,7 @@ class Hub:
     culler: Culler
     stop_all: StopAllServers
     services: KeepServices
+    check_services: CheckServices
     revocations: Revocations
     membership: Membership
     agree: AgreeWithOthers
@@ -86,23 +90,6 @@ class Hub:
     reload: Reload[HubInputs]
     ground: Ground
     machinery: Machinery
-
-
-class Ending:
-    """Set when the process should end; says whether the users' servers end with it."""
-
-    def __init__(self, *, stop_servers: bool) -> None:
-        self.asked = asyncio.Event()
-        self.stop_servers = stop_servers
-        #: whether somebody said what is to become of the servers, rather than the configuration
-        self.is_said = False
-
-    def ask(self, stop_servers: bool | None = None, stop_proxy: bool | None = None) -> None:  # noqa: ARG002, FBT001
-        """The proxy is the supervisor's to stop: it ends with the whole deployment, not with the hub."""
-        if stop_servers is not None:
-            self.stop_servers = stop_servers
-            self.is_said = True
-        self.asked.set()
 
 
 def compose(
@@ -148,6 +135,12 @@ def compose(
             clock=ground.clock,
             environment=ServiceEnvironment(inputs.settings, ground.roles.services),
             services=ground.roles.managed,
+        ),
+        check_services=CheckServices(
+            directory=ground.directory,
+            prober=HttpProber(),
+            base_url=inputs.settings.base_url,
+            every=inputs.settings.service_check_seconds,
         ),
         revocations=ground.revocations,
         membership=ground.membership,
@@ -207,6 +200,7 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
     ground.audit_chain.adopt(retention_days=settings.audit_retention_days, file=audit_file_of(settings))
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
+    ground.directory.adopt(roles)
     hub.services.adopt(roles.managed, ServiceEnvironment(settings, roles.services))
     hub.ending.stop_servers = settings.cleanup_servers
     return parts
@@ -239,6 +233,7 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
             stop_timeout=policy.slow_stop_seconds,
         ),
         patch_user=PatchUser(store=store, clock=clock, revocations=ground.revocations, auth_states=ground.auth_states),
+        **_nouns(ground, machinery),
         tokens=Tokens(
             store=store,
             clock=clock,
@@ -264,7 +259,9 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
         get_server=GetServer(store=store, activity=ground.activity),
         keep_server=KeepServer(store=store, clock=clock, activity=ground.activity, deadlines=ground.deadlines),
         create_server=CreateServer(store=store, clock=clock, policy=policy),
-        remove_server=RemoveServer(store=store),
+        change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=ground.revocations),
+        remove_server=RemoveServer(store=store, revocations=ground.revocations),
+        start_options=machinery.spawners,
         driver=machinery.driver,
         proxies=machinery.proxies,
         queue=machinery.queue,
@@ -285,6 +282,25 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
         shut_down=ending.ask,
         reload=reload,
     )
+
+
+def _nouns(ground: Ground, machinery: Machinery) -> dict[str, Any]:
+    """Groups and services."""
+    return {
+        "read_groups": ReadGroups(store=ground.store),
+        "change_groups": ChangeGroups(
+            store=ground.store, clock=ground.clock, roles=ground.roles, revocations=ground.revocations
+        ),
+        "services": ground.directory,
+        "change_services": ChangeServices(
+            store=ground.store,
+            clock=ground.clock,
+            roles=ground.roles,
+            revocations=ground.revocations,
+            directory=ground.directory,
+            routes=machinery.proxies,
+        ),
+    }
 
 
 def _accounts(ground: Ground) -> dict[str, Any]:

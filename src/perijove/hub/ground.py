@@ -35,6 +35,7 @@ from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.reload import Reading
+from perijove.hub.usecases.services import ServiceDirectory
 from perijove.hub.usecases.sign_out import Outbox, Revocations
 from perijove.hub.web.cookie_secret import load_cookie_secret
 from perijove.hub.web.lab.assets import LabAssets
@@ -86,6 +87,7 @@ class Ground:
     activity: Activity
     groups: GroupBook
     deadlines: Deadlines
+    directory: ServiceDirectory
     identify: Identify
     revocations: Revocations
     lab_assets: LabAssets | None
@@ -147,6 +149,7 @@ def make_ground(
             policies=Policies(policies=policies, roles=roles, clock=clock, store=store),
             report_seconds=report_seconds,
         ),
+        directory=ServiceDirectory(store=store, roles=roles),
         identify=Identify(
             store=store, clock=clock, roles=roles, activity=activity, blocked_users=settings.blocked_users
         ),

@@ -166,6 +166,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("groups", hub.groups.run(parts.store))
     tasks.start("culler", hub.culler.run())
     tasks.start("services", hub.services.run())
+    tasks.start("service checks", hub.check_services.run())
     is_first = inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
     if parts.lab_assets is not None and is_first:
         # Of several hubs beside each other one does, for all.

@@ -240,6 +240,27 @@ class ServiceProcesses(Protocol):
         ...
 
 
+class StartOptions(Protocol):
+    """What the spawner plug-in asks users before a start, and makes of their answers."""
+
+    @property
+    def has_form(self) -> bool:
+        """Whether starts ask their users something."""
+        ...
+
+    async def form(self, user: User, server_name: str, options: Mapping[str, Any]) -> str:
+        """The administrator's HTML; empty: nothing is asked. Raises LaunchFailed."""
+        ...
+
+    async def read(self, user: User, server_name: str, form: Mapping[str, Sequence[Any]]) -> Mapping[str, Any]:
+        """The options that the fields of a form come to. Raises InvalidRequest or LaunchFailed."""
+        ...
+
+    async def ready_event(self, server: Server, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The last event of a start, as the administrator wants it sent."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticated:
     """Somebody whom the sign-in method vouches for."""

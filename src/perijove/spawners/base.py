@@ -12,15 +12,16 @@ import asyncio
 import contextlib
 import inspect
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, CaselessStrEnum, Dict, Float, Integer, List, Unicode, Union
+from traitlets import Bool, CaselessStrEnum, Dict, Enum, Float, Integer, List, Unicode, Union
 from traitlets import Callable as CallableTrait
 from traitlets.config import Configurable
 
+from perijove.spawners import options
 from perijove.spawners.traits import ByteSpecification
 from perijove.spawners.values import NOBODY, BackendSettings, Handle, Progress, Running, SpawnerUser, SpawnRequest
 from perijove.wire import environment as names
@@ -93,6 +94,27 @@ class Spawner(Configurable):
         config=True
     )
     cpu_limit = Float(None, allow_none=True, help="Most cores of a server.").tag(config=True)
+    options_form = Union(
+        [Unicode(), CallableTrait()],
+        default_value="",
+        help="HTML of the fields of a form that is shown before a start, or a callable that is given the spawner and "
+        "answers it; may be a coroutine. Empty: a start asks for nothing.",
+    ).tag(config=True)
+    options_from_form = Union(
+        [Enum(sorted(options.NAMED)), CallableTrait()],
+        default_value="passthrough",
+        help="What the form comes to: 'passthrough' (every field is a list), 'simple' (single values), or a callable "
+        "that is given the fields (and `spawner`, if it takes that) and answers the user's options.",
+    ).tag(config=True)
+    apply_user_options = Union(
+        [Dict(), CallableTrait()],
+        default_value=None,
+        allow_none=True,
+        help="What options do: a dictionary of option → trait, or a callable that is given spawner and options.",
+    ).tag(config=True)
+    progress_ready_hook = AnyTrait(
+        None, help="Called with the spawner and the last event of a start; answers the event that is sent instead."
+    ).tag(config=True)
     auth_state_hook = AnyTrait(
         None,
         help="Called with the spawner and the user's auth state (None: there is none) before the start; may be a "
@@ -225,6 +247,26 @@ class Spawner(Configurable):
     async def progress(self) -> AsyncIterator[Progress]:
         """Steps of the start under way."""
         yield Progress(percent=50, message="Starting your server…")
+
+    async def make_options_form(self) -> str:
+        """The HTML of the fields of the form; empty: there is none."""
+        form = self.options_form
+        return str(await options.settled(form(self)) or "") if callable(form) else str(form)
+
+    async def read_options(self, form: Mapping[str, Sequence[Any]]) -> Mapping[str, Any]:
+        """The options that a posted form, or an address, comes to. Raises SpawnRefused."""
+        return await options.options_of(self, self.options_from_form, form)
+
+    async def use_options(self) -> None:
+        """Do what the user's options ask for. Raises SpawnRefused."""
+        await options.apply(self, self.apply_user_options, self.user_options)
+
+    async def make_ready_event(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The last event of a start, as the administrator wants it sent."""
+        if self.progress_ready_hook is None:
+            return event
+        answer = await options.settled(self.progress_ready_hook(self, dict(event)))
+        return answer if isinstance(answer, Mapping) else event
 
     async def run_auth_state_hook(self, auth_state: Mapping[str, Any] | None) -> None:
         """Call the administrator's hook with what the sign-in method remembers of the user."""

@@ -24,7 +24,6 @@ from perijove.config.generate import as_text, effective
         ("import not_installed_here", "ModuleNotFoundError: No module named 'not_installed_here'"),
         ("c.Perijove.port = 1 / 0", "ZeroDivisionError: division by zero"),
         ("c.JupyterHub.load_roles = [{'name': 'grader', 'scopes': ['read:usres']}]", "read:usres"),
-        ("c.JupyterHub.load_roles = [{'name': 'grader', 'services': ['nobody']}]", "'nobody'"),
         ("c.JupyterHub.services = [{'name': 'grader', 'api_token': 'short'}]", "8 to 64 characters"),
         ("c.JupyterHub.load_groups = {'class': 'ada'}", "c.Perijove.load_groups: The group 'class' needs a list"),
         ("c.Perijove.cull_policies = [{'idle': 5}]", "c.Perijove.cull_policies: Policy 1 has an unknown key 'idle'"),

@@ -2,9 +2,11 @@
 What can go wrong in the hub, in its own words. `web/problems.py` maps these to HTTP, nothing else does.
 
     HubError
-    ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation  NoSuchSession
+    ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation  NoSuchGroup
+    │                            NoSuchService  NoSuchSession
     ├── Refused                  NotAllowed  WrongCredentials  AwaitingApproval  InvitationSpent
     ├── Conflict                 AlreadyExists  AlreadyRunning  IllegalTransition  StaleGeneration
+    │                            FixedByConfiguration
     ├── Invalid                  InvalidName  InvalidServerName  InvalidScope  WeakPassword  InvalidRequest
     ├── TooMany                  TooManyAttempts  TooManyServers
     ├── LaunchFailed
@@ -42,6 +44,14 @@ class NoSuchServer(NotFound):
 
 class NoSuchToken(NotFound):
     """There is no such token."""
+
+
+class NoSuchGroup(NotFound):
+    """There is no group of that name."""
+
+
+class NoSuchService(NotFound):
+    """There is no service of that name."""
 
 
 class NoSuchSession(NotFound):
@@ -86,6 +96,10 @@ class IllegalTransition(Conflict):
 
 class StaleGeneration(Conflict):
     """The server was changed by somebody else in the meantime."""
+
+
+class FixedByConfiguration(Conflict):
+    """The configuration says so: it can be changed only there."""
 
 
 class Invalid(HubError):

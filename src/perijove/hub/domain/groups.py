@@ -6,6 +6,7 @@ Groups of users: what administrators share limits, policies and permissions by. 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +17,8 @@ from perijove.hub.domain.users import check, normalise
 _KEYS: Final = frozenset({"users", "properties"})
 #: as long as the column
 MAX_GROUP_NAME: Final = 255
+#: bytes of JSON: they are read with every list of groups
+MAX_PROPERTIES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,32 @@ class GroupDeclaration:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
+def check_group_name(name: object) -> str:
+    """
+    *name*, if it can be a group's. Upper and lower case are two groups, as in JupyterHub.
+
+    Raises:
+        InvalidRequest: it is empty, too long, no text, or has outer spaces or characters that cannot be printed.
+    """
+    if not isinstance(name, str) or not name or len(name) > MAX_GROUP_NAME or name != name.strip():
+        raise InvalidRequest(f"The group {name!r} needs a name of 1 to {MAX_GROUP_NAME} characters.")
+    if not name.isprintable():
+        raise InvalidRequest(f"The group {name!r} has a character in its name that cannot be printed.")
+    return name
+
+
+def check_properties(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    *properties*, if they are short enough to be kept with a group.
+
+    Raises:
+        InvalidRequest: they are not.
+    """
+    if len(json.dumps(dict(properties))) > MAX_PROPERTIES:
+        raise InvalidRequest(f"The properties of a group must not be longer than {MAX_PROPERTIES} bytes.")
+    return properties
+
+
 def read_groups(declared: Mapping[str, Any]) -> Sequence[GroupDeclaration]:
     """
     The items of `load_groups`: name → list of users, or `{"users": […], "properties": {…}}`.
@@ -48,8 +77,7 @@ def read_groups(declared: Mapping[str, Any]) -> Sequence[GroupDeclaration]:
 
 
 def _read(name: object, item: object) -> GroupDeclaration:
-    if not isinstance(name, str) or not name.strip() or len(name) > MAX_GROUP_NAME or name != name.strip():
-        raise InvalidRequest(f"The group {name!r} needs a name of 1 to {MAX_GROUP_NAME} characters.")
+    name = check_group_name(name)
     what = f"The group {name!r}"
     if not isinstance(item, Mapping):
         return GroupDeclaration(name=name, users=_users(item, what))

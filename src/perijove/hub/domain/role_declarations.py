@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -63,12 +64,21 @@ DEFAULT_ROLES: Final[Mapping[str, Role]] = {
 
 _ROLE_NAME: Final = re.compile(r"[a-z][a-z0-9\-_~\.]{1,253}[a-z0-9]")
 _ROLE_KEYS: Final = frozenset({"name", "description", "scopes", "users", "services", "groups"})
-_OAUTH_KEYS: Final = frozenset(
-    {"oauth_client_id", "oauth_redirect_uri", "oauth_no_confirm", "oauth_client_allowed_scopes"}
-)
-_SERVICE_KEYS: Final = (
-    frozenset({"name", "api_token", "admin", "url", "display", "info", "timeout"}) | MANAGED_KEYS | _OAUTH_KEYS
-)
+_SERVICE_KEYS: Final = MANAGED_KEYS | {
+    "name",
+    "api_token",
+    "admin",
+    "url",
+    "display",
+    "info",
+    "timeout",
+    "oauth_client_id",
+    "oauth_redirect_uri",
+    "oauth_no_confirm",
+    "oauth_client_allowed_scopes",
+}
+#: of these the API takes the ones that do not say how the hub is to run it (contract d41)
+_ADDED_KEYS: Final = _SERVICE_KEYS - MANAGED_KEYS - {"timeout"}
 #: contract d: tokens from configuration
 _MIN_TOKEN, _MAX_TOKEN = 8, 64
 
@@ -107,12 +117,32 @@ def read_service(declared: Mapping[str, Any]) -> Service:
     )
 
 
-def read_role(declared: Mapping[str, Any], services: frozenset[str]) -> Role:
+def read_added_service(name: str, declared: Mapping[str, Any]) -> tuple[Service, Mapping[str, Any]]:
     """
-    One item of `load_roles`; *services* are the declared ones.
+    A service that is added through the API (contract d41), and what is to be kept of *declared*.
+
+    It may be without a token: then it cannot identify itself, and is only routed to.
 
     Raises:
-        InvalidRequest: it has an unknown key or scope, a bad name, or names a service that does not exist.
+        InvalidRequest: it has an unknown key, a bad name, or a value of the wrong kind; or the hub is to run it.
+    """
+    if declared.get("command"):
+        raise InvalidRequest(f"Can not create managed service {name} at runtime")
+    _refuse_unknown(declared, _ADDED_KEYS, f"The service {name!r}")
+    if declared.get("name", name) != name:
+        raise InvalidRequest(f"The service {name!r} has another name in the body.")
+    has_token = bool(declared.get("api_token"))
+    service = read_service({**declared, "name": name, "api_token": declared["api_token"] if has_token else "-" * 16})
+    kept = {key: value for key, value in declared.items() if key not in {"name", "api_token"}}
+    return (service if has_token else replace(service, api_token_hash="")), kept
+
+
+def read_role(declared: Mapping[str, Any]) -> Role:
+    """
+    One item of `load_roles`.
+
+    Raises:
+        InvalidRequest: it has an unknown key or scope, or a bad name.
     """
     name = _text(declared, "name", "a role")
     what = f"The role {name!r}"
@@ -122,8 +152,6 @@ def read_role(declared: Mapping[str, Any], services: frozenset[str]) -> Role:
         raise InvalidRequest(f"{what} has an invalid name: 3 to 255 lower-case letters, digits and - _ ~ .")
     _refuse_unknown(declared, _ROLE_KEYS, what)
     members = frozenset(_texts(declared, "services", what))
-    if members - services:
-        raise InvalidRequest(f"{what} names the service {min(members - services)!r}, which is not declared.")
     default = DEFAULT_ROLES.get(name, Role(name=name))
     users = frozenset(normalise(user) for user in _texts(declared, "users", what)) if "users" in declared else None
     return Role(

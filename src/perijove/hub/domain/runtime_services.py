@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from perijove.hub.domain.roles import Service
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeService:
@@ -22,3 +24,20 @@ class RuntimeService:
     #: keys of contract g, less `name` and `api_token`
     declaration: Mapping[str, Any] = field(default_factory=dict)
     created: datetime
+
+    @property
+    def service(self) -> Service:
+        """As the services of the configuration are known."""
+        said = self.declaration
+        return Service(
+            name=self.name,
+            api_token_hash=self.token_hash,
+            admin=said.get("admin") is True,
+            url=str(said.get("url") or "").rstrip("/"),
+            display=said.get("display") is not False,
+            info=dict(said.get("info") or {}),
+            oauth_client_id=str(said.get("oauth_client_id") or ""),
+            oauth_redirect_uri=str(said.get("oauth_redirect_uri") or ""),
+            oauth_no_confirm=said.get("oauth_no_confirm") is True,
+            oauth_client_allowed_scopes=tuple(said.get("oauth_client_allowed_scopes") or ()),
+        )

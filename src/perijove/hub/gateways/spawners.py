@@ -15,7 +15,7 @@ import structlog
 from traitlets.config import Config
 
 from perijove.authenticators.base import Authenticator
-from perijove.hub.domain.errors import LauncherAway, LaunchFailed, StoreAway
+from perijove.hub.domain.errors import InvalidRequest, LauncherAway, LaunchFailed, StoreAway
 from perijove.hub.domain.servers import OWN_SIGN_IN, Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Exit, Running, SpawnPlan
@@ -23,7 +23,7 @@ from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.grammar import parse
 from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.spawners.base import Backend, Spawner
-from perijove.spawners.errors import BackendUnreachable, SpawnerError, StopTimedOut
+from perijove.spawners.errors import BackendUnreachable, SpawnerError, SpawnRefused, StopTimedOut
 from perijove.spawners.values import Handle, SpawnerUser, SpawnRequest
 from perijove.wire.launcher import ExitReport
 
@@ -71,6 +71,7 @@ class SpawnerGateway:
             # In JupyterHub's order (contract a).
             await self._authenticator.pre_spawn_start(spawner.user, spawner)
             await spawner.run_auth_state_hook(state)
+            await spawner.use_options()
             await spawner.run_pre_spawn_hook()
             started = await spawner.start(request)
         except BackendUnreachable as exc:
@@ -161,6 +162,60 @@ class SpawnerGateway:
         """Steps of the start under way."""
         async for step in self._spawner(server).progress():
             yield step.percent, step.message
+
+    @property
+    def has_form(self) -> bool:
+        """Whether starts ask their users something."""
+        return bool(self._kind(backend=self._backend, config=self._config).options_form)
+
+    async def form(self, user: User, server_name: str, options: Mapping[str, Any]) -> str:
+        """
+        What a start asks, as HTML of the administrator's; empty: nothing.
+
+        Raises:
+            LaunchFailed: the administrator's own code does not say.
+        """
+        try:
+            return await self._of(user, server_name, options).make_options_form()
+        except Exception as exc:
+            # The administrator's own code.
+            log.exception("spawner.options_form_raised", user=user.name)
+            raise LaunchFailed(_PLUGIN_FAILED) from exc
+
+    async def read(self, user: User, server_name: str, form: Mapping[str, Sequence[Any]]) -> Mapping[str, Any]:
+        """
+        The options that the fields of a form come to.
+
+        Raises:
+            InvalidRequest: they are wrong.
+            LaunchFailed: the administrator's own code fails.
+        """
+        try:
+            return await self._of(user, server_name, {}).read_options(form)
+        except SpawnRefused as exc:
+            raise InvalidRequest(str(exc)) from exc
+        except Exception as exc:
+            # The administrator's own code.
+            log.exception("spawner.options_from_form_raised", user=user.name)
+            raise LaunchFailed(_PLUGIN_FAILED) from exc
+
+    async def ready_event(self, server: Server, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The last event of a start, as the administrator wants it sent."""
+        try:
+            return await self._spawner(server).make_ready_event(event)
+        except Exception:
+            # The administrator's own code: the server is ready whatever it says.
+            log.exception("spawner.progress_ready_hook_raised", server=server.key)
+            return event
+
+    def _of(self, user: User, server_name: str, options: Mapping[str, Any]) -> Spawner:
+        return self._kind(
+            user=SpawnerUser(name=user.name, admin=user.admin),
+            server_name=server_name,
+            backend=self._backend,
+            user_options=options,
+            config=self._config,
+        )
 
     async def _handle_of(self, server: Server) -> Handle | None:
         """Its handle; for a start that was never recorded, what the spawner finds of this generation."""

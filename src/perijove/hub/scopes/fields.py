@@ -1,5 +1,5 @@
 """
-Which members of a user's JSON somebody may see (contract d, “visibility”).
+Which members of the JSON of a user, a group or a service somebody may see (contract d, “visibility”).
 """
 
 from __future__ import annotations
@@ -31,6 +31,24 @@ READ_SCOPES: Final = (
     "read:roles:users",
 )
 
+
+#: scope -> members of the group model that it shows
+_GROUP_SHOWS: Final[Mapping[str, frozenset[str]]] = {
+    "read:groups": _NAMED | {"users", "properties"},
+    "read:groups:name": _NAMED,
+    "read:roles:groups": _NAMED | {"roles"},
+}
+#: any one of these shows something of a group
+GROUP_READ_SCOPES: Final = tuple(_GROUP_SHOWS)
+
+#: scope -> members of the service model that it shows
+_SERVICE_SHOWS: Final[Mapping[str, frozenset[str]]] = {
+    "read:services": _NAMED | {"admin", "url", "prefix", "command", "pid", "info", "display"},
+    "read:services:name": _NAMED | {"admin"},
+    "read:roles:services": _NAMED | {"roles", "admin"},
+}
+#: any one of these shows something of a service
+SERVICE_READ_SCOPES: Final = tuple(_SERVICE_SHOWS)
 
 #: sets of scopes that are remembered
 _REMEMBERED: Final = 1024
@@ -75,3 +93,18 @@ def visible_fields(scopes: frozenset[str], user: str) -> frozenset[str]:
             # A filter to one server shows `servers`, cut down to what it reaches.
             shown |= members
     return frozenset(shown)
+
+
+def visible_group_fields(scopes: frozenset[str], group: str) -> frozenset[str]:
+    """Members of *group*'s model that a holder of *scopes* may see; empty: nothing."""
+    return _shown(_GROUP_SHOWS, scopes, f"!group={group}")
+
+
+def visible_service_fields(scopes: frozenset[str], service: str) -> frozenset[str]:
+    """Members of *service*'s model that a holder of *scopes* may see; empty: nothing."""
+    return _shown(_SERVICE_SHOWS, scopes, f"!service={service}")
+
+
+def _shown(shows: Mapping[str, frozenset[str]], scopes: frozenset[str], narrowed: str) -> frozenset[str]:
+    held = (members for scope, members in shows.items() if scope in scopes or f"{scope}{narrowed}" in scopes)
+    return frozenset[str]().union(*held)

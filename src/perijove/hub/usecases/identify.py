@@ -90,15 +90,17 @@ class Identify:
             if service is not None:
                 return self._service(service, await self._powers.of_service(unit, service.name))
             found = await self._row(unit, token, token_hash)
-            principal = None if found is None else await self.of_token(unit, *found)
-        if found is not None:
-            self._activity.note_token(found[0].id, self._clock.now())
+            if found is None:
+                return await self._added_service(unit, token, token_hash)
+            principal = await self.of_token(unit, *found)
+        self._activity.note_token(found[0].id, self._clock.now())
         return principal
 
     async def of_token(self, unit: Unit, row: ApiToken, person: Person) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
         owners = await self._powers.of_person(unit, person)
-        scopes = _narrowed(row.scopes, person.user.name, row.server, owners, self._roles.custom)
+        expanded = _expanded(row.scopes, person.user.name, row.server, self._roles.custom)
+        scopes = _narrowed(await self._powers.reaching(unit, expanded), person.user.name, row.server, owners)
         principal = self._user(person.user, scopes, token_id=row.public_id, token_ends=row.expires_at)
         return replace(principal, given_in=row.session_id) if row.session_id else principal
 
@@ -117,6 +119,14 @@ class Identify:
             is_it = hmac.compare_digest(row.token_hash, token_hash)
             if is_it and not self.is_over(row, now) and not self.is_blocked(person.user):
                 return row, person
+        return None
+
+    async def _added_service(self, unit: Unit, token: str, token_hash: str) -> Principal | None:
+        """The service that was added while the hub runs and has that token."""
+        for row in await unit.services.by_prefix(token[:PREFIX_LENGTH]):
+            # One that the configuration declares under the same name has taken its place.
+            if hmac.compare_digest(row.token_hash, token_hash) and self._roles.service(row.name) is None:
+                return self._service(row.service, await self._powers.of_service(unit, row.name))
         return None
 
     def _user(
@@ -151,14 +161,18 @@ class Identify:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _narrowed(
-    scopes: tuple[str, ...], user: str, server: str, owners: frozenset[str], custom: CustomScopes
-) -> frozenset[str]:
+def _expanded(scopes: tuple[str, ...], user: str, server: str, custom: CustomScopes) -> frozenset[str]:
+    """What a token with *scopes* asks for."""
+    return custom.widen(expand(scopes, Holder(user=user, server=server)))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _narrowed(asked: frozenset[str], user: str, server: str, owners: frozenset[str]) -> frozenset[str]:
     """
-    What a token with *scopes* comes to whose owner has the scopes *owners*.
+    What a token comes to that asks for these scopes, and whose owner has the scopes *owners*.
 
     Remembered: it follows from these arguments and nothing else, all of which are read anew for each request.
     """
     # A server reports its own activity whatever the configuration leaves of the role `user`.
     own = expand(("users:activity!user",), Holder(user=user)) if server else frozenset()
-    return intersect(custom.widen(expand(scopes, Holder(user=user, server=server))), owners | own)
+    return intersect(asked, owners | own)

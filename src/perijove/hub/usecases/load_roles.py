@@ -6,10 +6,12 @@ Read once at start; what a declaration may look like is `domain/role_declaration
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
+
+import structlog
 
 from perijove.hub.domain.errors import InvalidRequest
 from perijove.hub.domain.managed_services import ManagedService, read_managed, with_token
@@ -30,6 +32,8 @@ from perijove.hub.scopes.custom import NO_CUSTOM_SCOPES, CustomScopes, read_cust
 from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.grammar import parse
+
+log = structlog.get_logger(__name__)
 
 #: people whose expanded scopes are remembered: of all servers that a hub hears of
 _REMEMBERED: Final = 8192
@@ -54,9 +58,9 @@ class RoleBook:
         self._services = dict(services)
         self._named = frozenset(name for role in roles.values() for name in role.users or ())
         self._by_token_hash = {service.api_token_hash: service for service in services.values()}
-        self._by_service = {name: self._expand_service(service) for name, service in services.items()}
         self._grouped = any(role.groups for role in roles.values())
         self._plain = {admin: self._names("", admin=admin) for admin in (False, True)}
+        self._expand_service = lru_cache(maxsize=_REMEMBERED)(self._expand_service_now)
         self._expand_user = lru_cache(maxsize=_REMEMBERED)(self._expand_user_now)
 
     @property
@@ -96,21 +100,24 @@ class RoleBook:
         """Names of a group's roles, sorted."""
         return tuple(sorted(role.name for role in self._roles.values() if name in role.groups))
 
+    def roles_over_group(self, name: str) -> Sequence[Role]:
+        """Those whose scopes are filtered to that group: who is in it decides what they reach."""
+        return [role for role in self._roles.values() if any(scope.endswith(f"!group={name}") for scope in role.scopes)]
+
     def scopes_of_person(self, person: Person) -> frozenset[str]:
         """Everything that a user may do, expanded; filters to a group do not say yet who is in it."""
         # Groups that no role names make no difference, and need no place among what is remembered.
         groups = person.groups if self._grouped else ()
         return self._expand_user(person.user.name, person.user.admin, groups, person.shared)
 
-    def scopes_of_service(self, name: str) -> frozenset[str]:
-        """Everything that a service may do, expanded; nothing for an unknown one."""
-        return self._by_service.get(name, frozenset())
+    def scopes_of_service(self, service: Service) -> frozenset[str]:
+        """Everything that a service may do, expanded, be it declared or added while the hub runs."""
+        return self._expand_service(service.name, service.admin)
 
-    def roles_of_service(self, name: str) -> tuple[str, ...]:
+    def roles_of_service(self, name: str, *, admin: bool) -> tuple[str, ...]:
         """Names of a service's roles, sorted."""
-        service = self._services.get(name)
         given = {role.name for role in self._roles.values() if name in role.services}
-        return tuple(sorted(given | ({ADMIN} if service is not None and service.admin else set())))
+        return tuple(sorted(given | ({ADMIN} if admin else set())))
 
     def scopes_of_role(self, name: str) -> tuple[str, ...]:
         """A role's scopes as declared; nothing for an unknown one."""
@@ -162,10 +169,10 @@ class RoleBook:
         scopes = [scope for role in names for scope in self._roles[role].scopes]
         return self.expand([*scopes, *shared], Holder(user=name)) - {"inherit"}
 
-    def _expand_service(self, service: Service) -> frozenset[str]:
-        names = self.roles_of_service(service.name)
-        scopes = [scope for name in names for scope in self._roles[name].scopes]
-        return self.expand(scopes, Holder(service=service.name))
+    def _expand_service_now(self, name: str, admin: bool) -> frozenset[str]:  # noqa: FBT001  # a cache key
+        names = self.roles_of_service(name, admin=admin)
+        scopes = [scope for role in names for scope in self._roles[role].scopes]
+        return self.expand(scopes, Holder(service=name))
 
 
 def load_roles(
@@ -213,14 +220,22 @@ def load_roles(
     book = dict(DEFAULT_ROLES)
     seen: set[str] = set()
     for declared in roles:
-        role = read_role(declared, frozenset(known))
+        role = read_role(declared)
         check_metascopes(role)
         if role.name in seen:
             raise InvalidRequest(f"The role {role.name!r} is declared twice.")
         seen.add(role.name)
         book[role.name] = role
     book[USER] = replace(book[USER], scopes=(*book[USER].scopes, *extra_user_scopes))
+    _warn_of_unknown(book.values(), known)
     return RoleBook(roles=book, services=known, managed=managed, custom=custom)
+
+
+def _warn_of_unknown(roles: Iterable[Role], known: Mapping[str, Service]) -> None:
+    """A service that a role names may be added later; or its name may be misspelt."""
+    for role in roles:
+        for name in sorted(role.services - known.keys()):
+            log.warning("role.names_no_declared_service", role=role.name, service=name)
 
 
 def _texts_of(declared: Mapping[str, Any]) -> Sequence[str]:

@@ -27,13 +27,18 @@ class Powers:
 
     async def of_person(self, unit: Unit, person: Person) -> frozenset[str]:
         """Everything that a user may do, expanded."""
-        return await self._reaching(unit, self._roles.scopes_of_person(person))
+        return await self.reaching(unit, self._roles.scopes_of_person(person))
 
     async def of_service(self, unit: Unit, name: str) -> frozenset[str]:
-        """Everything that a service may do, expanded."""
-        return await self._reaching(unit, self._roles.scopes_of_service(name))
+        """Everything that a service may do, expanded; nothing for one that does not exist."""
+        service = self._roles.service(name)
+        if service is None:
+            row = await unit.services.by_name(name)
+            service = None if row is None else row.service
+        return frozenset() if service is None else await self.reaching(unit, self._roles.scopes_of_service(service))
 
-    async def _reaching(self, unit: Unit, scopes: frozenset[str]) -> frozenset[str]:
+    async def reaching(self, unit: Unit, scopes: frozenset[str]) -> frozenset[str]:
+        """Expanded *scopes* with the members of the groups that they are filtered to."""
         names = _groups(scopes)
         return _with_members(scopes, _frozen(await _members(unit, names))) if names else scopes
 

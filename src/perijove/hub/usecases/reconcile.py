@@ -124,6 +124,7 @@ class Reconciler:
         present = table.routes
         async with self._store.reading() as unit:
             servers = await unit.servers.in_states([State.ROUTING, State.READY])
+            added = self._service_routes(self._base_url, [row.service for row in await unit.services.all()])
         # Step by step: thousands of servers would keep everybody waiting for a tenth of a second.
         own: list[Route] = []
         async for server in in_steps(servers):
@@ -132,7 +133,7 @@ class Reconciler:
             own.append(route)
         foreign = [_route(path, body) for path, body in present.items() if not body.get(MINE)]
         # Ours win: a foreign route must not take over the hub's or a server's path.
-        wanted = {route.path: route for route in (*foreign, *self._fixed, *own)}
+        wanted = {route.path: route for route in (*foreign, *added, *self._fixed, *own)}
         if await _is_there(wanted, present):
             return None
         log.debug("routes.replaced", before=len(present), after=len(wanted))

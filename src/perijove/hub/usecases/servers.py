@@ -1,14 +1,15 @@
 """
-What people ask of servers: start, stop, create, remove, read (contract d11 to d15).
+What people ask of servers: start, stop, create, change, remove, read (contract d11 to d15).
 
 These record what was asked; the driver does the rest.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -26,7 +27,7 @@ from perijove.hub.domain.errors import (
 from perijove.hub.domain.lifecycle import Event, State
 from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.domain.principals import Principal
-from perijove.hub.domain.servers import Server, check_display_name, check_server_name
+from perijove.hub.domain.servers import Server, check_display_name, check_server_name, first_generation
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.activity import Activity
@@ -34,6 +35,8 @@ from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.overtaken import although_overtaken
+from perijove.hub.usecases.shut_out import shut_out, visitors_of
+from perijove.hub.usecases.sign_out import Revocations
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
 
@@ -55,13 +58,49 @@ def _check_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return options
 
 
-async def _add(unit: Unit, user: User, name: str, clock: Clock, policy: ServerPolicy) -> Server:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Somebody, as the administrator's callables see them."""
+
+    name: str
+    admin: bool
+    #: names of their groups
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedServerAsker:
+    """What `named_server_limit_per_user` is given, if it is a callable."""
+
+    #: whose servers are counted
+    current_user: Owner
+
+
+async def _limit_of(store: Store, user: User, policy: ServerPolicy) -> int:
+    """Most named servers of *user*; asked outside of any transaction, since the administrator's code may take time."""
     limit = policy.named_server_limit_per_user
-    if name and limit > 0:
-        named = [row for row in await unit.servers.of_users([user.id]) if row.name]
-        if len(named) >= limit:
-            raise InvalidRequest(f"User {user.name} already has the maximum of {limit} named servers.")
-    return await unit.servers.add(user_id=user.id, name=name, created=clock.now())
+    if not callable(limit):
+        return limit
+    async with store.reading() as unit:
+        groups = (await unit.groups.of_users([user.id])).get(user.id, ())
+    asker = NamedServerAsker(current_user=Owner(name=user.name, admin=user.admin, groups=tuple(groups)))
+    answer = limit(asker)
+    return int(await answer if inspect.isawaitable(answer) else answer)
+
+
+async def _check_room(unit: Unit, user: User, limit: int) -> None:
+    if limit <= 0:
+        return
+    named = [row for row in await unit.servers.of_users([user.id]) if row.name]
+    if len(named) >= limit:
+        raise InvalidRequest(f"User {user.name} already has the maximum of {limit} named servers.")
+
+
+async def _add(unit: Unit, user: User, name: str, clock: Clock, limit: int) -> Server:
+    if name:
+        await _check_room(unit, user, limit)
+    # Whoever gives it no other name to be shown sees this one (contract d12).
+    return await unit.servers.add(user_id=user.id, name=name, created=clock.now(), display_name=name)
 
 
 class StartServer:
@@ -108,6 +147,7 @@ class StartServer:
             changes["user_options"] = dict(_check_options(options))
         if display_name is not None:
             changes["display_name"] = check_display_name(display_name)
+        limit = await _limit_of(self._store, user, self._policy) if name else 0
         async with self._store.unit() as unit:
             await alone_with(unit, user.name)
             server = await unit.servers.get(user.id, name)
@@ -115,7 +155,7 @@ class StartServer:
                 return self._as_it_is(server)
             await self._check_limit(unit)
             if server is None:
-                server = await _add(unit, user, name, self._clock, self._policy)
+                server = await _add(unit, user, name, self._clock, limit)
             self._breaker.check(changes.get("user_options", server.user_options))
             move = await self._driver.record_in(unit, server, Event.START_ASKED, changes)
             now = self._clock.now()
@@ -244,21 +284,86 @@ class CreateServer:
         if not name:
             raise AlreadyExists(f"{user.name} already has a default server")
         _check_named(name, self._policy)
-        shown = check_display_name(display_name)
+        shown = check_display_name(display_name) or name
         kept = dict(_check_options(options or {}))
+        limit = await _limit_of(self._store, user, self._policy)
         async with self._store.unit() as unit:
             await alone_with(unit, user.name)
             if await unit.servers.get(user.id, name) is not None:
                 raise AlreadyExists(f"{user.name} already has a server {name!r}")
-            row = await _add(unit, user, name, self._clock, self._policy)
+            row = await _add(unit, user, name, self._clock, limit)
             return await unit.servers.swap(row, replace(row, display_name=shown, user_options=kept))
+
+
+class ChangeServer:
+    """Changes what a stopped server is called and what it is started with."""
+
+    def __init__(self, *, store: Store, clock: Clock, policy: ServerPolicy, revocations: Revocations) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._revocations = revocations
+
+    async def __call__(
+        self,
+        user: User,
+        name: str,
+        *,
+        new_name: str | None = None,
+        display_name: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Server:
+        """
+        Change what is given (contract d14). The default server may be renamed, and is then made anew when needed.
+
+        Raises:
+            NoSuchServer: there is none of that name.
+            AlreadyExists: there is one of the new name; the default server always counts as there.
+            InvalidRequest: it is not stopped, named servers are not allowed, or there are too many.
+            InvalidServerName: no server can have the new name.
+        """
+        changes: dict[str, Any] = {}
+        if options is not None:
+            changes["user_options"] = dict(_check_options(options))
+        if display_name is not None:
+            changes["display_name"] = check_display_name(display_name)
+        if new_name:
+            _check_named(new_name, self._policy)
+        # Only the default server's new name is one more.
+        limit = await _limit_of(self._store, user, self._policy) if new_name and not name else 0
+        async with self._store.unit() as unit:
+            await alone_with(unit, user.name)
+            server = await unit.servers.get(user.id, name)
+            if server is None:
+                raise NoSuchServer(f"User {user.name} has no such server {name!r}")
+            if server.is_active:
+                raise InvalidRequest(f"{server.key} is active. Please stop it before modifying it.")
+            visitors: frozenset[str] = frozenset()
+            if new_name is not None:
+                visitors = await visitors_of(unit, server)
+                changes |= await self._renaming(unit, server, new_name, display_name)
+                await _check_room(unit, user, limit)
+            changed = await unit.servers.swap(server, replace(server, **changes))
+        log.info("server.changed", server=server.key, new_name=changed.name)
+        await shut_out(self._revocations, server, visitors)
+        return changed
+
+    async def _renaming(self, unit: Unit, server: Server, new_name: str, display_name: str | None) -> dict[str, Any]:
+        if not new_name or await unit.servers.get(server.user_id, new_name) is not None:
+            raise AlreadyExists(f"User {server.user_name} already has server {new_name!r}")
+        await unit.tokens.delete_of_server(server.key)
+        shown = {"display_name": new_name} if display_name is None and server.display_name == server.name else {}
+        # Whoever guards against old generations of the new name must not take this one for them.
+        newest = max(server.generation, first_generation(self._clock.now()))
+        return {"name": new_name, "generation": newest, **shown}
 
 
 class RemoveServer:
     """Forgets a stopped named server."""
 
-    def __init__(self, *, store: Store) -> None:
+    def __init__(self, *, store: Store, revocations: Revocations) -> None:
         self._store = store
+        self._revocations = revocations
 
     async def __call__(self, user: User, name: str) -> None:
         """
@@ -277,8 +382,10 @@ class RemoveServer:
                 raise NoSuchServer
             if server.is_active:
                 raise InvalidRequest(f"{server.key} is not stopped yet")
+            visitors = await visitors_of(unit, server)
             await unit.servers.delete(server.id)
         log.info("server.removed", server=server.key)
+        await shut_out(self._revocations, server, visitors)
 
 
 class GetServer:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, WrongCredentials
+from perijove.hub.domain.errors import InvalidRequest, LauncherAway, LaunchFailed, ProxyAway, WrongCredentials
 from perijove.hub.domain.servers import OWN_SIGN_IN, Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Authenticated, CannotOpen, DoorState, Exit, ProxyTable, Running, SpawnPlan
@@ -370,3 +370,39 @@ class FakeEnvironment:
     def make(self, user: User, server: Server, token: str, client_scopes: Sequence[str]) -> dict[str, str]:  # noqa: ARG002  # the port's
         """Who it is, and its token."""
         return {"JUPYTERHUB_USER": user.name, "JUPYTERHUB_SERVER_NAME": server.name, "JUPYTERHUB_API_TOKEN": token}
+
+
+class FakeStartOptions:
+    """A plug-in that asks what a test wants asked."""
+
+    def __init__(self) -> None:
+        self.html = ""
+        #: whether the last event of a start is changed
+        self.has_hook = False
+        #: values that it does not want
+        self.refused: tuple[str, ...] = ()
+
+    @property
+    def has_form(self) -> bool:
+        """Whether there is something to ask."""
+        return bool(self.html)
+
+    async def form(self, user: User, server_name: str, options: Mapping[str, Any]) -> str:
+        """Names in it are filled in."""
+        chosen = ", ".join(f"{name}={value}" for name, value in options.items())
+        return self.html.replace("{whose}", f"{user.name}/{server_name}").replace("{options}", chosen)
+
+    async def read(
+        self,
+        user: User,  # noqa: ARG002  # the same for all
+        server_name: str,  # noqa: ARG002  # likewise
+        form: Mapping[str, Sequence[Any]],
+    ) -> Mapping[str, Any]:
+        """The first value of each field."""
+        if any(value in self.refused for values in form.values() for value in values):
+            raise InvalidRequest("Invalid user options: there is no such profile")
+        return {name: values[0] for name, values in form.items()}
+
+    async def ready_event(self, server: Server, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Tells whose it is, if it is to."""
+        return {**event, "whose": server.key} if self.has_hook else event

@@ -6,6 +6,8 @@ enumerates the routes and fails for one that has none. A handler runs only after
     CONTROL                      the proxy, which knows the control token
     SCRAPE                       Prometheus
     CALLER, needs(...)           REST API: any identified caller; one who holds any of some scopes
+    ONESELF                      whoever asks who they are
+    REPORTER                     a browser in which somebody is signed in, reporting by itself
     OPEN_PAGE                    pages for people who are not signed in
     SIGNED_IN, page_needs(...)   pages for people who are; who hold any of some scopes
 
@@ -25,15 +27,26 @@ from fastapi import Depends, Request
 from perijove.hub.scopes.decision import (
     Allowed,
     AnyResource,
+    GroupResource,
+    Reach,
     Resource,
     ServerResource,
+    ServiceResource,
     UserResource,
     may_any,
     reach,
 )
 from perijove.hub.web import csrf, fetch_metadata
 from perijove.hub.web.edge import Edge, edge_of
-from perijove.hub.web.errors import BadXsrf, HiddenResource, MissingCredentials, MissingScopes, SignInNeeded
+from perijove.hub.web.errors import (
+    BadXsrf,
+    HiddenResource,
+    MissingCredentials,
+    MissingScopes,
+    Nobody,
+    SignInNeeded,
+    WebError,
+)
 from perijove.hub.web.forms import read_form
 from perijove.hub.web.identify import Visitor, by_cookie, by_token, has_authorization
 
@@ -74,15 +87,17 @@ class Caller(Access):
     #: any one of them suffices; none stated: being somebody does
     scopes: tuple[str, ...] = ()
     on: Callable[[Request], Resource]
-    #: lists: a filtered scope is enough, and the handler cuts the list
-    partly: bool = False
+    #: lists: a filtered scope that reaches any of these is enough, and the handler cuts the list
+    partly: Callable[[Reach], bool] | None = None
+    #: what an unknown caller is told
+    unknown: type[WebError] = MissingCredentials
 
     async def decide(self, request: Request) -> None:
         """Identify, then judge."""
         edge = edge_of(request)
         visitor = await by_token(request, edge) if has_authorization(request) else await self._by_cookie(request, edge)
         if visitor is None:
-            raise MissingCredentials
+            raise self.unknown
         _judge(visitor, self.scopes, self.on(request), partly=self.partly)
         request.state.visitor = visitor
 
@@ -146,6 +161,20 @@ class Scrape(Access):
             await Caller(scopes=("read:metrics",), on=deployment).decide(request)
 
 
+class Reporter(Access):
+    """
+    A browser that reports what it kept out of a page: it sends its cookie, but no token of a form. Nothing is changed
+    by it.
+    """
+
+    async def decide(self, request: Request) -> None:
+        """Identify."""
+        visitor = await by_cookie(request, edge_of(request))
+        if visitor is None:
+            raise MissingCredentials
+        request.state.visitor = visitor
+
+
 class UserServerPage(Access):
     """
     What the proxy sends here because a server has no route. Asked for by browsers and by programs alike, so
@@ -174,7 +203,36 @@ def the_server(request: Request) -> Resource:
     return ServerResource(request.path_params["user_name"], request.path_params.get("server_name", ""))
 
 
-def needs(*scopes: str, on: Callable[[Request], Resource] = deployment, partly: bool = False) -> Any:
+def the_group(request: Request) -> Resource:
+    """The decision is about the group in the path."""
+    return GroupResource(request.path_params["group_name"])
+
+
+def the_service(request: Request) -> Resource:
+    """The decision is about the service in the path."""
+    return ServiceResource(request.path_params["service_name"])
+
+
+def reaches_users(extent: Reach) -> bool:
+    """Whether a list of users has a place for anybody; the members of a group count, even while it has none."""
+    return bool(extent.users or extent.groups)
+
+
+def reaches_groups(extent: Reach) -> bool:
+    """Whether a list of groups has a place for any."""
+    return bool(extent.groups)
+
+
+def reaches_services(extent: Reach) -> bool:
+    """Whether a list of services has a place for any."""
+    return bool(extent.services)
+
+
+def needs(
+    *scopes: str,
+    on: Callable[[Request], Resource] = deployment,
+    partly: Callable[[Reach], bool] | None = None,
+) -> Any:
     """The caller of the API must hold any one of *scopes* for what *on* finds in the request."""
     return Depends(Caller(scopes=scopes, on=on, partly=partly).decide)
 
@@ -187,6 +245,8 @@ def page_needs(*scopes: str, on: Callable[[Request], Resource] = deployment) -> 
 PUBLIC: Final = Depends(Public().decide)
 CONTROL: Final = Depends(Control().decide)
 CALLER: Final = needs()
+ONESELF: Final = Depends(Caller(on=deployment, unknown=Nobody).decide)
+REPORTER: Final = Depends(Reporter().decide)
 SCRAPE: Final = Depends(Scrape().decide)
 OPEN_PAGE: Final = Depends(OpenPage().decide)
 SIGNED_IN: Final = page_needs()
@@ -206,10 +266,16 @@ async def _visitor(request: Request) -> Visitor:
 VisitorOf = Annotated[Visitor, Depends(_visitor)]
 
 
-def _judge(visitor: Visitor, scopes: tuple[str, ...], resource: Resource, *, partly: bool = False) -> None:
+def _judge(
+    visitor: Visitor,
+    scopes: tuple[str, ...],
+    resource: Resource,
+    *,
+    partly: Callable[[Reach], bool] | None = None,
+) -> None:
     if not scopes:
         return
-    if partly and any(_reaches_users(visitor, scope) for scope in scopes):
+    if partly is not None and any(partly(reach(visitor.principal, scope)) for scope in scopes):
         return
     decision = may_any(visitor.principal, scopes, resource)
     if isinstance(decision, Allowed):
@@ -217,11 +283,6 @@ def _judge(visitor: Visitor, scopes: tuple[str, ...], resource: Resource, *, par
     if decision.hidden:
         raise HiddenResource
     raise MissingScopes(scopes)
-
-
-def _reaches_users(visitor: Visitor, scope: str) -> bool:
-    extent = reach(visitor.principal, scope)
-    return extent.everything or bool(extent.users)
 
 
 async def _check_page(request: Request, edge: Edge, visitor: Visitor | None) -> None:

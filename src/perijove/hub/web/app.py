@@ -20,10 +20,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
-from perijove.hub.web.api import audit, authorizations, hub, servers, sessions, tokens, users
+from perijove.hub.web.api import audit, authorizations, groups, hub, servers, services, sessions, tokens, users
 from perijove.hub.web.api.openapi.document import document
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
+from perijove.hub.web.etags import ETags
 from perijove.hub.web.headers import DefaultHeaders
 from perijove.hub.web.lab import routes as lab
 from perijove.hub.web.lab.assets import LAB_ASSETS
@@ -41,7 +42,19 @@ from perijove.hub.web.remote_proxies import BelieveProxies
 #: what programs ask most
 _QUICK: Final = (users.list_users, users.get_user, users.post_activity, hub.get_self, hub.get_version)
 #: the files of the API, in the order of its description
-API: Final = (users, servers, tokens, oauth_authorize, oauth_token, sessions, audit, authorizations, hub)
+API: Final = (
+    users,
+    groups,
+    servers,
+    services,
+    tokens,
+    oauth_authorize,
+    oauth_token,
+    sessions,
+    audit,
+    authorizations,
+    hub,
+)
 _PAGES: Final = tuple(
     page.router
     for page in (root, sign_in, accounts, home, spawn, tokens_page, sessions_page, people, reference, user_server)
@@ -60,10 +73,11 @@ class WebApplication(FastAPI):
         # From the inside out.
         front: ASGIApp = QuickRoutes(super().__call__, table=self.quick, on_errors=exception_handlers)
         front = LimitBody(front)
+        front = ETags(front, prefix=f"{prefix}api/")
         front = MeasureRequests(front, metrics=parts.metrics)
         front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)
         self._front: ASGIApp = DefaultHeaders(
-            front, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+            front, hub_prefix=prefix, file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
         )
 
     @cached_property
@@ -108,6 +122,7 @@ def make_app(parts: Parts) -> WebApplication:
     app.state.edge = Edge.of(parts)
     for part in API:
         part.router.add_to(app, prefix=f"{prefix}api")
+    hub.leftover.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         router.add_to(app, prefix=prefix.rstrip("/"))
     root.outside.add_to(app)

@@ -10,6 +10,7 @@ from typing import Annotated, Self, cast
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
+from perijove.hub.web.csp_reports import CspReports
 from perijove.hub.web.csrf import Csrf
 from perijove.hub.web.parts import Parts
 from perijove.hub.web.sessions import Cookies
@@ -26,6 +27,7 @@ class Edge:
     cookies: Cookies
     static: StaticFiles
     templates: Templates
+    csp_reports: CspReports
 
     @classmethod
     def of(cls, parts: Parts) -> Self:
@@ -43,6 +45,7 @@ class Edge:
             ),
             static=static,
             templates=Templates(hub_prefix=settings.hub_prefix, static=static),
+            csp_reports=CspReports(clock=parts.clock),
         )
 
 

@@ -4,6 +4,7 @@ What is wrong with a request before any use case has seen it. `problems.py` maps
     WebError
     ├── SignInNeeded          a page was asked for by somebody unknown
     ├── MissingCredentials    the API was asked by somebody unknown
+    │   └── Nobody            who asked who they are; there is nothing to say (contract d3)
     ├── MissingScopes         known, but none of the scopes is held
     ├── HiddenResource        a scope is held, for something else: existence is not told (contract d)
     ├── ForeignRequest        Fetch-Metadata says that it is not our page that asks
@@ -30,6 +31,10 @@ class SignInNeeded(WebError):
 
 class MissingCredentials(WebError):
     """Missing or invalid credentials."""
+
+
+class Nobody(MissingCredentials):
+    """Nobody is signed in."""
 
 
 class MissingScopes(WebError):

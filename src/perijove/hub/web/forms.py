@@ -4,8 +4,9 @@ Fields of a posted form, bounded in number and size.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -15,6 +16,10 @@ MAX_FIELDS: Final = 120
 MAX_VALUE: Final = 16 * 1024
 
 
+#: Files that an administrator's form may take along; the whole request is bounded by `limits.py`.
+MAX_FILES: Final = 10
+
+
 async def read_form(request: Request) -> dict[str, str]:
     """Every text field; of several with one name the last counts. Read once per request, however often asked."""
     return {name: values[-1] for name, values in (await read_every_field(request)).items()}
@@ -22,7 +27,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 async def read_every_field(request: Request) -> dict[str, list[str]]:
     """Every text field, with all of its values."""
-    form = await request.form(max_fields=MAX_FIELDS, max_files=0, max_part_size=MAX_VALUE)
+    form = await request.form(max_fields=MAX_FIELDS, max_files=MAX_FILES, max_part_size=MAX_VALUE)
     fields: dict[str, list[str]] = {}
     for name, value in form.multi_items():
         if isinstance(value, str):
@@ -30,3 +35,20 @@ async def read_every_field(request: Request) -> dict[str, list[str]]:
     if any(len(value) > MAX_VALUE for values in fields.values() for value in values):
         raise HTTPException(413)
     return fields
+
+
+async def read_fields(request: Request) -> dict[str, list[Any]]:
+    """
+    Every field with all of its values, for the administrator's own form (contract i): text as it is, files below
+    `<name>_file` as dictionaries of `filename`, `content_type` and `body`.
+    """
+    await read_form(request)
+    found: dict[str, list[Any]] = {}
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, UploadFile):
+            file = {"filename": value.filename, "content_type": value.content_type, "body": await value.read()}
+            found.setdefault(f"{name}_file", []).append(file)
+            await value.close()
+        else:
+            found.setdefault(name, []).append(value)
+    return found

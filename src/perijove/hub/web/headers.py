@@ -17,33 +17,10 @@ JUPYTERHUB_VERSION: Final = "6.1.1"
 
 #: The one page below the API's prefix: JupyterHub has it there (contract b). Below the hub's prefix.
 OAUTH_PAGE: Final = "api/oauth2/authorize"
+#: below the hub's prefix, where browsers report what the content policy of a page kept out
+CSP_REPORT: Final = "security/csp-report"
 
 _EVERYWHERE: Final = {"X-JupyterHub-Version": JUPYTERHUB_VERSION, "X-Content-Type-Options": "nosniff"}
-PAGE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
-    _EVERYWHERE
-    | {
-        "Content-Security-Policy": (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-            "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-        ),
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Referrer-Policy": "same-origin",
-        "Cache-Control": "no-store",
-    }
-)
-#: contract d
-API_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
-    _EVERYWHERE
-    | {
-        "Access-Control-Allow-Headers": "accept, content-type, authorization",
-        "Content-Security-Policy": "frame-ancestors 'none'; default-src 'none'",
-        # An answer that a script opens in a window of its own must be out of its reach.
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Cache-Control": "no-store",
-    }
-)
 #: Scripts, styles and fonts. No content policy: a worker would take its script's for its own. Shown in a frame or
 #: a window, a file would be a document at the hub's address, in the hands of whoever opened it.
 FILE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
@@ -57,6 +34,36 @@ FILE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+def page_headers(hub_prefix: str) -> Mapping[str, str]:
+    """Of pages; browsers report what the policy keeps out (contract i)."""
+    return _EVERYWHERE | {
+        "Content-Security-Policy": (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            f"form-action 'self'; frame-ancestors 'none'; base-uri 'none'; report-uri {_report_to(hub_prefix)}"
+        ),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+
+
+def api_headers(hub_prefix: str) -> Mapping[str, str]:
+    """Of the API's answers (contract d)."""
+    return _EVERYWHERE | {
+        "Access-Control-Allow-Headers": "accept, content-type, authorization",
+        "Content-Security-Policy": (f"frame-ancestors 'none'; report-uri {_report_to(hub_prefix)}; default-src 'none'"),
+        # An answer that a script opens in a window of its own must be out of its reach.
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+
+
+def _report_to(hub_prefix: str) -> str:
+    return f"{hub_prefix}{CSP_REPORT}"
+
+
 _Field: TypeAlias = tuple[bytes, bytes]
 
 
@@ -65,18 +72,18 @@ def _fields(headers: Mapping[str, str]) -> Sequence[_Field]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-_PAGE_FIELDS: Final = _fields(PAGE_HEADERS)
-_API_FIELDS: Final = _fields(API_HEADERS)
 _FILE_FIELDS: Final = _fields(FILE_HEADERS)
 
 
 class DefaultHeaders:
     """Adds the headers of API answers, of files and, everywhere else, of pages."""
 
-    def __init__(self, app: ASGIApp, *, api_prefix: str, file_prefixes: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, *, hub_prefix: str, file_prefixes: tuple[str, ...]) -> None:
         self._app = app
-        self._api_prefix = api_prefix
-        self._oauth_page = f"{api_prefix.removesuffix('api')}{OAUTH_PAGE}"
+        self._api_prefix = f"{hub_prefix}api"
+        self._oauth_page = f"{hub_prefix}{OAUTH_PAGE}"
+        self._page_fields = _fields(page_headers(hub_prefix))
+        self._api_fields = _fields(api_headers(hub_prefix))
         self._file_prefixes = file_prefixes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,5 +104,5 @@ class DefaultHeaders:
 
     def _defaults(self, path: str) -> Sequence[_Field]:
         if path.startswith(self._api_prefix) and path != self._oauth_page:
-            return _API_FIELDS
-        return _FILE_FIELDS if path.startswith(self._file_prefixes) else _PAGE_FIELDS
+            return self._api_fields
+        return _FILE_FIELDS if path.startswith(self._file_prefixes) else self._page_fields

@@ -12,11 +12,12 @@ from fastapi import Depends, Request
 
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.principals import Principal
-from perijove.hub.ports import Store
+from perijove.hub.ports import StartOptions, Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.audit import AuditLog
 from perijove.hub.usecases.auth_states import AuthStateBook
+from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
@@ -26,7 +27,8 @@ from perijove.hub.usecases.oauth_provider import OAuthProvider
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies
 from perijove.hub.usecases.reload import Reading
-from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
 from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
@@ -75,6 +77,10 @@ class Parts:
     list_users: ListUsers
     delete_user: DeleteUser
     patch_user: PatchUser
+    read_groups: ReadGroups
+    change_groups: ChangeGroups
+    services: ServiceDirectory
+    change_services: ChangeServices
     tokens: Tokens
     oauth: OAuthProvider
     start_server: StartServer
@@ -82,7 +88,9 @@ class Parts:
     get_server: GetServer
     keep_server: KeepServer
     create_server: CreateServer
+    change_server: ChangeServer
     remove_server: RemoveServer
+    start_options: StartOptions
     driver: Driver
     proxies: Proxies
     queue: QueueBook

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from perijove.hub.domain import errors as domain
 from perijove.hub.web import errors as web
 from perijove.hub.web.edge import edge_of
-from perijove.hub.web.headers import API_HEADERS, OAUTH_PAGE, PAGE_HEADERS
+from perijove.hub.web.headers import OAUTH_PAGE, api_headers, page_headers
 from perijove.hub.web.pages.frame import frame_of
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,8 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         # contract d13: these two are 400 there, not 409
         domain.AlreadyRunning: 400,
         domain.IllegalTransition: 400,
+        # contract d42
+        domain.FixedByConfiguration: 405,
         domain.Conflict: 409,
         domain.Invalid: 400,
         domain.TooMany: 429,
@@ -89,7 +91,8 @@ async def on_hub_error(request: Request, error: Exception) -> Response:
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     # Which scope is missing helps those who write programs; people get the advice.
     for_programs_alone = isinstance(error, web.MissingScopes) and not _is_api(request)
-    return answer(request, status_of(error), None if for_programs_alone else str(error), headers=headers)
+    says_nothing = for_programs_alone or isinstance(error, web.Nobody)
+    return answer(request, status_of(error), None if says_nothing else str(error), headers=headers)
 
 
 async def on_sign_in_needed(request: Request, error: Exception) -> Response:
@@ -135,7 +138,8 @@ async def on_surprise(request: Request, error: Exception) -> Response:
     """Nobody expected this: the process goes on, the log has it, the visitor learns no details."""
     log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
     # This handler answers outside of the middleware, which would add these.
-    headers = API_HEADERS if _is_api(request) else PAGE_HEADERS
+    hub = edge_of(request).parts.settings.hub_prefix
+    headers = api_headers(hub) if _is_api(request) else page_headers(hub)
     return answer(request, 500, "Internal Server Error" if _is_api(request) else None, headers=headers)
 
 

@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from perijove.hub.domain.errors import InvalidRequest
-from perijove.hub.domain.role_declarations import DEFAULT_ROLES, check_metascopes, read_role, read_service
+from perijove.hub.domain.role_declarations import (
+    DEFAULT_ROLES,
+    check_metascopes,
+    read_added_service,
+    read_role,
+    read_service,
+)
 from perijove.hub.domain.roles import Role
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.scopes.expansion import Holder, expand
@@ -59,8 +65,7 @@ def test_a_wrong_service_is_refused_by_name(change: dict[str, Any], words: str) 
 
 def test_a_role_is_read_with_normalised_names() -> None:
     role = read_role(
-        {"name": "culling", "description": "d", "scopes": ["list:users"], "users": [" Ada "], "services": ["culler"]},
-        frozenset({"culler"}),
+        {"name": "culling", "description": "d", "scopes": ["list:users"], "users": [" Ada "], "services": ["culler"]}
     )
 
     assert role == Role(
@@ -73,7 +78,7 @@ def test_a_role_is_read_with_normalised_names() -> None:
 
 
 def test_a_default_role_without_scopes_keeps_its_own() -> None:
-    assert read_role({"name": "user", "users": ["ada"]}, frozenset()).scopes == ("self",)
+    assert read_role({"name": "user", "users": ["ada"]}).scopes == ("self",)
 
 
 @pytest.mark.parametrize(
@@ -87,13 +92,12 @@ def test_a_default_role_without_scopes_keeps_its_own() -> None:
         ({"name": "culling", "scopes": ["read:minds"]}, "'culling': There is no scope 'read:minds'"),
         ({"name": "culling", "scopes": "list:users"}, "scopes must be a list"),
         ({"name": "culling", "scopes": [7]}, "list of names"),
-        ({"name": "culling", "services": ["other"]}, "'other', which is not declared"),
         ({"name": "culling", "description": 7}, "description must be text"),
     ],
 )
 def test_a_wrong_role_is_refused_by_name(declared: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
-        read_role(declared, frozenset({"culler"}))
+        read_role(declared)
 
 
 def test_metascopes_cannot_be_given_to_services() -> None:
@@ -114,3 +118,52 @@ def test_a_service_says_how_it_signs_people_in() -> None:
 
     assert (service.oauth_client_id, service.oauth_redirect_uri) == ("service-x", "https://app.example/cb")
     assert (service.oauth_no_confirm, service.oauth_client_allowed_scopes) == (True, ("tokens!user",))
+
+
+def test_an_added_service_is_kept_without_its_token() -> None:
+    service, kept = read_added_service("board", {"name": "board", "api_token": "12345678", "url": "http://x:1/"})
+
+    assert (service.name, service.url, service.api_token_hash) == ("board", "http://x:1", hash_secret("12345678"))
+    assert kept == {"url": "http://x:1/"}
+
+
+def test_an_added_service_without_a_token_cannot_identify_itself() -> None:
+    service, _ = read_added_service("board", {"url": "http://x:1"})
+
+    assert not service.api_token_hash
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ({"command": ["true"]}, "Can not create managed service board at runtime"),
+        ({"cwd": "/"}, "unknown key 'cwd'"),
+        ({"timeout": 3}, "unknown key 'timeout'"),
+        ({"name": "other"}, "another name"),
+        ({"api_token": "short"}, "8 to 64"),
+        ({"url": "localhost:9"}, "url must begin"),
+    ],
+)
+def test_a_wrong_added_service_is_refused(declared: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        read_added_service("board", declared)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a%2f", " a", ".."])
+def test_a_name_that_no_service_can_have_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="needs a name"):
+        read_added_service(name, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"oauth_client_id": "mine"}, "begin with service-"),
+        ({"oauth_redirect_uri": "javascript:x"}, "must be a path"),
+        ({"oauth_no_confirm": 1}, "True or False"),
+        ({"oauth_client_allowed_scopes": ["read:minds"]}, "no scope 'read:minds'"),
+    ],
+)
+def test_what_a_service_says_of_oauth_is_checked(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        read_service({**SERVICE, **change})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from perijove.hub.scopes.fields import READ_SCOPES, visible_fields
+from perijove.hub.scopes.fields import READ_SCOPES, visible_fields, visible_group_fields, visible_service_fields
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,29 @@ def test_each_scope_shows_its_part_of_a_user(scopes: set[str], shown: set[str]) 
 def test_every_reading_scope_shows_something() -> None:
     for scope in READ_SCOPES:
         assert visible_fields(frozenset({scope}), "ada")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "shown"),
+    [
+        ({"read:groups"}, {"kind", "name", "users", "properties"}),
+        ({"read:groups:name!group=class"}, {"kind", "name"}),
+        ({"read:roles:groups", "read:groups:name"}, {"kind", "name", "roles"}),
+        ({"read:groups!group=other", "read:users"}, set()),
+    ],
+)
+def test_a_scope_shows_its_members_of_a_group(scopes: set[str], shown: set[str]) -> None:
+    assert visible_group_fields(frozenset(scopes), "class") == shown
+
+
+@pytest.mark.parametrize(
+    ("scopes", "shown"),
+    [
+        ({"read:services"}, {"kind", "name", "admin", "url", "prefix", "command", "pid", "info", "display"}),
+        ({"read:services:name!service=grader"}, {"kind", "name", "admin"}),
+        ({"read:roles:services"}, {"kind", "name", "roles", "admin"}),
+        ({"read:services!service=other"}, set()),
+    ],
+)
+def test_a_scope_shows_its_members_of_a_service(scopes: set[str], shown: set[str]) -> None:
+    assert visible_service_fields(frozenset(scopes), "grader") == shown

@@ -171,3 +171,26 @@ async def test_uses_are_noted_and_written_later() -> None:
     assert found is not None
     assert row is not None
     assert found[0].last_seen == row.last_activity == people.clock.now()
+
+
+async def test_a_token_filtered_to_a_group_reaches_those_who_are_in_it_now() -> None:
+    people = People(roles=[{"name": "reader", "users": ["ada"], "scopes": ["read:users"]}])
+    ada = await people.principal("ada")
+    for name in ("bob", "eve"):
+        await people.enter(name)
+    user, bob = await people.user("ada"), await people.user("bob")
+    _, text = await people.tokens.create(user=user, maker=ada, scopes=["read:users!group=class"])
+    async with people.store.unit() as unit:
+        group = await unit.groups.put("class", properties={})
+        await unit.groups.add_members(group.id, [bob.id])
+
+    before = await people.identify.by_token(text)
+    async with people.store.unit() as unit:
+        await unit.groups.remove_members(group.id, [bob.id])
+    after = await people.identify.by_token(text)
+
+    assert before is not None
+    assert after is not None
+    assert "read:users!user=bob" in before.scopes
+    assert "read:users!user=eve" not in before.scopes
+    assert "read:users!user=bob" not in after.scopes

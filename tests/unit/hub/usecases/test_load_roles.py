@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.roles import Service
 from perijove.hub.domain.users import Person, User
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 
@@ -70,9 +72,9 @@ def test_a_role_for_people_cannot_inherit() -> None:
 def test_services_have_the_roles_that_name_them() -> None:
     roles = book({"name": "culling", "scopes": ["list:users"], "services": ["culler"]})
 
-    assert roles.roles_of_service("culler") == ("culling",)
-    assert roles.scopes_of_service("culler") == {"list:users", "read:users:name"}
-    assert roles.scopes_of_service("unknown") == frozenset()
+    assert roles.roles_of_service("culler", admin=False) == ("culling",)
+    assert roles.scopes_of_service(roles.services[0]) == {"list:users", "read:users:name"}
+    assert roles.scopes_of_service(Service(name="unknown", api_token_hash="")) == frozenset()
     assert [service.name for service in roles.services] == ["culler"]
     assert roles.service("culler") is roles.services[0]
     assert roles.service("unknown") is None
@@ -81,8 +83,19 @@ def test_services_have_the_roles_that_name_them() -> None:
 def test_an_administrating_service_has_the_role_admin() -> None:
     roles = load_roles(roles=(), services=[{**CULLER, "admin": True}])
 
-    assert roles.roles_of_service("culler") == ("admin",)
-    assert "admin:users" in roles.scopes_of_service("culler")
+    assert roles.roles_of_service("culler", admin=True) == ("admin",)
+    assert "admin:users" in roles.scopes_of_service(roles.services[0])
+
+
+def test_a_role_may_name_a_service_that_is_added_later_which_the_log_tells() -> None:
+    """
+    It may be a mistake in writing, too.
+    """
+    with capture_logs() as logged:
+        roles = book({"name": "culling", "scopes": ["list:users"], "services": ["culler", "later"]})
+
+    assert "list:users" in roles.scopes_of_service(Service(name="later", api_token_hash=""))
+    assert [(line["event"], line["service"]) for line in logged] == [("role.names_no_declared_service", "later")]
 
 
 def test_a_server_can_always_report_its_activity() -> None:
@@ -104,7 +117,6 @@ def test_new_tokens_inherit_unless_the_role_says_otherwise() -> None:
         ([{"name": "culling"}, {"name": "culling"}], [], "'culling' is declared twice"),
         ([], [CULLER, CULLER], "'culler' is declared twice"),
         ([], [CULLER, {**CULLER, "name": "other"}], "token of another"),
-        ([{"name": "x-role", "services": ["culler"]}], [], "not declared"),
         ([{"name": "x-role", "services": ["culler"], "scopes": ["inherit"]}], [CULLER], "mean nothing"),
     ],
 )

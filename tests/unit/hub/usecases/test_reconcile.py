@@ -9,6 +9,7 @@ import pytest
 
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.domain.roles import Service
+from perijove.hub.domain.runtime_services import RuntimeService
 from perijove.hub.domain.users import User
 from perijove.hub.usecases.reconcile import FULL_SECONDS, Reconciler
 from perijove.hub.usecases.route_table import RouteTable
@@ -92,6 +93,25 @@ async def test_a_stale_route_of_ours_goes_and_a_foreign_one_stays() -> None:
         await hub.reconciler.once()
 
     assert world.proxy.table == {"/": HUB, "/elsewhere": foreign}
+
+
+async def test_a_service_that_was_added_has_its_route_until_it_is_removed() -> None:
+    world = World()
+    row = RuntimeService(name="board", declaration={"url": "http://board:1/"}, created=START)
+    async with world.store.unit() as unit:
+        await unit.services.add(row)
+        await unit.services.add(RuntimeService(name="script", created=START))
+
+    async with world.hub() as hub:
+        await hub.reconciler.once()
+        during = dict(world.proxy.table)
+        async with world.store.unit() as unit:
+            await unit.services.delete("board")
+        await hub.reconciler.once()
+
+    assert during.keys() == {"/", "/services/board"}
+    assert (during["/services/board"]["target"], during["/services/board"]["access"]) == ("http://board:1", "open")
+    assert world.proxy.table == {"/": HUB}
 
 
 async def test_a_foreign_route_cannot_take_the_hubs_place() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from perijove.config.settings import ServerPolicy
@@ -14,9 +16,25 @@ from perijove.hub.domain.errors import (
 )
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind, Principal
-from perijove.hub.usecases.servers import MAX_OPTIONS, CreateServer, GetServer, RemoveServer
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.users import User
+from perijove.hub.usecases.servers import (
+    MAX_OPTIONS,
+    ChangeServer,
+    CreateServer,
+    GetServer,
+    NamedServerAsker,
+    Owner,
+    RemoveServer,
+)
+from perijove.hub.usecases.sign_out import Outbox, Revocations
 from perijove.hub.usecases.stop_all import StopAllServers
 from tests.unit.hub.usecases.world import World
+
+
+def revocations(world: World) -> Revocations:
+    return Revocations(outboxes=[Outbox(world.proxy)], clock=world.clock)
+
 
 NAMED = ServerPolicy(allow_named_servers=True, named_server_limit_per_user=2)
 
@@ -56,6 +74,40 @@ async def test_a_user_has_so_many_named_servers() -> None:
             await hub.start(ada, name)
         with pytest.raises(InvalidRequest, match="maximum of 2"):
             await hub.start(ada, "three")
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_how_many_named_servers_may_be_computed_for_each_user(*, is_slow: bool) -> None:
+    """
+    By a function or a coroutine of the administrator's, who sees name, role and groups.
+    """
+    asked = []
+
+    def limit(asker: NamedServerAsker) -> int:
+        asked.append(asker.current_user)
+        return 1 if asker.current_user.groups == ("small",) else 0
+
+    async def slow_limit(asker: NamedServerAsker) -> int:
+        await asyncio.sleep(0)
+        return limit(asker)
+
+    world = World()
+    ada, bob = await world.add_user("ada"), await world.add_user("bob")
+    async with world.store.unit() as unit:
+        group = await unit.groups.put("small", properties={})
+        await unit.groups.add_members(group.id, [ada.id])
+    policy = ServerPolicy(allow_named_servers=True, named_server_limit_per_user=slow_limit if is_slow else limit)
+    create = CreateServer(store=world.store, clock=world.clock, policy=policy)
+
+    for user, name in ((ada, "one"), (bob, "one"), (bob, "two")):
+        await create(user, name)
+    with pytest.raises(InvalidRequest, match="maximum of 1"):
+        await create(ada, "two")
+    async with world.hub(policy=policy) as hub:
+        with pytest.raises(InvalidRequest, match="maximum of 1"):
+            await hub.start(ada, "three")
+
+    assert asked[0] == Owner(name="ada", admin=False, groups=("small",))
 
 
 async def test_options_and_display_name_are_kept_until_given_anew() -> None:
@@ -143,7 +195,7 @@ async def test_a_named_server_is_made_without_starting() -> None:
 async def test_only_a_stopped_named_server_is_removed() -> None:
     world = World()
     ada = await world.add_user()
-    remove = RemoveServer(store=world.store)
+    remove = RemoveServer(store=world.store, revocations=revocations(world))
 
     async with world.hub(policy=NAMED) as hub:
         await hub.start(ada, "work")
@@ -156,6 +208,126 @@ async def test_only_a_stopped_named_server_is_removed() -> None:
         await remove(ada, "work")
     with pytest.raises(InvalidRequest, match="default"):
         await remove(ada, "")
+
+
+async def share(world: World, server: Server, *, user: User | None = None, group: str = "") -> None:
+    async with world.store.unit() as unit:
+        group_id = (await unit.groups.put(group, properties={})).id if group else None
+        await unit.shares.put(
+            server.id,
+            user_id=user.id if user else None,
+            group_id=group_id,
+            scopes=["access:servers"],
+            created=world.clock.now(),
+        )
+
+
+def change(world: World, policy: ServerPolicy = NAMED) -> ChangeServer:
+    return ChangeServer(store=world.store, clock=world.clock, policy=policy, revocations=revocations(world))
+
+
+async def test_a_stopped_server_gets_another_name_and_keeps_the_rest() -> None:
+    world = World()
+    ada = await world.add_user()
+    create = CreateServer(store=world.store, clock=world.clock, policy=NAMED)
+    made = await create(ada, "work", options={"a": 1})
+
+    renamed = await change(world)(ada, "work", new_name="play")
+    shown = await change(world)(ada, "play", display_name="At play", options={"a": 2})
+
+    assert (renamed.id, renamed.name, renamed.display_name, renamed.user_options) == (made.id, "play", "play", {"a": 1})
+    assert renamed.generation >= made.generation
+    assert (shown.name, shown.display_name, shown.user_options) == ("play", "At play", {"a": 2})
+    assert await world.server(ada, "play") == shown
+
+
+async def test_a_name_that_was_another_server_s_comes_with_a_generation_of_its_own() -> None:
+    """
+    The launcher refuses generations of a name that are older than what it has seen of it.
+    """
+    world = World()
+    ada = await world.add_user()
+    create = CreateServer(store=world.store, clock=world.clock, policy=NAMED)
+    await create(ada, "old")
+    await asyncio.sleep(60)
+    newer = await create(ada, "work")
+    await asyncio.sleep(1)
+    await RemoveServer(store=world.store, revocations=revocations(world))(ada, "work")
+
+    renamed = await change(world)(ada, "old", new_name="work")
+
+    assert renamed.generation > newer.generation
+
+
+async def test_a_server_is_changed_only_while_it_is_stopped() -> None:
+    world = World()
+    ada = await world.add_user()
+
+    async with world.hub(policy=NAMED) as hub:
+        await hub.start(ada, "")
+        with pytest.raises(InvalidRequest, match="Please stop it"):
+            await change(world)(ada, "", display_name="Work")
+
+
+async def test_a_new_name_must_be_free_and_a_name() -> None:
+    world = World()
+    ada = await world.add_user()
+    create = CreateServer(store=world.store, clock=world.clock, policy=NAMED)
+    for name in ("work", "play"):
+        await create(ada, name)
+
+    with pytest.raises(NoSuchServer):
+        await change(world)(ada, "none", new_name="other")
+    for taken in ("play", "work", ""):
+        with pytest.raises(AlreadyExists):
+            await change(world)(ada, "work", new_name=taken)
+    with pytest.raises(InvalidServerName):
+        await change(world)(ada, "work", new_name="No Name")
+    with pytest.raises(InvalidRequest, match="not enabled"):
+        await change(world, ServerPolicy())(ada, "work", new_name="other")
+
+
+async def test_the_default_server_becomes_a_named_one_only_while_there_is_room() -> None:
+    world = World()
+    ada = await world.add_user()
+    async with world.hub(policy=NAMED) as hub:
+        await hub.start(ada, "")
+        await hub.stop.and_wait(ada, "", timeout=10)
+    create = CreateServer(store=world.store, clock=world.clock, policy=NAMED)
+    await create(ada, "one")
+
+    first = await change(world)(ada, "", new_name="two", display_name="Second")
+
+    assert (first.name, first.display_name) == ("two", "Second")
+    async with world.hub(policy=NAMED) as hub:
+        await hub.start(ada, "")
+        await hub.stop.and_wait(ada, "", timeout=10)
+    with pytest.raises(InvalidRequest, match="maximum of 2"):
+        await change(world)(ada, "", new_name="three")
+
+
+@pytest.mark.parametrize("how", ["renamed", "removed"])
+async def test_a_visitor_of_a_server_is_none_of_the_next_one_of_its_name(how: str) -> None:
+    """
+    Identity tokens are made for a name: those of the old server must not open the new one.
+    """
+    world = World()
+    ada, bob, eve = [await world.add_user(name) for name in ("ada", "bob", "eve")]
+    work = await CreateServer(store=world.store, clock=world.clock, policy=NAMED)(ada, "work")
+    await share(world, work, user=bob)
+    await share(world, work, group="class")
+    async with world.store.unit() as unit:
+        group = await unit.groups.by_name("class")
+        assert group is not None
+        await unit.groups.add_members(group.id, [eve.id])
+
+    if how == "renamed":
+        await change(world)(ada, "work", new_name="play")
+    else:
+        await RemoveServer(store=world.store, revocations=revocations(world))(ada, "work")
+
+    refused = [(revocation.user, revocation.audience) for revocation in world.proxy.revocations]
+    assert refused == [("bob", "ada/work"), ("eve", "ada/work")]
 
 
 async def test_a_server_is_read_with_fresh_activity() -> None:

@@ -139,6 +139,8 @@ class FusedUnit:
         self.hubs = Fused(unit.hubs, fuse)
         self.attempts = Fused(unit.attempts, fuse)
         self.facts = Fused(unit.facts, fuse)
+        self.shares = Fused(unit.shares, fuse)
+        self.services = Fused(unit.services, fuse)
         self.audit = Fused(unit.audit, fuse)
         self.alone = unit.alone
         self.notify = unit.notify

@@ -29,6 +29,7 @@ from perijove.hub.usecases.admission import Admission
 from perijove.hub.usecases.audit import AuditLog
 from perijove.hub.usecases.audit_failures import FailedSignIns
 from perijove.hub.usecases.auth_states import AuthStateBook
+from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
@@ -44,7 +45,8 @@ from perijove.hub.usecases.reconcile import Proxies, Reconciler
 from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
-from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
 from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
@@ -58,6 +60,7 @@ from perijove.hub.usecases.testing import (
     FakeRandomness,
     FakeSigner,
     FakeSpawners,
+    FakeStartOptions,
     FakeVault,
 )
 from perijove.hub.usecases.tokens import Tokens
@@ -92,6 +95,7 @@ class Rig:
         self.spawners = FakeSpawners()
         self.prober = FakeProber()
         self.hasher = FakeHasher()
+        self.start_options = FakeStartOptions()
         self.shutdowns: list[tuple[bool | None, bool | None]] = []
         #: what reading the configuration again finds; empty: it is wrong
         self.readings: list[Reading[None]] = []
@@ -156,6 +160,23 @@ class Rig:
         stop_server = StopServer(store=store, clock=clock, driver=driver)
         book = StorePasswordBook(store=store, hasher=self.hasher)
         authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
+        proxies = Proxies(
+            gateways=[self.proxy],
+            reconcilers=[
+                Reconciler(
+                    store=store,
+                    proxy=self.proxy,
+                    routes=table,
+                    outbox=outbox,
+                    signer=signer,
+                    activity=activity,
+                    clock=clock,
+                    hub_targets=["http+unix://hub"],
+                    base_url=settings.base_url,
+                )
+            ],
+        )
+        directory = ServiceDirectory(store=store, roles=roles)
         auth_states = AuthStateBook(store=store, vault=FakeVault())
         return Parts(
             settings=settings,
@@ -198,6 +219,12 @@ class Rig:
                 revocations=revocations,
                 stop_timeout=policy.slow_stop_seconds,
             ),
+            services=directory,
+            change_services=ChangeServices(
+                store=store, clock=clock, roles=roles, revocations=revocations, directory=directory, routes=proxies
+            ),
+            read_groups=ReadGroups(store=store),
+            change_groups=ChangeGroups(store=store, clock=clock, roles=roles, revocations=revocations),
             patch_user=PatchUser(store=store, clock=clock, revocations=revocations, auth_states=auth_states),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
             oauth=make_provider(
@@ -215,25 +242,12 @@ class Rig:
             get_server=GetServer(store=store, activity=activity),
             keep_server=KeepServer(store=store, clock=clock, activity=activity, deadlines=deadlines),
             create_server=CreateServer(store=store, clock=clock, policy=policy),
-            remove_server=RemoveServer(store=store),
+            change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=revocations),
+            remove_server=RemoveServer(store=store, revocations=revocations),
+            start_options=self.start_options,
             driver=driver,
             queue=queue,
-            proxies=Proxies(
-                gateways=[self.proxy],
-                reconcilers=[
-                    Reconciler(
-                        store=store,
-                        proxy=self.proxy,
-                        routes=table,
-                        outbox=outbox,
-                        signer=signer,
-                        activity=activity,
-                        clock=clock,
-                        hub_targets=["http+unix://hub"],
-                        base_url=settings.base_url,
-                    )
-                ],
-            ),
+            proxies=proxies,
             door=Door(
                 store=store,
                 identify=identify,

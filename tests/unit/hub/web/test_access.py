@@ -67,7 +67,15 @@ def test_only_these_are_public(rig: Rig) -> None:
 
 
 def filled(path: str) -> str:
-    values = {"{user_name}": "bob", "{server_name}": "work", "{token_id}": "a1", "{rest:path}": "lab", "{code}": "503"}
+    values = {
+        "{user_name}": "bob",
+        "{server_name}": "work",
+        "{token_id}": "a1",
+        "{rest:path}": "lab",
+        "{code}": "503",
+        "{group_name}": "class",
+        "{service_name}": "board",
+    }
     for name, value in values.items():
         path = path.replace(name, value)
     return path

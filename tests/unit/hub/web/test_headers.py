@@ -16,7 +16,7 @@ async def hello(_request: Request) -> PlainTextResponse:
 
 async def headers_of(path: str) -> httpx.Headers:
     app = DefaultHeaders(
-        Starlette(routes=[Route("/{rest:path}", hello)]), api_prefix="/hub/api", file_prefixes=("/hub/static/",)
+        Starlette(routes=[Route("/{rest:path}", hello)]), hub_prefix="/hub/", file_prefixes=("/hub/static/",)
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://hub") as client:
         return (await client.get(path)).headers

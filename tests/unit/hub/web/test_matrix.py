@@ -68,7 +68,7 @@ def calls_of(rig: Rig) -> Iterator[Call]:
         (access,) = (owner for owner in owners if isinstance(owner, Access))
         if isinstance(access, Caller) and context.path is not None:
             for method in sorted(route.methods or ()):
-                yield Call(method=method, path=context.path, scopes=access.scopes, partly=access.partly)
+                yield Call(method=method, path=context.path, scopes=access.scopes, partly=access.partly is not None)
 
 
 async def ask(client: httpx.AsyncClient, call: Call, user: str = "bob", **headers: str) -> httpx.Response:

@@ -5,15 +5,18 @@ About the hub itself: version, whoami, the proxy's table, shutting down, health,
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match
 
 from perijove import __version__
 from perijove.hub.domain.errors import Invalid
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.web.access import CALLER, PUBLIC, SCRAPE, needs
+from perijove.hub.web.access import ONESELF, PUBLIC, SCRAPE, needs
 from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, only
 from perijove.hub.web.api.caller import CallOf
@@ -24,6 +27,10 @@ from perijove.hub.web.parts import PartsOf
 router = Routes()
 #: also below the hub's prefix, outside `/api`
 metrics_router = Routes(include_in_schema=False)
+#: every address below `/api` that none of the API's files has declared: to be added after them
+leftover = Routes(include_in_schema=False)
+
+_OTHERS: Final = ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @router.get("", dependencies=[PUBLIC])
@@ -55,7 +62,7 @@ async def get_info(parts: PartsOf) -> dict[str, Any]:
     }
 
 
-@router.get("/user", dependencies=[CALLER])
+@router.get("/user", dependencies=[ONESELF])
 async def get_self(call: CallOf) -> Response:
     """Who the caller is, and what they may."""
     user = call.principal.user
@@ -124,7 +131,21 @@ async def get_metrics(parts: PartsOf) -> Response:
     return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@router.options("/{rest:path}", dependencies=[PUBLIC], include_in_schema=False)
-async def options(rest: str) -> Response:  # noqa: ARG001  # any address of the API
-    """Browsers ask before they ask; the headers are in `web/headers.py`."""
-    return Response()
+@leftover.api_route("", methods=_OTHERS, dependencies=[PUBLIC])
+@leftover.api_route("/{rest:path}", methods=("GET", *_OTHERS), dependencies=[PUBLIC])
+async def get_leftover(request: Request, parts: PartsOf) -> Response:
+    """What no route answers: nothing is there, or another method is; browsers may ask before they ask."""
+    if request.method == "OPTIONS":
+        return Response()
+    api = f"{parts.settings.hub_prefix}api"
+    allowed = {method for route in request.app.routes for method in _methods_of(route, api, request)}
+    if not allowed:
+        raise HTTPException(404)
+    raise HTTPException(405, headers={"Allow": ", ".join(sorted({*allowed, "OPTIONS"}))})
+
+
+def _methods_of(route: BaseRoute, api: str, request: Request) -> frozenset[str]:
+    """What *route* of the API answers to, if it is there for the address but not for the method of *request*."""
+    if not isinstance(route, APIRoute) or not route.path.startswith(api):
+        return frozenset()
+    return frozenset(route.methods or ()) if route.matches(request.scope)[0] is Match.PARTIAL else frozenset()

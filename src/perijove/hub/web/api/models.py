@@ -17,9 +17,11 @@ from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import segment, server_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may
-from perijove.hub.scopes.fields import visibility_of
+from perijove.hub.scopes.fields import visibility_of, visible_group_fields, visible_service_fields
+from perijove.hub.usecases.change_groups import KnownGroup
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
+from perijove.hub.usecases.services import KnownService
 from perijove.hub.usecases.users import KnownUser
 
 #: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”).
@@ -103,6 +105,38 @@ class Models:
             "scopes": _in_order(principal.scopes),
         }
 
+    def group(self, known: KnownGroup) -> dict[str, Any]:
+        """A group, cut down to what the asker may see."""
+        group = known.group
+        shown = visible_group_fields(self.principal.scopes, group.name)
+        full = {
+            "kind": "group",
+            "name": group.name,
+            "roles": list(self.roles.roles_of_group(group.name)),
+            "users": list(known.users),
+            "properties": dict(group.properties),
+        }
+        return {key: value for key, value in full.items() if key in shown}
+
+    def service(self, known: KnownService) -> dict[str, Any]:
+        """A service, cut down to what the asker may see."""
+        service = known.service
+        shown = visible_service_fields(self.principal.scopes, service.name)
+        full = {
+            "kind": "service",
+            "name": service.name,
+            "roles": list(self.roles.roles_of_service(service.name, admin=service.admin)),
+            "admin": service.admin,
+            "url": service.url,
+            "prefix": f"{self.base_url}services/{quote(service.name, safe='@~')}/" if service.url else "",
+            "command": list(known.command),
+            # The process is the launcher's, or somebody else's.
+            "pid": 0,
+            "info": dict(service.info),
+            "display": service.display,
+        }
+        return {key: value for key, value in full.items() if key in shown}
+
     def server(self, server: Server) -> dict[str, Any]:
         """A server."""
         url = server_url(self.base_url, server.user_name, server.name)
@@ -172,7 +206,7 @@ class Models:
             "kind": "service",
             "name": self.principal.name,
             "admin": self.principal.admin,
-            "roles": list(self.roles.roles_of_service(self.principal.name)),
+            "roles": list(self.roles.roles_of_service(self.principal.name, admin=self.principal.admin)),
         }
 
     def _full(self, path: str) -> str | None:

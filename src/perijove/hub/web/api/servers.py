@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import structlog
+from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from perijove.hub.domain.errors import HubError, Invalid, LaunchFailed, NoSuchServer
 from perijove.hub.domain.progress import ProgressEvent
+from perijove.hub.domain.servers import Server
+from perijove.hub.domain.users import User
 from perijove.hub.web.access import needs, the_server
 from perijove.hub.web.api.bodies import json_object, member, only
 from perijove.hub.web.api.caller import CallOf
 from perijove.hub.web.declared import Routes
+from perijove.hub.web.parts import Parts
 from perijove.kit.tasks import TaskGroup
 from perijove.wire.activity import KEEP, deadline_body
 
@@ -29,6 +33,8 @@ log = structlog.get_logger(__name__)
 KEEP_ALIVE: Final = 8.0
 #: Events that wait for a slow reader; a start has a dozen.
 MAX_WAITING_EVENTS: Final = 100
+#: Seconds for which a server that was to be removed, and takes its time to stop, is waited for.
+PATIENCE: Final = 120.0
 DEFAULT: Final = "/{user_name}/server"
 DEFAULT_TOO: Final = "/{user_name}/servers/"
 NAMED: Final = "/{user_name}/servers/{server_name}"
@@ -55,9 +61,10 @@ async def get_server(call: CallOf, user_name: str, server_name: str = "") -> dic
 @router.put(NAMED, dependencies=[_START])
 async def put_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Make a named server without starting it."""
+    user = await call.parts.get_user(user_name)
     body = only(await json_object(call.request) or {}, "display_name", "user_options")
     server = await call.parts.create_server(
-        await call.parts.get_user(user_name),
+        user,
         server_name,
         display_name=member(body, "display_name", str) or "",
         options=member(body, "user_options", dict),
@@ -71,8 +78,8 @@ async def put_server(call: CallOf, user_name: str, server_name: str = "") -> Res
 async def post_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Start it: 201 if it is ready within the configured time, 202 if it still comes up."""
     parts = call.parts
-    options, display_name = _start_options(await json_object(call.request))
     user = await parts.get_user(user_name)
+    options, display_name = _start_options(await json_object(call.request))
     server = await parts.start_server(user, server_name, options=options, display_name=display_name, by=call.principal)
     server = await parts.driver.settled(server.id, parts.settings.servers.slow_start_seconds)
     if server.is_ready:
@@ -80,6 +87,25 @@ async def post_server(call: CallOf, user_name: str, server_name: str = "") -> Re
     if server.is_active:
         return Response(status_code=202, media_type="text/plain")
     raise LaunchFailed(server.failure, log_tail=server.failure_log)
+
+
+@router.patch(DEFAULT, dependencies=[_START])
+@router.patch(DEFAULT_TOO, dependencies=[_START], include_in_schema=False)
+@router.patch(NAMED, dependencies=[_START])
+async def patch_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
+    """Another name, another name to be shown, or other options, of one that is stopped."""
+    user = await call.parts.get_user(user_name)
+    body = only(await json_object(call.request) or {}, "name", "display_name", "user_options")
+    if not body:
+        raise Invalid("Must specify at least one field to modify.")
+    server = await call.parts.change_server(
+        user,
+        server_name,
+        new_name=member(body, "name", str),
+        display_name=member(body, "display_name", str) or None,
+        options=member(body, "user_options", dict),
+    )
+    return JSONResponse(call.models.server(server))
 
 
 @router.delete(DEFAULT, dependencies=[_STOP])
@@ -100,10 +126,20 @@ async def delete_server(call: CallOf, user_name: str, server_name: str = "") -> 
             raise
         return Response(status_code=204, media_type="text/plain")
     if server.is_active:
-        return Response(status_code=202, media_type="text/plain")
+        later = BackgroundTask(_remove_later, parts, user, server) if remove else None
+        return Response(status_code=202, media_type="text/plain", background=later)
     if remove:
         await parts.remove_server(user, server_name)
     return Response(status_code=204, media_type="text/plain")
+
+
+async def _remove_later(parts: Parts, user: User, server: Server) -> None:
+    """Remove it once it has stopped; if it takes too long, or is started again, it stays (contract d15)."""
+    gone = await parts.stop_server.gone(server, timeout=PATIENCE)
+    try:
+        await parts.remove_server(user, gone.name)
+    except HubError as error:
+        log.warning("server.not_removed", server=server.key, why=error.message)
 
 
 @router.post(f"{DEFAULT}/{KEEP}", dependencies=[_KEEP])
@@ -123,7 +159,7 @@ async def get_progress(call: CallOf, user_name: str, server_name: str = "") -> R
     server = await call.parts.get_server(user, server_name)
     if not server.is_active and not server.failure:
         raise Invalid(f"{server.key} is not starting...")
-    events = call.parts.driver.progress(server.id)
+    events = _as_wanted(call.parts, server, call.parts.driver.progress(server.id))
     return StreamingResponse(
         event_stream(events),
         media_type="text/event-stream",
@@ -131,10 +167,21 @@ async def get_progress(call: CallOf, user_name: str, server_name: str = "") -> R
     )
 
 
-async def event_stream(events: AsyncIterator[ProgressEvent], *, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[bytes]:
+async def _as_wanted(
+    parts: Parts, server: Server, events: AsyncIterator[ProgressEvent]
+) -> AsyncIterator[Mapping[str, Any]]:
+    """The events as JSON; the last one as the administrator's hook wants it."""
+    async for event in events:
+        frame = event.to_json()
+        yield await parts.start_options.ready_event(server, frame) if event.ready else frame
+
+
+async def event_stream(
+    events: AsyncIterator[Mapping[str, Any]], *, keep_alive: float = KEEP_ALIVE
+) -> AsyncIterator[bytes]:
     """The frames of contract e."""
     yield b"\n\n"
-    waiting: asyncio.Queue[ProgressEvent | None] = asyncio.Queue(MAX_WAITING_EVENTS)
+    waiting: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue(MAX_WAITING_EVENTS)
     async with TaskGroup("progress") as tasks:
         tasks.start("events", _pass_on(events, waiting))
         while True:
@@ -145,10 +192,10 @@ async def event_stream(events: AsyncIterator[ProgressEvent], *, keep_alive: floa
                 continue
             if event is None:
                 return
-            yield f"data: {json.dumps(event.to_json())}\n\n".encode()
+            yield f"data: {json.dumps(event)}\n\n".encode()
 
 
-async def _pass_on(events: AsyncIterator[ProgressEvent], waiting: asyncio.Queue[ProgressEvent | None]) -> None:
+async def _pass_on(events: AsyncIterator[Mapping[str, Any]], waiting: asyncio.Queue[Mapping[str, Any] | None]) -> None:
     try:
         async for event in events:
             await waiting.put(event)

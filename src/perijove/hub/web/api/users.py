@@ -8,13 +8,13 @@ from typing import Any, Final, get_args
 
 from starlette.responses import JSONResponse, Response
 
-from perijove.hub.domain.errors import Invalid
+from perijove.hub.domain.errors import Invalid, NotAllowed
 from perijove.hub.domain.users import User
 from perijove.hub.rows import UserActivity, UserSort
 from perijove.hub.scopes.decision import reach
 from perijove.hub.scopes.fields import READ_SCOPES
 from perijove.hub.usecases.users import AuthStateChange, KnownUser
-from perijove.hub.web.access import needs, the_user
+from perijove.hub.web.access import needs, reaches_users, the_user
 from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, member, only, texts
 from perijove.hub.web.api.caller import Call, CallOf
@@ -29,7 +29,7 @@ _STATES: Final = frozenset(get_args(UserActivity))
 router = Routes(prefix="/users")
 
 
-@router.get("", dependencies=[needs("list:users", partly=True)])
+@router.get("", dependencies=[needs("list:users", partly=reaches_users)])
 async def list_users(call: CallOf, state: str | None = None, sort: str = "id", name_filter: str = "") -> Response:
     """Those whom the caller may list, in pages if asked for."""
     if state is not None and state not in _STATES:
@@ -114,6 +114,12 @@ async def post_activity(call: CallOf, user_name: str) -> Response:
         return Response(media_type="text/plain")
     deadlines = await call.parts.deadlines.of(speaking)
     return QuickJson({SERVERS: {row.name: deadline_body(deadlines.get(row.id)) for row in speaking}})
+
+
+@router.post("/{user_name}/admin-access", dependencies=[needs("servers", on=the_user)])
+async def post_admin_access(user_name: str) -> Response:
+    """Of old JupyterHubs, for clients that still ask: whoever may enter a server needs no further leave."""
+    raise NotAllowed(f"admin access to user servers disabled: enter the server of {user_name} as you are")
 
 
 async def _with_auth_state(call: Call, user: User, model: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from perijove.hub.usecases.oauth_authorize import Asked
 from perijove.hub.web.access import SIGNED_IN
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.forms import read_every_field
-from perijove.hub.web.headers import PAGE_HEADERS
+from perijove.hub.web.headers import page_headers
 from perijove.hub.web.pages.frame import Frame, FrameOf
 
 router = Routes(prefix="/oauth2", include_in_schema=False)
@@ -84,6 +84,6 @@ def _consent_page(frame: Frame, asked: Asked) -> Response:
     origin = origin_of_redirect(client.redirect_uri)
     if origin:
         # Browsers hold the redirect that answers a form to the form's policy, too.
-        policy = PAGE_HEADERS[_POLICY]
+        policy = page_headers(frame.hub)[_POLICY]
         response.headers[_POLICY] = policy.replace(_FORM_ACTION, f"{_FORM_ACTION} {origin}")
     return response

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from perijove.config.urls import origin_of
 from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.users import User
-from perijove.hub.scopes.decision import AnyResource, may
+from perijove.hub.scopes.decision import AnyResource, ServiceResource, may
 from perijove.hub.usecases.sign_in import SignedIn
 from perijove.hub.web import csrf
 from perijove.hub.web.client_address import address_of, is_tls
@@ -104,6 +104,7 @@ class Frame:
             template,
             principal=self.visitor.principal if self.visitor else None,
             navigation=self._navigation() if self.visitor else (),
+            services=self._services() if self.visitor else (),
             xsrf=token,
             xsrf_field=Markup('<input type="hidden" name="{}" value="{}">').format(csrf.FIELD, token),
             **context,
@@ -167,6 +168,15 @@ class Frame:
             pages.append(("People", "people"))
         here = self.request.url.path
         return [Link(text=text, url=f"{self.hub}{name}", current=here == f"{self.hub}{name}") for text, name in pages]
+
+    def _services(self) -> list[Link]:
+        """Services that the visitor may enter (contract g, `display`)."""
+        base_url = self.parts.settings.base_url
+        return [
+            Link(text=service.name, url=f"{base_url}services/{quote(service.name, safe='@~')}/", current=False)
+            for service in self.parts.services.remembered
+            if service.url and service.display and may(self.principal, "access:services", ServiceResource(service.name))
+        ]
 
 
 def frame_of(request: Request) -> Frame:

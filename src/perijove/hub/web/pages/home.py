@@ -55,6 +55,25 @@ async def post_remove(frame: FrameOf, user_name: str, server_name: str) -> Respo
     return await _back(frame)
 
 
+@router.post("/rename/{user_name}/{server_name}", dependencies=[page_needs("start:servers", on=the_server)])
+async def post_rename(frame: FrameOf, user_name: str, server_name: str) -> Response:
+    """Another name for a stopped named server, in its address or only to be shown."""
+    form = await frame.form()
+    name, shown = (form.get(field, "").strip() for field in ("server_name", "display_name"))
+    try:
+        await frame.parts.change_server(
+            await _owner(frame, user_name),
+            server_name,
+            new_name=name if name not in {"", server_name} else None,
+            display_name=shown or None,
+        )
+    except HubError as error:
+        if user_name != frame.principal.name:
+            raise
+        return await _home(frame, error=error)
+    return await _back(frame)
+
+
 @router.post("/keep/{user_name}", dependencies=[page_needs("start:servers", on=the_server)])
 @router.post("/keep/{user_name}/{server_name}", dependencies=[page_needs("start:servers", on=the_server)])
 async def post_keep(frame: FrameOf, user_name: str, server_name: str = "") -> Response:

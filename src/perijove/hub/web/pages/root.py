@@ -4,6 +4,7 @@ The addresses that only lead elsewhere, and the error page that the proxy asks f
 
 from __future__ import annotations
 
+import inspect
 from typing import Final
 from urllib.parse import quote
 
@@ -11,11 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from perijove.hub.web.access import OPEN_PAGE, PUBLIC, SIGNED_IN
+from perijove.hub.domain.urls import server_url
+from perijove.hub.web.access import OPEN_PAGE, PUBLIC, REPORTER, SIGNED_IN
+from perijove.hub.web.csp_reports import MAX_REPORT
 from perijove.hub.web.declared import Routes
+from perijove.hub.web.headers import CSP_REPORT
 from perijove.hub.web.next_url import safe_next
 from perijove.hub.web.pages.frame import FrameOf
-from perijove.hub.web.pages.way_in import Destination, go_in, may_enter, may_start
+from perijove.hub.web.pages.way_in import Destination, addresses, go_in, may_enter, may_start
 from perijove.hub.web.parts import PartsOf
 from perijove.hub.web.problems import error_page
 from perijove.hub.web.static_files import StaticFile
@@ -51,6 +55,15 @@ async def get_health() -> Response:
     return Response(media_type="text/html")
 
 
+@router.post(f"/{CSP_REPORT}", dependencies=[REPORTER])
+async def post_csp_report(frame: FrameOf) -> Response:
+    """What the content policy of a page kept out, as the browser tells."""
+    if int(frame.request.headers.get("content-length", MAX_REPORT + 1)) > MAX_REPORT:
+        raise HTTPException(413)
+    frame.edge.csp_reports.note(await frame.request.body(), user=frame.principal.name)
+    return Response()
+
+
 @router.get("/static/{name}", dependencies=[PUBLIC])
 async def get_static(name: str, frame: FrameOf, v: str = "") -> Response:
     """The hub's own style, scripts and pictures."""
@@ -74,9 +87,14 @@ async def get_user_redirect(rest: str, frame: FrameOf) -> Response:
     if frame.visitor is None:
         return frame.go_sign_in(_with_query(frame.request.url.path, frame.request))
     settings = frame.parts.settings
-    owner = frame.principal.name
-    then = _with_query(f"{settings.base_url}user/{quote(owner, safe='@~')}/{quote(rest)}", frame.request)
-    return frame.go(f"{frame.hub}spawn/{quote(owner, safe='@~')}?next={quote(then, safe='')}")
+    if settings.user_redirect_hook is not None:
+        hooked = settings.user_redirect_hook(rest, frame.request, await frame.user(), settings.base_url)
+        wanted = await hooked if inspect.isawaitable(hooked) else hooked
+        if wanted is not None:
+            return frame.go(frame.next(str(wanted)) or f"{frame.hub}home")
+    owner, name = frame.principal.name, settings.default_server_name
+    then = _with_query(f"{server_url(settings.base_url, owner, name)}{quote(rest)}", frame.request)
+    return frame.go(f"{addresses(frame).page('spawn', owner, name)}?next={quote(then, safe='')}")
 
 
 @outside.get("/{rest:path}", dependencies=[PUBLIC])

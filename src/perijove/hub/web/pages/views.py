@@ -79,6 +79,9 @@ class ServerView:
     stop_url: str
     #: empty: it cannot be removed
     remove_url: str
+    #: empty: it cannot be called something else
+    rename_url: str
+    name: str
     failure: str
     failure_log: tuple[str, ...]
     #: why it was stopped, if nobody had asked for it
@@ -205,6 +208,8 @@ def server_view(
         start_url=addresses.page("spawn", user, name),
         stop_url=addresses.page("stop", user, name),
         remove_url=addresses.page("remove", user, name) if name else "",
+        rename_url=addresses.page("rename", user, name) if name else "",
+        name=name,
         failure=server.failure if server and state is State.STOPPED else "",
         failure_log=server.failure_log if server else (),
         stop_reason=server.stop_reason if server and state is State.STOPPED else "",

@@ -88,6 +88,9 @@ async def go_in(
     visitor = principal or frame.principal
     if not may_enter(visitor, destination.owner.name, destination.server):
         raise NotAllowed
+    if await _must_be_asked(frame, destination):
+        page = addresses(frame).page("spawn", destination.owner.name, destination.server)
+        return frame.go(f"{page}?next={quote(below(frame, destination), safe='')}")
     server = await _running(frame, destination, visitor, patience)
     if not server.is_ready:
         return _go_and_watch(frame, destination)
@@ -98,6 +101,14 @@ async def go_in(
     entry = await frame.parts.door.enter(visitor, server.key)
     frame.let_in(response, value=entry.cookie_value, path=entry.path, max_age=entry.max_age)
     return response
+
+
+async def _must_be_asked(frame: Frame, destination: Destination) -> bool:
+    """Whether a start would ask what nobody has answered yet; later visits start with the options of the last time."""
+    if not frame.parts.start_options.has_form:
+        return False
+    server = await find(frame, destination.owner, destination.server)
+    return server is None or (not server.is_active and not server.user_options)
 
 
 async def _running(frame: Frame, destination: Destination, visitor: Principal, patience: float) -> Server:

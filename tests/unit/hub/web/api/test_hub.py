@@ -71,7 +71,7 @@ async def test_both_words_in_any_case_carry_a_token(rig: Rig, header: str) -> No
 @pytest.mark.parametrize("header", ["token wrong", "Basic YWRhOmFkYQ==", "token", ""])
 async def test_anything_else_is_403_and_never_401(rig: Rig, header: str) -> None:
     async with rig.client(Authorization=header) as client:
-        answer = await client.get("/hub/api/user")
+        answer = await client.get("/hub/api/users")
 
     assert answer.status_code == 403
     assert answer.json() == {"status": 403, "message": "Missing or invalid credentials."}
@@ -217,3 +217,63 @@ async def test_after_a_reload_the_next_request_is_answered_by_the_new_settings(r
         after = await program.get("/hub/api/users")
 
     assert (len(before.json()), len(after.json())) == (3, 1)
+
+
+async def test_who_asks_who_they_are_and_is_nobody_is_told_without_a_word(rig: Rig) -> None:
+    async with rig.client() as client:
+        answer = await client.get("/hub/api/user")
+
+    assert (answer.status_code, answer.json()) == (403, {"status": 403, "message": None})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/hub/api/shutdown", "OPTIONS, POST"),
+        ("PUT", "/hub/api/users", "GET, OPTIONS, POST"),
+        ("PATCH", "/hub/api/groups/class/users", "DELETE, OPTIONS, POST"),
+        ("DELETE", "/hub/api/", "GET, OPTIONS"),
+    ],
+)
+async def test_another_method_than_the_known_ones_is_405_in_the_shape_of_the_api(
+    rig: Rig, method: str, path: str, allowed: str
+) -> None:
+    async with rig.client() as client:
+        answer = await client.request(method, path)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.json() == {"status": 405, "message": None}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/hub/api/nothing", "/hub/api/users/", "/hub/api/users/bob/", "/hub/api/info/"])
+async def test_an_unknown_address_is_404_whatever_the_method(rig: Rig, method: str, path: str) -> None:
+    async with rig.program(await rig.token("ada")) as client:
+        answer = await client.request(method, path)
+
+    assert (answer.status_code, answer.json()) == (404, {"status": 404, "message": None})
+
+
+@pytest.mark.parametrize("path", ["/hub/api", "/hub/api/", "/hub/api/users", "/hub/api/users/bob/server"])
+async def test_browsers_may_ask_before_they_ask(rig: Rig, path: str) -> None:
+    async with rig.client() as client:
+        answer = await client.options(path)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["access-control-allow-headers"] == "accept, content-type, authorization"
+
+
+async def test_an_answer_that_has_not_changed_is_not_sent_again(rig: Rig) -> None:
+    async with rig.program(await rig.token("bob")) as client:
+        first = await client.get("/hub/api/user")
+        again = await client.get("/hub/api/user", headers={"If-None-Match": first.headers["etag"]})
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["x-jupyterhub-version"] == "6.1.1"
+
+
+async def test_what_the_api_answers_is_no_document(rig: Rig) -> None:
+    async with rig.client() as client:
+        policy = (await client.get("/hub/api")).headers["content-security-policy"]
+
+    assert policy == "frame-ancestors 'none'; report-uri /hub/security/csp-report; default-src 'none'"

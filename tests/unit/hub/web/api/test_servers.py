@@ -220,9 +220,9 @@ async def test_what_does_not_start_has_no_progress(rig: Rig, bob: httpx.AsyncCli
 async def test_a_quiet_stream_shows_signs_of_life() -> None:
     release = asyncio.Event()
 
-    async def slow() -> AsyncIterator[ProgressEvent]:
+    async def slow() -> AsyncIterator[dict[str, Any]]:
         await release.wait()
-        yield ProgressEvent(progress=100, message="ready", ready=True)
+        yield ProgressEvent(progress=100, message="ready", ready=True).to_json()
 
     stream = event_stream(slow(), keep_alive=0.001)
     quiet = [await anext(stream) for _ in range(3)]
@@ -236,8 +236,8 @@ async def test_a_quiet_stream_shows_signs_of_life() -> None:
 
 
 async def test_a_server_that_is_removed_meanwhile_ends_the_stream() -> None:
-    async def broken() -> AsyncIterator[ProgressEvent]:
-        yield ProgressEvent(progress=0, message="Server requested")
+    async def broken() -> AsyncIterator[dict[str, Any]]:
+        yield ProgressEvent(progress=0, message="Server requested").to_json()
         raise NoSuchServer
 
     frames = [frame async for frame in event_stream(broken())]
@@ -322,3 +322,42 @@ async def test_without_a_policy_a_server_hears_that_it_is_kept(rig: Rig) -> None
         answer = await client.post("/hub/api/users/bob/activity", json=body)
 
     assert answer.json() == {"servers": {"": {}}}
+
+
+async def test_a_stopped_server_is_renamed_and_given_other_options(named: Rig) -> None:
+    servers = "/hub/api/users/bob/servers"
+    async with named.program(await named.token("bob")) as bob:
+        made = await bob.put(f"{servers}/work")
+        await bob.put(f"{servers}/taken")
+        renamed = await bob.patch(f"{servers}/work", json={"name": "play", "user_options": {"a": 1}})
+        shown = await bob.patch(f"{servers}/play", json={"display_name": "At play"})
+        gone = await bob.get(f"{servers}/work")
+        clash = await bob.patch(f"{servers}/play", json={"name": "taken"})
+
+    assert made.json()["display_name"] == "work"
+    model = renamed.json()
+    assert (model["name"], model["full_name"], model["user_options"]) == ("play", "bob/play", {"a": 1})
+    assert shown.json()["display_name"] == "At play"
+    assert [answer.status_code for answer in (renamed, shown, gone, clash)] == [200, 200, 404, 409]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("servers/work", None, 400),
+        ("servers/work", {}, 400),
+        ("servers/work", {"nmae": "x"}, 400),
+        ("servers/work", {"name": 7}, 400),
+        ("servers/work", {"name": "Not A Name"}, 400),
+        ("servers/work", {"user_options": []}, 400),
+        ("servers/work", {"display_name": " outer "}, 400),
+        ("servers/none", {"name": "x"}, 404),
+        ("server", {"name": "x"}, 400),
+    ],
+)
+async def test_a_change_that_cannot_be_is_refused(named: Rig, path: str, body: object, status: int) -> None:
+    await named.start("bob")
+    async with named.program(await named.token("bob")) as bob:
+        await bob.put("/hub/api/users/bob/servers/work")
+
+        assert (await bob.patch(f"/hub/api/users/bob/{path}", json=body)).status_code == status

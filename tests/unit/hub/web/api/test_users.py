@@ -154,6 +154,38 @@ async def test_groups_are_in_lists_and_who_is_made_joins_at_once(tasks: TaskGrou
     assert [(person["name"], person["groups"]) for person in people] == [("ada", []), ("carol", ["class"])]
 
 
+async def test_a_filter_to_a_server_lists_no_users(tasks: TaskGroup) -> None:
+    """
+    It must not be taken for one to the server's user.
+    """
+    services = [{"name": "script", "api_token": "script-token"}]
+    roles = [{"name": "one-server", "services": ["script"], "scopes": ["list:users!server=bob/"]}]
+    rig = Rig(tasks=tasks, settings=make_settings(services=services, load_roles=roles))
+    await rig.add_user("bob")
+
+    async with rig.program("script-token") as script:
+        assert (await script.get("/hub/api/users")).status_code == 403
+
+
+async def test_a_filter_to_an_empty_group_lists_nobody(tasks: TaskGroup) -> None:
+    services = [{"name": "script", "api_token": "script-token"}]
+    roles = [{"name": "one-group", "services": ["script"], "scopes": ["list:users!group=class"]}]
+    rig = Rig(tasks=tasks, settings=make_settings(services=services, load_roles=roles))
+    await rig.add_user("bob")
+
+    async with rig.program("script-token") as script:
+        answer = await script.get("/hub/api/users")
+
+    assert (answer.status_code, answer.json()) == (200, [])
+
+
+async def test_old_clients_are_told_that_no_further_leave_is_given(admin: httpx.AsyncClient) -> None:
+    answer = await admin.post("/hub/api/users/bob/admin-access")
+
+    assert answer.status_code == 403
+    assert answer.json()["message"].startswith("admin access to user servers disabled")
+
+
 # -- auth state ----------------------------------------------------------------------------------------------------
 
 

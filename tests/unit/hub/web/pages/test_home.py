@@ -119,3 +119,22 @@ async def test_an_end_that_cannot_be_put_off_has_no_button(tasks: TaskGroup) -> 
 
     assert "because no server runs longer than 10 minutes here." in page.text
     assert "/hub/keep/bob" not in page.text
+
+
+async def test_a_stopped_named_server_is_renamed_on_the_page(named: Rig) -> None:
+    rig = named
+    bob = await rig.parts.get_user("bob")
+    for name in ("work", "other"):
+        await rig.parts.create_server(bob, name)
+    browser = await rig.signed_in("bob")
+    page = await browser.get("/hub/home")
+
+    renamed = await browser.post("/hub/rename/bob/work", server_name="play", display_name="At play")
+    clash = await browser.post("/hub/rename/bob/play", server_name="other", display_name="At play")
+    after = await browser.get("/hub/home")
+
+    assert 'action="/hub/rename/bob/work"' in page.text
+    assert renamed.headers["location"] == "/hub/home"
+    assert (clash.status_code, "already has server" in clash.text) == (409, True)
+    assert "At play" in after.text
+    assert (await rig.parts.get_server(bob, "play")).display_name == "At play"

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
 import pytest
 
+from perijove.hub.domain.users import User
 from perijove.kit.tasks import TaskGroup
 from tests.unit.hub.web.rig import Rig, make_settings
 
@@ -97,3 +102,47 @@ async def test_health_asks_nobody(rig: Rig) -> None:
 
     assert {answer.status_code for answer in answers} == {200}
     assert {answer.text for answer in answers} == {""}
+
+
+async def test_a_link_for_everybody_leads_into_the_named_server_that_the_administrator_says(tasks: TaskGroup) -> None:
+    rig = Rig(tasks=tasks, settings=make_settings(default_server_name="course"))
+    await rig.add_user("bob")
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.get("/hub/user-redirect/lab/tree/a.ipynb?x=1")
+
+    wanted = quote("/user/bob/course/lab/tree/a.ipynb?x=1", safe="")
+    assert answer.headers["location"] == f"/hub/spawn/bob/course?next={wanted}"
+
+
+@pytest.mark.parametrize(
+    ("answers", "location"),
+    [
+        ("/services/portal/?of=bob", "/services/portal/?of=bob"),
+        ("https://elsewhere.example/", "/hub/home"),
+        ("//elsewhere.example/", "/hub/home"),
+        (None, "/hub/spawn/bob?next=%2Fuser%2Fbob%2Flab"),
+    ],
+)
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_a_hook_may_send_such_a_link_elsewhere_on_this_host(
+    tasks: TaskGroup, answers: str | None, location: str, *, is_slow: bool
+) -> None:
+    asked = []
+
+    def hook(path: str, _request: object, user: User, base_url: str) -> str | None:
+        asked.append((path, user.name, base_url))
+        return answers
+
+    async def slow_hook(*arguments: Any) -> str | None:
+        await asyncio.sleep(0)
+        return hook(*arguments)
+
+    rig = Rig(tasks=tasks, settings=make_settings(user_redirect_hook=slow_hook if is_slow else hook))
+    await rig.add_user("bob")
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.get("/hub/user-redirect/lab")
+
+    assert answer.headers["location"] == location
+    assert asked == [("lab", "bob", "/")]

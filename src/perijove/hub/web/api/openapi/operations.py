@@ -45,6 +45,7 @@ _SERVER_ROWS: Final = {
     ("GET", ""): Operation(answers={200: "Server"}),
     ("PUT", ""): Operation(takes="NewServer", answers={201: "Server"}, errors=(409,)),
     ("POST", ""): Operation(takes="StartOptions", answers={201: EMPTY, 202: EMPTY}, errors=(409, 429, 500)),
+    ("PATCH", ""): Operation(takes="ServerChange", needs_body=True, answers={200: "Server"}, errors=(409,)),
     ("DELETE", ""): Operation(takes="StopOptions", answers={202: EMPTY, 204: EMPTY}),
     ("POST", "/keep"): Operation(answers={200: "Deadline"}),
     ("GET", "/progress"): Operation(answers={200: EVENTS}),
@@ -68,12 +69,27 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("POST", "/users/{user_name}/activity"): Operation(
         takes="Activity", needs_body=True, answers={200: "Deadlines"}, may_be_empty=True
     ),
+    ("POST", "/users/{user_name}/admin-access"): Operation(answers={}),
     **{(method, f"{_SERVER}{end}"): row for (method, end), row in _SERVER_ROWS.items()},
     **{(method, f"{_NAMED}{end}"): row for (method, end), row in _SERVER_ROWS.items()},
     ("GET", "/users/{user_name}/tokens"): Operation(answers={200: "Tokens"}),
     ("POST", "/users/{user_name}/tokens"): Operation(takes="NewToken", answers={201: "TokenWithText"}),
     ("GET", "/users/{user_name}/tokens/{token_id}"): Operation(answers={200: "Token"}),
     ("DELETE", "/users/{user_name}/tokens/{token_id}"): Operation(answers={204: EMPTY}),
+    ("GET", "/groups"): Operation(answers={200: "GroupsOrPage"}, query=_WINDOW),
+    ("POST", "/groups"): Operation(takes="NewGroups", needs_body=True, answers={201: "Groups"}, errors=(409,)),
+    ("GET", "/groups/{group_name}"): Operation(answers={200: "Group"}),
+    ("POST", "/groups/{group_name}"): Operation(takes="NewGroup", answers={201: "Group"}, errors=(409,)),
+    ("DELETE", "/groups/{group_name}"): Operation(answers={204: EMPTY}),
+    ("POST", "/groups/{group_name}/users"): Operation(takes="Members", needs_body=True, answers={200: "Group"}),
+    ("DELETE", "/groups/{group_name}/users"): Operation(takes="Members", needs_body=True, answers={200: "Group"}),
+    ("PUT", "/groups/{group_name}/properties"): Operation(takes="Properties", needs_body=True, answers={200: "Group"}),
+    ("GET", "/services"): Operation(answers={200: "Services"}),
+    ("GET", "/services/{service_name}"): Operation(answers={200: "Service"}),
+    ("POST", "/services/{service_name}"): Operation(
+        takes="NewService", needs_body=True, answers={201: "Service"}, errors=(409,)
+    ),
+    ("DELETE", "/services/{service_name}"): Operation(answers={200: EMPTY}, errors=(405,)),
     ("GET", "/users/{user_name}/sessions"): Operation(answers={200: "Sessions"}),
     ("DELETE", "/users/{user_name}/sessions"): Operation(answers={204: EMPTY}),
     ("DELETE", "/users/{user_name}/sessions/{session_id}"): Operation(answers={204: EMPTY}),
@@ -121,6 +137,8 @@ QUERY: Final[Mapping[str, Parameter]] = {
 PATH: Final[Mapping[str, tuple[str, str]]] = {
     "user_name": ("A user's name.", "ada"),
     "server_name": ("A named server's name.", "gpu"),
+    "group_name": ("A group's name.", "class-a"),
+    "service_name": ("A service's name.", "grader"),
     "token_id": ("A token's id.", "a1"),
     "session_id": ("A session's id.", "0123456789abcdef0123456789abcdef"),
 }

@@ -102,6 +102,13 @@ _SERVICE: Final = {
     "info": ANYTHING,
     "display": FLAG,
 }
+_GROUP: Final = {
+    "kind": {"const": "group"},
+    "name": TEXT,
+    "roles": NAMES,
+    "users": NAMES,
+    "properties": ANYTHING,
+}
 _IDENTITY: Final = {"token_id": TEXT_OR_NULL, "session_id": TEXT_OR_NULL, "scopes": NAMES}
 _TOKEN: Final = {
     "user": TEXT,
@@ -158,6 +165,10 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         "description": "`user_options` and `display_name`; with neither of them, the whole object is the options.",
         "properties": {"user_options": {"type": ["object", "null"]}, "display_name": TEXT_OR_NULL},
     },
+    "ServerChange": taken(
+        {"name": TEXT_OR_NULL, "display_name": TEXT_OR_NULL, "user_options": {"type": ["object", "null"]}},
+        says="At least one of them.",
+    ),
     "StopOptions": {"type": "object", "properties": {"remove": {"type": ["boolean", "null"]}}},
     "Deadline": shape(_DEADLINE, always=(), says="Until when a server is kept; empty: it is not to be stopped."),
     "User": shape(_USER, always=("kind", "name")),
@@ -179,6 +190,31 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         },
     },
     "Deadlines": shape({"servers": by_name(ref("Deadline"))}),
+    "Group": shape(_GROUP, always=("kind", "name")),
+    "Groups": list_of(ref("Group")),
+    "PageOfGroups": paged(ref("Group")),
+    "GroupsOrPage": {"oneOf": [ref("Groups"), ref("PageOfGroups")]},
+    "NewGroups": taken({"groups": {**NAMES, "minItems": 1}, "users": NAMES}, needed=("groups",)),
+    "NewGroup": taken({"name": TEXT, "users": NAMES}, says="`name` is the one in the address, if it is there."),
+    "Members": taken({"name": TEXT, "users": NAMES}, needed=("users",)),
+    "Properties": ANYTHING,
+    "Service": shape(_SERVICE, always=("kind", "name")),
+    "Services": by_name(ref("Service")),
+    "NewService": taken(
+        {
+            "name": TEXT,
+            "api_token": TEXT,
+            "admin": FLAG,
+            "url": TEXT,
+            "display": FLAG,
+            "info": ANYTHING,
+            "oauth_client_id": TEXT,
+            "oauth_redirect_uri": TEXT,
+            "oauth_no_confirm": FLAG,
+            "oauth_client_allowed_scopes": NAMES,
+        },
+        says="Of a service that runs by itself: the hub starts none that is added here.",
+    ),
     "Identity": {
         "oneOf": [
             shape({**_USER, **_IDENTITY}, always=("kind", "name", *_IDENTITY)),
