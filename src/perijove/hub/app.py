@@ -430,6 +430,7 @@ def _parts(
             store=store,
             identify=ground.identify,
             roles=ground.roles,
+            revocations=ground.revocations,
             signer=ground.signer,
             clock=clock,
             randomness=randomness,

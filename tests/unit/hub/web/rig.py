@@ -210,6 +210,7 @@ class Rig:
                 store=store,
                 identify=identify,
                 roles=roles,
+                revocations=revocations,
                 signer=signer,
                 clock=clock,
                 randomness=randomness,

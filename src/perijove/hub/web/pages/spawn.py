@@ -12,6 +12,7 @@ from starlette.responses import Response
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
+from perijove.hub.scopes.rights import ENTER
 from perijove.hub.web.access import SIGNED_IN, page_needs, the_server
 from perijove.hub.web.api.models import progress_url
 from perijove.hub.web.declared import Routes
@@ -21,7 +22,7 @@ from perijove.hub.web.pages.way_in import Destination, addresses, below, find, g
 #: Seconds for which a click on “start” waits before something is shown (contract i).
 PATIENCE: Final = 1.0
 _MAY_START: Final = page_needs("start:servers", on=the_server)
-_MAY_WATCH: Final = page_needs("read:servers", "access:servers", "start:servers", on=the_server)
+_MAY_WATCH: Final = page_needs("read:servers", ENTER, "start:servers", on=the_server)
 
 router = Routes(include_in_schema=False)
 
