@@ -51,7 +51,9 @@ from perijove.hub.usecases.reload import Reading, Reload
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.share_codes import ShareCodes
 from perijove.hub.usecases.share_progress import SharedProgress
+from perijove.hub.usecases.shares import Shares
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.start_breaker import StartBreaker
@@ -422,7 +424,9 @@ def _parts(
         get_server=GetServer(store=store, activity=ground.activity),
         keep_server=KeepServer(store=store, clock=clock, activity=ground.activity, deadlines=ground.deadlines),
         create_server=CreateServer(store=store, clock=clock, policy=policy),
-        remove_server=RemoveServer(store=store),
+        remove_server=RemoveServer(store=store, revocations=ground.revocations),
+        shares=Shares(store=store, clock=clock, revocations=ground.revocations),
+        share_codes=ShareCodes(store=store, clock=clock, randomness=randomness, revocations=ground.revocations),
         driver=machinery.driver,
         proxies=machinery.proxies,
         queue=machinery.queue,

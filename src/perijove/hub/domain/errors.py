@@ -2,7 +2,7 @@
 What can go wrong in the hub, in its own words. `web/problems.py` maps these to HTTP, nothing else does.
 
     HubError
-    ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation
+    ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation  NoSuchShare  NoSuchShareCode
     ├── Refused                  NotAllowed  WrongCredentials  AwaitingApproval  InvitationSpent
     ├── Conflict                 AlreadyExists  AlreadyRunning  IllegalTransition  StaleGeneration
     ├── Invalid                  InvalidName  InvalidServerName  InvalidScope  WeakPassword  InvalidRequest
@@ -46,6 +46,14 @@ class NoSuchToken(NotFound):
 
 class NoSuchInvitation(NotFound):
     """This link is not valid: it was used, has ended, or never existed."""
+
+
+class NoSuchShare(NotFound):
+    """There is no such share."""
+
+
+class NoSuchShareCode(NotFound):
+    """This link is not valid: it has ended, was taken back, or never existed."""
 
 
 class Refused(HubError):

@@ -1,5 +1,5 @@
 """
-Throws away what has ended: sessions, tokens, invitations. And writes noted activity down.
+Throws away what has ended: sessions, tokens, invitations, codes of shares. And writes noted activity down.
 
 A machine's clock can be wrong, and be put right later: what would have ended only by a wrong clock must still
 be there then. So rows are deleted only while the wall clock agrees with the one that nobody can set.
@@ -84,5 +84,6 @@ class Housekeeping:
             sessions = await unit.sessions.delete_expired(now)
             tokens = await unit.tokens.delete_expired(now)
             invitations = await unit.accounts.delete_expired_invitations(now)
-        if sessions or tokens or invitations:
-            log.debug("rows.expired", sessions=sessions, tokens=tokens, invitations=invitations)
+            codes = await unit.share_codes.delete_expired(now)
+        if sessions or tokens or invitations or codes:
+            log.debug("rows.expired", sessions=sessions, tokens=tokens, invitations=invitations, share_codes=codes)

@@ -31,6 +31,8 @@ from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.share_visits import visits_of_servers
+from perijove.hub.usecases.sign_out import Revocations
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
 
@@ -233,8 +235,9 @@ class CreateServer:
 class RemoveServer:
     """Forgets a stopped named server."""
 
-    def __init__(self, *, store: Store) -> None:
+    def __init__(self, *, store: Store, revocations: Revocations) -> None:
         self._store = store
+        self._revocations = revocations
 
     async def __call__(self, user: User, name: str) -> None:
         """
@@ -253,8 +256,11 @@ class RemoveServer:
                 raise NoSuchServer
             if server.is_active:
                 raise InvalidRequest(f"{server.key} is not stopped yet")
+            visits = await visits_of_servers(unit, [server.id])
             await unit.servers.delete(server.id)
         log.info("server.removed", server=server.key)
+        # Statements name servers: those for this one must not open the next of that name.
+        await self._revocations.revoke_visits(visits)
 
 
 class GetServer:

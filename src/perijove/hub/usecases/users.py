@@ -21,6 +21,7 @@ from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.servers import StopServer
+from perijove.hub.usecases.share_visits import NOBODY, Visits, visits_of_servers
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock
 
@@ -215,10 +216,12 @@ class DeleteUser:
             await alone_with(unit, user.name)
             if any(server.is_active for server in await unit.servers.of_users([user.id])):
                 raise InvalidRequest(f"{name}'s server has been started in the meantime.")
+            visits = await _visits(unit, user)
             await unit.users.delete(user.id)
             await unit.accounts.put(retired(user.name, created=user.created))
         log.info("user.deleted", user=name, by=asker.name)
         await self._revocations.revoke(user=name)
+        await self._revocations.revoke_visits(visits)
 
 
 class PatchUser:
@@ -241,6 +244,7 @@ class PatchUser:
             InvalidRequest: *new_name* is taken, or a server of theirs runs.
         """
         _refuse_raising(asker, admin=bool(admin))
+        visits = NOBODY
         async with self._store.unit() as unit:
             await alone_with(unit, name, normalise(new_name or name))
             user = await unit.users.by_name(name)
@@ -248,6 +252,7 @@ class PatchUser:
                 raise NoSuchUser
             _refuse_touching(asker, user)
             if new_name is not None and new_name != name:
+                visits = await _visits(unit, user)
                 user = await self._rename(unit, user, check(normalise(new_name)))
             if admin is not None and admin != user.admin:
                 await unit.users.set_admin(user.id, admin=admin)
@@ -256,6 +261,7 @@ class PatchUser:
         if user.name != name or admin is False:
             # Who may do more than before need not come in anew.
             await self._revocations.revoke(user=name)
+        await self._revocations.revoke_visits(visits)
         return user
 
     async def _rename(self, unit: Unit, user: User, name: str) -> User:
@@ -271,6 +277,11 @@ class PatchUser:
         await unit.accounts.rename(user.name, name)
         await unit.accounts.put(retired(user.name, created=user.created))
         return replace(user, name=name)
+
+
+async def _visits(unit: Unit, owner: User) -> Visits:
+    """Whom *owner*'s shares let in: statements name servers, and a name can be another's later."""
+    return await visits_of_servers(unit, [server.id for server in await unit.servers.of_users([owner.id])])
 
 
 def _refuse_touching(asker: Principal, user: User) -> None:

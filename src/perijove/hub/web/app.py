@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
-from perijove.hub.web.api import hub, servers, tokens, users
+from perijove.hub.web.api import hub, servers, shares, tokens, users
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
 from perijove.hub.web.headers import DefaultHeaders
@@ -87,7 +87,7 @@ def make_app(parts: Parts) -> WebApplication:
     )
     app.state.parts = parts
     app.state.edge = Edge.of(parts)
-    for part in (users, servers, tokens, hub):
+    for part in (users, servers, tokens, shares, hub):
         part.router.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         router.add_to(app, prefix=prefix.rstrip("/"))

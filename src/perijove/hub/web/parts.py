@@ -23,6 +23,8 @@ from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies
 from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.share_codes import ShareCodes
+from perijove.hub.usecases.shares import Shares
 from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
 from perijove.hub.usecases.tokens import Tokens
@@ -74,6 +76,8 @@ class Parts:
     keep_server: KeepServer
     create_server: CreateServer
     remove_server: RemoveServer
+    shares: Shares
+    share_codes: ShareCodes
     driver: Driver
     proxies: Proxies
     queue: QueueBook

@@ -12,6 +12,7 @@ from perijove.hub.domain.errors import (
 )
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.usecases.servers import MAX_OPTIONS, CreateServer, GetServer, RemoveServer
+from perijove.hub.usecases.sign_out import Revocations
 from tests.unit.hub.usecases.world import World
 
 NAMED = ServerPolicy(allow_named_servers=True, named_server_limit_per_user=2)
@@ -139,7 +140,7 @@ async def test_a_named_server_is_made_without_starting() -> None:
 async def test_only_a_stopped_named_server_is_removed() -> None:
     world = World()
     ada = await world.add_user()
-    remove = RemoveServer(store=world.store)
+    remove = RemoveServer(store=world.store, revocations=Revocations(outboxes=[], clock=world.clock))
 
     async with world.hub(policy=NAMED) as hub:
         await hub.start(ada, "work")

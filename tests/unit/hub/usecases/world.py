@@ -139,6 +139,8 @@ class FusedUnit:
         self.hubs = Fused(unit.hubs, fuse)
         self.attempts = Fused(unit.attempts, fuse)
         self.facts = Fused(unit.facts, fuse)
+        self.shares = Fused(unit.shares, fuse)
+        self.share_codes = Fused(unit.share_codes, fuse)
         self.alone = unit.alone
         self.notify = unit.notify
 

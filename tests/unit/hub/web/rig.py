@@ -40,6 +40,8 @@ from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.share_codes import ShareCodes
+from perijove.hub.usecases.shares import Shares
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.start_breaker import StartBreaker
@@ -187,7 +189,9 @@ class Rig:
             get_server=GetServer(store=store, activity=activity),
             keep_server=KeepServer(store=store, clock=clock, activity=activity, deadlines=deadlines),
             create_server=CreateServer(store=store, clock=clock, policy=policy),
-            remove_server=RemoveServer(store=store),
+            remove_server=RemoveServer(store=store, revocations=revocations),
+            shares=Shares(store=store, clock=clock, revocations=revocations),
+            share_codes=ShareCodes(store=store, clock=clock, randomness=randomness, revocations=revocations),
             driver=driver,
             queue=queue,
             proxies=Proxies(
