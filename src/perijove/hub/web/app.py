@@ -26,7 +26,7 @@ from perijove.hub.web.lab import routes as lab
 from perijove.hub.web.lab.assets import LAB_ASSETS
 from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
-from perijove.hub.web.pages import accounts, home, people, root, sign_in, spawn, user_server
+from perijove.hub.web.pages import accounts, home, people, root, sharing, sign_in, spawn, user_server
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
 from perijove.hub.web.quick import QuickRoutes, QuickTable
@@ -34,7 +34,9 @@ from perijove.hub.web.remote_proxies import BelieveProxies
 
 #: what programs ask most
 _QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
-_PAGES: Final = tuple(page.router for page in (root, sign_in, accounts, home, spawn, tokens_page, people, user_server))
+_PAGES: Final = tuple(
+    page.router for page in (root, sign_in, accounts, home, sharing, spawn, tokens_page, people, user_server)
+)
 
 
 class WebApplication(FastAPI):

@@ -59,6 +59,7 @@ class StoppingView:
 class ServerView:
     """A server and where its buttons lead."""
 
+    name: str
     title: str
     state_text: str
     #: class of the coloured dot
@@ -153,6 +154,7 @@ def server_view(
     """*server*, or the default server that has never been started; *deadline*: until when it is kept."""
     state = server.state if server else State.STOPPED
     return ServerView(
+        name=name,
         title=(server.display_name if server else "") or name or "My server",
         state_text=_WORDS[state],
         mood={State.READY: "running", State.STOPPED: "stopped"}.get(state, "pending"),
