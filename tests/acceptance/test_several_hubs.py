@@ -228,7 +228,14 @@ def test_only_one_hub_makes_the_first_administrators_link(server: Postgres, data
         assert "account" in httpx.get(link, trust_env=False).text
 
 
-def test_a_deployment_with_other_secrets_does_not_join_and_says_what_to_copy(
+#: as of a spawner whose servers every hub can reach
+ANYWHERE = """
+from perijove.spawners.local import LocalSpawner
+LocalSpawner.place = classmethod(lambda cls, settings: "")
+"""
+
+
+def test_a_deployment_with_other_secrets_or_servers_elsewhere_does_not_join_and_says_what_to_do(
     site: Site, server: Postgres, database: str
 ) -> None:
     """
@@ -246,11 +253,17 @@ def test_a_deployment_with_other_secrets_does_not_join_and_says_what_to_copy(
             owner = ours.stat()
             shutil.copy2(theirs, ours)
             os.chown(ours, owner.st_uid, owner.st_gid)
+        other.start(wait=False)
+        refused_again = other.wait()
+        said_again = other.output.removeprefix(said)
+
+        other.config.write_text(other.config.read_text() + ANYWHERE)
         other.start()
         eventually(lambda: "other-1#1" in registered(server, database))
 
         assert other.interrupt() == 0
         assert "servers.left_to_others" in other.output
         assert registered(server, database) == {holder(number) for number in HUBS}
-    assert refused == EXIT_UNUSABLE
+    assert (refused, refused_again) == (EXIT_UNUSABLE, EXIT_UNUSABLE)
+    assert "Start this hub on the machine of those, with the same c.Perijove.runtime_dir" in said_again
     assert f"copy {other.state}/hub/signing-key.pem from the machine of one of those" in said

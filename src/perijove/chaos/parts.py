@@ -1,18 +1,17 @@
 """
-The processes of an installation: which there are, and their end. Linux only (/proc).
+The processes of an installation: which there are, and their end.
 """
 
 from __future__ import annotations
 
-import os
 import pwd
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-_PROC: Final = Path("/proc")
+from perijove.kit import processes
+
 #: words of a command line → what it is
 _PARTS: Final = ("hub", "proxy", "launcher")
 
@@ -32,7 +31,7 @@ def supervisor_pid(lock: Path) -> int:
         pid = int(lock.read_text(encoding="ascii"))
     except (OSError, ValueError):
         raise NotRunning(NotRunning.__doc__) from None
-    if not (_PROC / str(pid)).exists():
+    if processes.stat(pid) is None:
         raise NotRunning(NotRunning.__doc__)
     return pid
 
@@ -40,24 +39,20 @@ def supervisor_pid(lock: Path) -> int:
 def parts(supervisor: int) -> Mapping[str, list[int]]:
     """Pids by what they are: `hub`, `proxy`, `launcher`, and the proxy's `worker`s."""
     found: dict[str, list[int]] = {}
-    for pid in _children(supervisor):
-        words = _words(pid)
+    for pid in processes.children(supervisor):
+        words = processes.words(pid)
         kind = next((part for part in _PARTS if part in words[:6]), None)
         if kind is None:
             continue
         found.setdefault(kind, []).append(pid)
         if kind == "proxy":
-            found.setdefault("worker", []).extend(_children(pid))
+            found.setdefault("worker", []).extend(processes.children(pid))
     return found
 
 
 def kill(pid: int) -> bool:
     """SIGKILL; whether there was such a process."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
+    return processes.kill(pid, signal.SIGKILL)
 
 
 def owners_of_processes(prefix: str) -> set[str]:
@@ -65,28 +60,5 @@ def owners_of_processes(prefix: str) -> set[str]:
     uids = {
         entry.pw_uid: entry.pw_name.removeprefix(prefix) for entry in pwd.getpwall() if entry.pw_name.startswith(prefix)
     }
-    return {uids[uid] for uid in _living_uids() if uid in uids}
-
-
-def _living_uids() -> Iterator[int]:
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                state = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
-                if state not in "ZX":
-                    yield entry.stat().st_uid
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        text = (_PROC / str(pid) / "task" / str(pid) / "children").read_text(encoding="ascii")
-    except OSError:
-        return []
-    return [int(word) for word in text.split()]
-
-
-def _words(pid: int) -> list[str]:
-    try:
-        return (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return []
+    living = (process.pid for process in processes.all_processes() if process.state not in "ZX")
+    return {uids[uid] for uid in map(processes.owner, living) if uid in uids}

@@ -130,9 +130,17 @@ def _only(config: Config, section: str) -> Config:
 
 def _check_declarations(perijove: Perijove, file: Path | None) -> None:
     """What the hub would refuse is refused before anything runs."""
-    for name, roles in (("services", ()), ("load_roles", perijove.load_roles)):
+    words: dict[str, Any] = {"roles": ()}
+    # One more with each step, so that what is wrong is what came last.
+    for name, more in (
+        ("services", {"services": perijove.services}),
+        ("custom_scopes", {"custom_scopes": perijove.custom_scopes}),
+        ("extra_user_scopes", {"extra_user_scopes": perijove.extra_user_scopes}),
+        ("load_roles", {"roles": perijove.load_roles}),
+    ):
+        words |= more
         try:
-            load_roles(roles=roles, services=perijove.services)
+            load_roles(**words)
         except HubError as exc:
             raise WrongValue(f"{place(file, 'Perijove', name)}c.Perijove.{name}: {exc.message}") from exc
 
@@ -142,7 +150,9 @@ def _check_groups_and_policies(perijove: Perijove, file: Path | None) -> None:
         groups = read_groups(perijove.load_groups)
     except HubError as exc:
         raise WrongValue(f"{place(file, 'Perijove', 'load_groups')}c.Perijove.load_groups: {exc.message}") from exc
-    roles = load_roles(roles=perijove.load_roles, services=perijove.services).names
+    roles = load_roles(
+        roles=perijove.load_roles, services=perijove.services, custom_scopes=perijove.custom_scopes
+    ).names
     names = [group.name for group in groups]
     try:
         read_policies(perijove.cull_policies, groups=names, roles=roles)
@@ -238,6 +248,8 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         load_groups=p.load_groups,
         cull_policies=_policies(p),
         load_roles=p.load_roles,
+        custom_scopes=p.custom_scopes,
+        extra_user_scopes=p.extra_user_scopes,
         services=p.services,
         token_expires_in_max_seconds=p.token_expires_in_max_seconds,
         api_page_default_limit=p.api_page_default_limit,

@@ -146,6 +146,8 @@ class HubSettings:
     #: declarations as written (contract f, g); checked by `usecases/load_roles.py`
     load_roles: Sequence[Mapping[str, Any]] = ()
     services: Sequence[Mapping[str, Any]] = ()
+    custom_scopes: Mapping[str, Any] = field(default_factory=dict)
+    extra_user_scopes: Sequence[str] = ()
     token_expires_in_max_seconds: int = 0
     api_page_default_limit: int = 50
     api_page_max_limit: int = 200

@@ -120,12 +120,16 @@ class Perijove(Configurable):
     ).tag(config=True)
     cookie_max_age_days = Float(14.0, min=0.001, help="Days a sign-in lasts.").tag(config=True)
 
-    load_roles = List(Dict(), help="Roles to define and assign: name, description, scopes, users, services.").tag(
+    load_roles = List(
+        Dict(), help="Roles to define and assign: name, description, scopes, users, groups, services."
+    ).tag(config=True)
+    services = List(Dict(), help="Programs with a token of their own: name, api_token, url, command and others.").tag(
         config=True
     )
-    services = List(Dict(), help="Programs with a token of their own: name, api_token, admin, url, display, info.").tag(
-        config=True
-    )
+    custom_scopes = Dict(
+        help='Scopes for services of your own: "custom:…" → {"description": …, "subscopes": […]}. Give them by roles.'
+    ).tag(config=True)
+    extra_user_scopes = List(Unicode(), help="Scopes that everybody with the role user holds besides.").tag(config=True)
     load_groups = Dict(
         help='Groups to make: name → list of users, or {"users": [...], "properties": {...}}. Only adds.'
     ).tag(config=True)

@@ -28,11 +28,12 @@ from perijove.hub.gateways.prober import HttpProber
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.gateways.spawners import SpawnerGateway
+from perijove.hub.ports import ServiceProcesses
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
-from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets
+from perijove.hub.usecases.agree import AgreeWithOthers
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
@@ -41,6 +42,7 @@ from perijove.hub.usecases.environment import ServerEnvironment
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
+from perijove.hub.usecases.keep_services import KeepServices
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.membership import Membership
@@ -51,6 +53,7 @@ from perijove.hub.usecases.reload import Reading, Reload
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.service_environment import ServiceEnvironment
 from perijove.hub.usecases.share_codes import ShareCodes
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.shares import Shares
@@ -98,9 +101,10 @@ class Hub:
     groups: GroupBook
     culler: Culler
     stop_all: StopAllServers
+    services: KeepServices
     revocations: Revocations
     membership: Membership
-    agree_on_secrets: AgreeOnSecrets
+    agree: AgreeWithOthers
     signer: FileSigner
     sharing: SharedProgress
     ending: Ending
@@ -138,6 +142,7 @@ class _Ground:
     membership: Membership
     limiter: AttemptLimiter
     tasks: TaskGroup
+    cookie_secret: bytes = field(repr=False)
     clock: SystemClock
     randomness: SystemRandomness
     signer: FileSigner
@@ -178,6 +183,7 @@ def compose(
     store: SqlStore,
     backend: Backend,
     proxies: Sequence[HttpProxyGateway],
+    processes: ServiceProcesses,
     hasher: Argon2Hasher,
     tasks: TaskGroup,
 ) -> Hub:
@@ -198,10 +204,18 @@ def compose(
         groups=ground.groups,
         culler=_culler(ground, parts),
         housekeeping=Housekeeping(store=store, activity=ground.activity, clock=ground.clock, limiter=ground.limiter),
-        stop_all=StopAllServers(store=store, driver=machinery.driver),
+        stop_all=StopAllServers(store=store, stop_server=machinery.stop_server),
+        services=KeepServices(
+            store=store,
+            processes=processes,
+            prober=HttpProber(),
+            clock=ground.clock,
+            environment=ServiceEnvironment(inputs.settings),
+            services=ground.roles.managed,
+        ),
         revocations=ground.revocations,
         membership=ground.membership,
-        agree_on_secrets=AgreeOnSecrets(
+        agree=AgreeWithOthers(
             store=store, membership=ground.membership, lease_seconds=inputs.settings.servers.lease_seconds
         ),
         signer=ground.signer,
@@ -235,7 +249,7 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
         HubError: a declaration of the configuration is not usable; nothing has changed.
     """
     settings, machinery = inputs.settings, hub.machinery
-    roles = load_roles(roles=settings.load_roles, services=settings.services)
+    roles = _roles(settings, hub.ground.cookie_secret)
     identify = Identify(
         store=hub.ground.store,
         clock=hub.ground.clock,
@@ -254,8 +268,19 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
     hub.culler.adopt()
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
+    hub.services.adopt(roles.managed, ServiceEnvironment(settings))
     hub.ending.stop_servers = settings.cleanup_servers
     return parts
+
+
+def _roles(settings: HubSettings, secret: bytes) -> RoleBook:
+    return load_roles(
+        roles=settings.load_roles,
+        services=settings.services,
+        secret=secret,
+        custom_scopes=settings.custom_scopes,
+        extra_user_scopes=settings.extra_user_scopes,
+    )
 
 
 def _policies(settings: HubSettings, roles: RoleBook) -> Sequence[CullPolicy]:
@@ -272,7 +297,8 @@ def _ground(
     inputs: HubInputs, *, store: SqlStore, proxies: Sequence[HttpProxyGateway], hasher: Argon2Hasher, tasks: TaskGroup
 ) -> _Ground:
     settings, clock = inputs.settings, SystemClock()
-    roles = load_roles(roles=settings.load_roles, services=settings.services)
+    cookie_secret = load_cookie_secret(settings.paths.cookie_secret)
+    roles = _roles(settings, cookie_secret)
     groups = read_groups(settings.load_groups)
     policies = _policies(settings, roles)
     report_seconds = settings.servers.activity_seconds
@@ -297,6 +323,7 @@ def _ground(
         ),
         limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
         tasks=tasks,
+        cookie_secret=cookie_secret,
         clock=clock,
         randomness=SystemRandomness(),
         signer=FileSigner.open(settings.paths.signing_key),
@@ -393,7 +420,7 @@ def _parts(
         settings=settings,
         clock=clock,
         randomness=randomness,
-        cookie_secret=load_cookie_secret(settings.paths.cookie_secret),
+        cookie_secret=ground.cookie_secret,
         store=store,
         roles=ground.roles,
         identify=ground.identify,

@@ -29,14 +29,17 @@ from perijove.hub.domain.hubs import others_of
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.proxy import HttpProxyGateway
+from perijove.hub.gateways.service_processes import LauncherServiceProcesses
 from perijove.hub.store.errors import StoreUnusable
 from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
-from perijove.hub.usecases.agree_on_secrets import Secret
+from perijove.hub.usecases.agree import Common, common_secret
 from perijove.hub.web.app import WebApplication, make_app, renew_app
 from perijove.kit import logs
 from perijove.kit.process import give_back_memory, inherited_sockets, is_gone, notify_parent
 from perijove.kit.tasks import TaskGroup
+from perijove.spawners.base import Spawner
+from perijove.spawners.local import LocalSpawner
 from perijove.spawners.values import BackendSettings
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
 from perijove.wire.routes import unix_origin
@@ -63,6 +66,15 @@ _STOP_ALL_TIMEOUT: Final = 45.0
 
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: the hub has work to do between the signal and the end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and tell."""
+        await super().startup(sockets)
+        self.listens.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -96,28 +108,42 @@ async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
         store = await stack.enter_async_context(SqlStore(settings.db_url))
         proxies = [await stack.enter_async_context(HttpProxyGateway(url, settings.control_token)) for url in urls]
         backend = await stack.enter_async_context(inputs.spawner.open_backend(backend_settings))
+        processes = await stack.enter_async_context(
+            LauncherServiceProcesses.open(settings.paths.launcher_socket, system_user_prefix=_user_prefix(inputs))
+        )
         hasher = stack.enter_context(contextlib.closing(Argon2Hasher()))
         tasks = TaskGroup("hub")
-        hub = compose(inputs, store=store, backend=backend, proxies=proxies, hasher=hasher, tasks=tasks)
+        hub = compose(
+            inputs, store=store, backend=backend, proxies=proxies, processes=processes, hasher=hasher, tasks=tasks
+        )
         # Once nothing runs here any more, all leases are free for the other hubs.
         stack.push_async_callback(hub.membership.leave)
         await stack.enter_async_context(tasks)
-        await hub.agree_on_secrets(_shared_secrets(hub, inputs))
+        await hub.agree([*_secrets(hub, inputs), *_place(inputs.spawner, backend_settings)])
         app = make_app(hub.parts)
         hub.reload.into(partial(_take_over, hub, app))
         server = _Server(_uvicorn_config(app))
         serving = tasks.start("web", server.serve(sockets=_sockets(inputs)))
-        tasks.start("warm-up", _warm_up(app))
+        # Before anything else: whoever has waited for this hub is answered first.
+        listens = tasks.start("listening", server.listens.wait())
+        await asyncio.wait([serving, listens], return_when=asyncio.FIRST_COMPLETED)
         await _begin(hub, inputs, tasks)
+        tasks.start("warm-up", _warm_up(app))
         if halves_wait:
             tasks.start("schema", finish_upgrade(settings.db_url))
         asked = tasks.start("end", hub.ending.asked.wait())
         await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
         if hub.ending.stop_servers and not _leaves_servers_to_others(hub, inputs):
             await hub.stop_all(timeout=_STOP_ALL_TIMEOUT)
+            await hub.services.stop()
         server.should_exit = True
         await serving
     return 0
+
+
+def _user_prefix(inputs: HubInputs) -> str:
+    """Of system users on this machine: people's and services' alike."""
+    return LocalSpawner(config=inputs.config).system_user_prefix
 
 
 async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
@@ -138,6 +164,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("housekeeping", hub.housekeeping.run())
     tasks.start("groups", hub.groups.run(parts.store))
     tasks.start("culler", hub.culler.run())
+    tasks.start("services", hub.services.run())
     is_first = inputs.environ.get(HUB_NUMBER_VARIABLE, "1") == "1"
     if parts.lab_assets is not None and is_first:
         # Of several hubs beside each other one does, for all.
@@ -167,26 +194,31 @@ async def _warm_up(app: WebApplication) -> None:
     give_back_memory()
 
 
-def _shared_secrets(hub: Hub, inputs: HubInputs) -> Sequence[Secret]:
-    """What all hubs over one database must have alike."""
+def _secrets(hub: Hub, inputs: HubInputs) -> Sequence[Common]:
+    """Those that all hubs over one database must have alike."""
     settings = inputs.settings
+    key = " ".join(str(jwk["kid"]) for jwk in hub.signer.public_jwks)
+    cookie = hashlib.sha256(hub.parts.cookie_secret).hexdigest()
     secrets = [
-        Secret(
-            name="signing key",
-            fingerprint=" ".join(str(jwk["kid"]) for jwk in hub.signer.public_jwks),
-            where=str(settings.paths.signing_key),
-        ),
-        Secret(
-            name="cookie secret",
-            fingerprint=hashlib.sha256(hub.parts.cookie_secret).hexdigest(),
-            where=str(settings.paths.cookie_secret),
-        ),
+        common_secret("signing key", fingerprint=key, where=str(settings.paths.signing_key)),
+        common_secret("cookie secret", fingerprint=cookie, where=str(settings.paths.cookie_secret)),
     ]
     if settings.proxy_api_urls:
         # Of proxies that are this deployment's alone, each deployment makes up the token anew.
-        fingerprint = hash_secret(settings.control_token)
-        secrets.append(Secret(name="control token", fingerprint=fingerprint, where=f"${AUTH_TOKEN_VARIABLE}"))
+        control = hash_secret(settings.control_token)
+        secrets.append(common_secret("control token", fingerprint=control, where=f"${AUTH_TOKEN_VARIABLE}"))
     return secrets
+
+
+def _place(spawner: type[Spawner], settings: BackendSettings) -> Sequence[Common]:
+    """Where servers run, if a hub elsewhere would take them for gone."""
+    place = spawner.place(settings)
+    remedy = (
+        f"{spawner.__name__} starts servers on one machine, and a hub elsewhere would take them for gone. Start this "
+        "hub on the machine of those, with the same c.Perijove.runtime_dir; or give it a database of its own "
+        "(c.Perijove.db_url); or use a spawner whose servers every hub can reach (c.Perijove.spawner_class)."
+    )
+    return [Common(name="place of servers", fingerprint=hash_secret(place), remedy=remedy)] if place else ()
 
 
 def _hung_up(hub: Hub, tasks: TaskGroup) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from perijove.hub.domain.managed_services import ManagedService
 from perijove.hub.domain.notices import Notice
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
@@ -203,6 +204,31 @@ class Spawners(Protocol):
 
     def progress(self, server: Server) -> AsyncIterator[tuple[int, str]]:
         """(percent, message) from the spawner while it launches; may be empty."""
+        ...
+
+
+class ServiceProcesses(Protocol):
+    """Starts, finds and ends the processes of services that the hub runs. All of it raises LauncherAway."""
+
+    async def start(self, service: ManagedService, generation: int, environment: Mapping[str, str]) -> None:
+        """
+        Start this run, unless it runs already.
+
+        Raises:
+            LaunchFailed: it could not be started, or has ended before.
+        """
+        ...
+
+    async def poll(self, name: str, generation: int) -> Exit | None:
+        """None while it runs."""
+        ...
+
+    async def end(self, name: str, generation: int) -> None:
+        """Ask it to go; answers when it is gone. Idempotent."""
+        ...
+
+    async def running(self) -> Mapping[str, int]:
+        """The services that run, whoever started them, with their generations."""
         ...
 
 

@@ -116,13 +116,21 @@ def _take_identity(plan: ChildPlan) -> None:
 def _take_environment(plan: ChildPlan) -> None:
     os.environ.clear()
     os.environ.update(plan.environment)
-    try:
-        os.chdir(plan.home)
-    except OSError as exc:
-        sys.stderr.write(f"The home directory {plan.home} cannot be used: {exc.strerror}. Starting in /.\n")
-        os.chdir("/")
+    if plan.directory:
+        # Asked for by name: a program that begins elsewhere would find other files, or none.
+        os.chdir(plan.directory)
+    else:
+        _go_home(plan.home)
     tempfile.tempdir = None
     _use_user_site()
+
+
+def _go_home(home: str) -> None:
+    try:
+        os.chdir(home)
+    except OSError as exc:
+        sys.stderr.write(f"The home directory {home} cannot be used: {exc.strerror}. Starting in /.\n")
+        os.chdir("/")
 
 
 def _use_user_site() -> None:
@@ -147,8 +155,11 @@ def _reseed() -> None:
 
 def _run(plan: ChildPlan) -> int:
     if plan.argv:
-        os.environ["LISTEN_PID"] = str(os.getpid())
-        os.environ["LISTEN_FDS"] = "1"
+        if plan.listens:
+            os.environ["LISTEN_PID"] = str(os.getpid())
+            os.environ["LISTEN_FDS"] = "1"
+        else:
+            os.set_inheritable(LISTEN_FD, False)
         argv = [*plan.argv, *plan.args]
         # An ignored signal stays ignored through exec, and shells would hand that on to every pipeline.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

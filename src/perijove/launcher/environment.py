@@ -35,7 +35,8 @@ def server_environment(
         "LOGNAME": account.login,
         "SHELL": account.shell,
         "JUPYTER_RUNTIME_DIR": str(runtime),
-        names.SERVICE_URL: f"{unix_origin(str(socket))}{prefix}",
         MARKER: marker,
     }
+    if request.listens:
+        ours[names.SERVICE_URL] = f"{unix_origin(str(socket))}{prefix}"
     return {**defaults, **request.environment, **ours}

@@ -33,6 +33,8 @@ class ChildPlan:
     #: whether to change uid and gid: the launcher is root
     switch_user: bool
     home: str
+    #: where it begins; empty: at home
+    directory: str
     #: the whole environment of the server
     environment: dict[str, str]
     #: module with `run(listen_fd, args) -> int`, already imported by the template
@@ -40,6 +42,8 @@ class ChildPlan:
     #: empty: run `app`; else this program
     argv: tuple[str, ...]
     args: tuple[str, ...]
+    #: whether a program that is run keeps the listening socket
+    listens: bool
     processes: int | None
     open_files: int | None
 

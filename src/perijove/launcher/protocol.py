@@ -184,8 +184,11 @@ def launch_request(frame: dict[str, Any]) -> LaunchRequest:
     except (TypeError, ValueError, KeyError) as exc:
         raise BadRequest(f"not a launch request: {exc}") from exc
     texts = [frame.get(name) for name in ("key", "user", "server_name", "system_user", "home")]
+    texts.append(frame.get("directory", ""))
     if not all(isinstance(text, str) and "\0" not in text for text in texts) or not request.key:
         raise BadRequest("not a launch request: a name is missing or no text")
+    if type(frame.get("listens", True)) is not bool:
+        raise BadRequest("not a launch request: listens is neither true nor false")
     if type(frame.get("generation")) is not int:
         raise BadRequest("not a launch request: the generation is no number")
     if any("\0" in part for pair in environment.items() for part in pair) or any("=" in name for name in environment):

@@ -19,9 +19,10 @@ from typing import Final
 
 import structlog
 
+from perijove.kit import processes
 from perijove.kit.clock import Clock, Randomness
 from perijove.kit.tasks import TaskGroup
-from perijove.launcher import limits, logfiles, processes
+from perijove.launcher import limits, logfiles
 from perijove.launcher.accounts import Account, Accounts
 from perijove.launcher.environment import server_environment
 from perijove.launcher.errors import AlreadyRunning, LaunchFailed, Stale, TemplateLost
@@ -234,10 +235,12 @@ class Servers:
             groups=account.groups,
             switch_user=self._accounts.as_root,
             home=account.home,
+            directory=request.directory,
             environment=environment,
             app=self._template.app,
             argv=request.argv,
             args=request.args,
+            listens=request.listens,
             processes=request.limits.processes,
             open_files=request.limits.open_files,
         )

@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 from typing import Final, NoReturn
 
+from perijove.kit.processes import start_time
 from perijove.launcher.children import become_server
 from perijove.launcher.plan import DESCRIPTORS, HEADER, ChildPlan, framed
-from perijove.launcher.processes import start_time
 
 _PR_SET_PDEATHSIG: Final = 1
 

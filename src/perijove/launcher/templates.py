@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import structlog
 
+from perijove.kit.processes import kill
 from perijove.launcher.errors import LaunchFailed, TemplateLost
 from perijove.launcher.plan import HEADER, ChildPlan, framed
-from perijove.launcher.processes import kill
 from perijove.launcher.reaper import Reaper
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -43,22 +43,6 @@ class Standing:
 
     last_activity: datetime
     busy: What | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadline:
-    """Until when the hub keeps this server."""
-
-    at: datetime
-    #: the end of a sentence: "This server will be stopped at 14:05 because …"
-    because: str
-    warn_seconds: float
-    may_be_put_off: bool
-
-    @property
-    def warn_at(self) -> datetime:
-        """When its user is to be told."""
-        return self.at - timedelta(seconds=self.warn_seconds)
 
 
 class ActivityReporter:
@@ -93,10 +77,10 @@ class ActivityReporter:
         self._hub_answers = False
         self._failures = 0
         #: until when this server is kept, as the hub said last; None: it is not to be stopped
-        self.deadline: Deadline | None = None
+        self.deadline: wire.Deadline | None = None
 
     @property
-    def warning(self) -> Deadline | None:
+    def warning(self) -> wire.Deadline | None:
         """What the user is to be told now: an end that is near, confirmed since it is."""
         deadline = self.deadline
         is_near = deadline is not None and deadline.warn_at <= self._now() and deadline.warn_at <= self._told_at
@@ -138,7 +122,12 @@ class ActivityReporter:
 
     def hear_deadline(self, said: object) -> None:
         """The hub has said until when this server is kept."""
-        self.deadline = read_deadline(said)
+        try:
+            self.deadline = wire.read_deadline(said)
+        except ValueError as exc:
+            # The server works without.
+            self.deadline = None
+            log.warning("activity.answer_not_understood", error=str(exc))
 
     def _has_to_tell(self, standing: Standing, now: datetime) -> bool:
         told = self._told
@@ -166,29 +155,8 @@ class ActivityReporter:
 
 def activity_body(server_name: str, standing: Standing, busy_since: datetime | None) -> str:
     """The JSON body of an activity report."""
-    stamp = _stamp(standing.last_activity)
+    stamp = wire.stamp(standing.last_activity)
     ours: dict[str, Any] = {wire.LAST_ACTIVITY: stamp, wire.BUSY: standing.busy is not None}
     if standing.busy is not None and busy_since is not None:
-        ours |= {wire.SINCE: _stamp(busy_since), wire.WITH: standing.busy}
+        ours |= {wire.SINCE: wire.stamp(busy_since), wire.WITH: standing.busy}
     return json.dumps({wire.SERVERS: {server_name: ours}, wire.LAST_ACTIVITY: stamp})
-
-
-def read_deadline(said: object) -> Deadline | None:
-    """A deadline as the hub writes it; None if it says none."""
-    if not isinstance(said, dict) or not said:
-        return None
-    try:
-        return Deadline(
-            at=datetime.fromisoformat(said[wire.STOP_AT]).astimezone(UTC),
-            because=str(said[wire.BECAUSE]),
-            warn_seconds=float(said[wire.WARN_SECONDS]),
-            may_be_put_off=bool(said[wire.MAY_BE_PUT_OFF]),
-        )
-    except (KeyError, TypeError, ValueError) as exc:
-        # A hub of another version; the server works without.
-        log.warning("activity.answer_not_understood", error=str(exc))
-        return None
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -115,6 +115,18 @@ class Spawner(Configurable):
         """What all spawners of this class share, open while the hub runs."""
         return contextlib.nullcontext(NoBackend())
 
+    @classmethod
+    def place(
+        cls,
+        settings: BackendSettings,  # noqa: ARG003  # for subclasses
+    ) -> str:
+        """
+        Where the servers of this class run, if only hubs at the same place can see them; empty: every hub can.
+
+        A hub at another place would take them for gone, so it does not start while others run over its database.
+        """
+        return ""
+
     @property
     def name(self) -> str:
         """Name of the server, as JupyterHub's hooks know it."""

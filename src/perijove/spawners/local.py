@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import platform
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from traitlets import Bool, Integer, Unicode
@@ -61,6 +63,11 @@ class LocalSpawner(Spawner):
     def open_backend(cls, settings: BackendSettings) -> contextlib.AbstractAsyncContextManager[Backend]:
         """A client of the launcher."""
         return LauncherClient(settings.launcher_socket, environment=settings.environment)
+
+    @classmethod
+    def place(cls, settings: BackendSettings) -> str:
+        """This machine, and the launcher on it."""
+        return f"{_machine()} {settings.launcher_socket.resolve()}"
 
     def unenforceable(self) -> Mapping[str, str]:
         """The launcher of this version limits no memory and no processor time."""
@@ -147,6 +154,15 @@ class LocalSpawner(Spawner):
         while await self.poll(handle) is None:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_LOOK)
+
+
+def _machine() -> str:
+    # Unlike a host name it cannot be another machine's, nor change while a hub runs.
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        # Not Linux.
+        return platform.node()
 
 
 def _running(launched: Launched) -> Running:

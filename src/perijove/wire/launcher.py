@@ -75,8 +75,11 @@ class LaunchRequest:
     argv: tuple[str, ...] = ()
     #: extra command line arguments for the notebook server
     args: tuple[str, ...] = ()
-    #: with `argv`: give it a TCP port instead (JUPYTERHUB_SERVICE_URL is already set to it)
     limits: Limits = field(default_factory=Limits)
+    #: with `argv`: where it begins; empty: in its home
+    directory: str = ""
+    #: with `argv`: whether it is given a socket, and JUPYTERHUB_SERVICE_URL says which
+    listens: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The fields of a `launch` frame."""

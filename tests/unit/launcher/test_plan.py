@@ -11,6 +11,8 @@ def test_a_plan_survives_the_way_to_the_template() -> None:
         groups=(1001, 27),
         switch_user=True,
         home="/home/ada",
+        directory="",
+        listens=True,
         environment={"NAME": "Ädä"},
         app="some.app",
         argv=(),

@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from perijove.spawners.base import Spawner
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.spawners.local import LocalSpawner
-from perijove.spawners.values import SpawnerUser, SpawnRequest
+from perijove.spawners.values import BackendSettings, SpawnerUser, SpawnRequest
 from perijove.wire.launcher import Limits
 
 REQUEST = SpawnRequest(key="ada/x", generation=3, user="ada", server_name="x", environment={"A": "1"})
@@ -41,3 +42,15 @@ async def test_every_trait_reaches_the_launcher() -> None:
     assert (asked.argv, asked.args) == (("jupyterhub-singleuser",), ("--debug",))
     assert (asked.system_user, asked.create_user, asked.home) == ("jupyter-ada", False, "/srv/ada")
     assert asked.limits == Limits(memory=2**30, cpu=2.0, open_files=100, processes=50)
+
+
+def test_its_servers_are_seen_by_hubs_of_one_machine_and_one_launcher() -> None:
+    here = [LocalSpawner.place(BackendSettings(launcher_socket=Path(path))) for path in ("/run/a/l", "/run/../run/a/l")]
+    other_launcher = LocalSpawner.place(BackendSettings(launcher_socket=Path("/run/b/l")))
+
+    assert here[0] == here[1] != ""
+    assert other_launcher != here[0]
+
+
+def test_a_spawner_that_does_not_say_otherwise_is_seen_by_every_hub() -> None:
+    assert Spawner.place(BackendSettings(launcher_socket=Path("/run/a/l"))) == ""

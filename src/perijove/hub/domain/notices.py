@@ -21,8 +21,6 @@ class Kind(StrEnum):
     QUEUE = "queue"
     #: `text` is what the start of that server tells (JSON)
     PROGRESS = "progress"
-    #: what somebody may do has changed: users, groups, sessions, tokens
-    ACCESS = "access"
     #: the configuration is to be read again; `text` is the hub that has done so
     RELOAD = "reload"
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.managed_services import KEYS as MANAGED_KEYS
 from perijove.hub.domain.roles import Role, Service
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.users import normalise
@@ -60,7 +61,7 @@ DEFAULT_ROLES: Final[Mapping[str, Role]] = {
 
 _ROLE_NAME: Final = re.compile(r"[a-z][a-z0-9\-_~\.]{1,253}[a-z0-9]")
 _ROLE_KEYS: Final = frozenset({"name", "description", "scopes", "users", "services", "groups"})
-_SERVICE_KEYS: Final = frozenset({"name", "api_token", "admin", "url", "display", "info"})
+_SERVICE_KEYS: Final = frozenset({"name", "api_token", "admin", "url", "display", "info", "timeout"}) | MANAGED_KEYS
 #: contract d: tokens from configuration
 _MIN_TOKEN, _MAX_TOKEN = 8, 64
 

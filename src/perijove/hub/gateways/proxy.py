@@ -7,28 +7,33 @@ nonsense is none.
 
 from __future__ import annotations
 
-import ssl
-import sys
+import json
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
-from typing import Any, Final, Self
-from urllib.parse import quote, unquote, urlsplit
-
-import httpx
+from http import HTTPStatus
+from typing import Any, Final, Protocol, Self
+from urllib.parse import quote
 
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.ports import DoorState, ProxyTable
 from perijove.wire.control import DOOR_PATH, KEYS_PATH, REVOCATIONS_PATH, ROUTES_PATH, Revocation
 from perijove.wire.routes import Route
 
-if find_spec("sniffio") is None:
-    # The client looks for it with every call, several times, and an import that fails searches all folders anew: that
-    # was half of what a call costs. None says that it is not there (the language reference, “The module cache”).
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
-
-_UNIX: Final = "http+unix"
 #: what stays as it is in a route's path (contract h)
 _SAFE: Final = "/@~"
+
+
+class Calls(Protocol):
+    """`ControlClient`, which is loaded with the first call."""
+
+    async def call(
+        self, method: str, path: str, body: Any, *, may_be_missing: bool, if_match: str
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of a good answer. Raises ProxyAway."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 class HttpProxyGateway:
@@ -43,16 +48,10 @@ class HttpProxyGateway:
             token: shared secret of the control API.
             timeout: seconds that a call may take.
         """
-        url = urlsplit(base)
-        socket = unquote(url.netloc) if url.scheme == _UNIX else None
-        # The authorities that the system trusts, or those of $SSL_CERT_FILE; loaded only where they are needed.
-        verify = ssl.create_default_context() if url.scheme == "https" else False
-        self._client = httpx.AsyncClient(
-            base_url="http://proxy" if socket else base,
-            transport=httpx.AsyncHTTPTransport(uds=socket, verify=verify, retries=1),
-            headers={"Authorization": f"token {token}"},
-            timeout=timeout,
-        )
+        self._base = base
+        self._token = token
+        self._timeout = timeout
+        self._calls: Calls | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,7 +61,8 @@ class HttpProxyGateway:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._calls is not None:
+            await self._calls.close()
 
     async def routes(self) -> Mapping[str, Mapping[str, Any]]:
         """The whole table."""
@@ -70,8 +70,8 @@ class HttpProxyGateway:
 
     async def read_table(self) -> ProxyTable:
         """The whole table, with its version."""
-        answer = await self._call("GET", ROUTES_PATH)
-        return ProxyTable(routes=_object(answer), version=answer.headers.get("ETag", ""))
+        _, headers, body = await self._call("GET", ROUTES_PATH)
+        return ProxyTable(routes=_object(body), version=headers.get("ETag", ""))
 
     async def add(self, route: Route) -> None:
         """Add or replace a route; it works once this has answered."""
@@ -84,12 +84,13 @@ class HttpProxyGateway:
     async def replace_all(self, routes: Sequence[Route], *, version: str = "") -> bool:
         """The table is exactly this, in one step, if it is still of that version."""
         body = {route.path: route.to_body() for route in routes}
-        answer = await self._call("PUT", ROUTES_PATH, body, if_match=version)
-        return answer.status_code != httpx.codes.PRECONDITION_FAILED
+        status, _, _ = await self._call("PUT", ROUTES_PATH, body, if_match=version)
+        return status != HTTPStatus.PRECONDITION_FAILED
 
     async def door(self) -> DoorState:
         """Which keys the door knows, and which start of the proxy this is."""
-        answer = _object(await self._call("GET", DOOR_PATH))
+        _, _, body = await self._call("GET", DOOR_PATH)
+        answer = _object(body)
         listed = answer.get("keys", [])
         keys = frozenset(str(kid) for kid in listed) if isinstance(listed, list) else frozenset()
         return DoorState(keys=keys, instance=str(answer.get("instance", "")))
@@ -104,38 +105,22 @@ class HttpProxyGateway:
 
     async def _call(
         self, method: str, path: str, body: Any = None, *, may_be_missing: bool = False, if_match: str = ""
-    ) -> httpx.Response:
-        headers = {"If-Match": if_match} if if_match else {}
-        try:
-            response = await self._send(method, path, body, headers)
-        except httpx.HTTPError as exc:
-            raise ProxyAway(f"The proxy does not answer right now ({type(exc).__name__}).") from exc
-        if response.is_success or (may_be_missing and response.status_code == httpx.codes.NOT_FOUND):
-            return response
-        if if_match and response.status_code == httpx.codes.PRECONDITION_FAILED:
-            return response
-        if response.status_code == httpx.codes.FORBIDDEN:
-            raise ProxyAway("The proxy refuses the hub's token: both must be given the same CONFIGPROXY_AUTH_TOKEN.")
-        raise ProxyAway(f"The proxy answered {response.status_code} to {method} {path}.")
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        if self._calls is None:
+            # Not before: loading it is a good part of the hub's start.
+            from perijove.hub.gateways.control_client import ControlClient  # noqa: PLC0415
 
-    async def _send(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> httpx.Response:
-        try:
-            return await self._client.request(method, path, json=body, headers=headers)
-        except httpx.TimeoutException:
-            raise
-        except httpx.TransportError:
-            # A connection kept from before the proxy restarted. Every call may be made twice: they all state what is,
-            # and a whole table that has arrived the first time is then of an older version, and read again.
-            return await self._client.request(method, path, json=body, headers=headers)
+            self._calls = ControlClient(self._base, self._token, timeout=self._timeout)
+        return await self._calls.call(method, path, body, may_be_missing=may_be_missing, if_match=if_match)
 
 
 def _route_path(path: str) -> str:
     return f"{ROUTES_PATH}/{quote(path.lstrip('/'), safe=_SAFE)}"
 
 
-def _object(response: httpx.Response) -> dict[str, Any]:
+def _object(body: bytes) -> dict[str, Any]:
     try:
-        answer = response.json()
+        answer = json.loads(body)
     except ValueError as exc:
         raise ProxyAway("The proxy's answer is not JSON.") from exc
     if not isinstance(answer, dict):

@@ -38,6 +38,7 @@ class Holder:
 def expand(scopes: Iterable[str], holder: Holder) -> frozenset[str]:
     """
     Everything that *scopes* allow *holder*, in canonical text. `inherit` stays: only a token's owner can fill it.
+    What custom scopes bring along is `CustomScopes.widen`'s to add.
 
     Raises:
         BadScope: one of them does not exist.
@@ -71,14 +72,18 @@ def _expand_one(scope: Scope, holder: Holder) -> Iterable[str]:
         own = Filter(FilterKind.USER, holder.user)
         return (text for name in SELF_SCOPES for text in _with_filter(name, own)) if holder.user else ()
     if scope.filter is None:
-        return IMPLIED[scope.name]
+        return _implied(scope.name)
     value = scope.filter.value or holder.own(scope.filter.kind)
     return _with_filter(scope.name, Filter(scope.filter.kind, value)) if value else ()
 
 
 def _with_filter(name: str, narrowed: Filter) -> Iterable[str]:
-    for implied in IMPLIED[name]:
+    for implied in _implied(name):
         # Reading a user is not a part of reading one server: the filter would make no sense there.
         if narrowed.kind is FilterKind.SERVER and implied.startswith("read:users"):
             continue
         yield f"{implied}!{narrowed}"
+
+
+def _implied(name: str) -> Iterable[str]:
+    return IMPLIED.get(name) or (name,)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from perijove.hub.scopes.catalog import CATALOG, METASCOPES
+from perijove.hub.scopes.custom import is_custom
 from perijove.hub.scopes.errors import BadScope
 
 
@@ -57,13 +58,13 @@ class Scope:
 
 def parse(text: str) -> Scope:
     """
-    Read one scope.
+    Read one scope. Whether a custom one is declared is `CustomScopes.check`'s to say.
 
     Raises:
         BadScope: no such scope, no such filter, or a filter without what it needs.
     """
     name, bang, rest = text.partition("!")
-    if name not in CATALOG:
+    if name not in CATALOG and not is_custom(name):
         raise BadScope(f"There is no scope {name!r}.")
     if not bang:
         return Scope(name)

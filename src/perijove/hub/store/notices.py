@@ -54,10 +54,11 @@ class Board:
             for reader in self._readers:
                 reader.put(notice)
 
-    async def read(self) -> AsyncGenerator[Notice, None]:
-        """Everything from now on, `LOST` first."""
+    async def read(self, *, begin: Iterable[Notice] = (LOST,)) -> AsyncGenerator[Notice, None]:
+        """Everything from now on, *begin* first."""
         reader = Mailbox()
-        reader.put(LOST)
+        for notice in begin:
+            reader.put(notice)
         self._readers.add(reader)
         try:
             while True:

@@ -24,10 +24,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.store.errors import DatabaseAway
-from perijove.hub.store.notices import LOST, Mailbox
+from perijove.hub.store.listener import CHANNEL, Listener
 from perijove.hub.store.sqlite_thread import Executes, Rows
 from perijove.hub.store.urls import STATEMENT_SECONDS, connect_args, driver_url
-from perijove.kit.tasks import TaskGroup
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +40,8 @@ WAIT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = STATEMENT_SECONDS + 5
 #: Seconds after which a connection is replaced by a fresh one.
 RECYCLE_SECONDS: Final = 1800
-CHANNEL: Final = "perijove"
 #: Longest payload of a notification, in bytes, less the one that ends it.
 MAX_PAYLOAD: Final = 7999
-#: Seconds between tries to listen again: the first, and the longest.
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 2.0
 _ALONE: Final = text("SELECT pg_advisory_xact_lock(:key)")
 _TELL: Final = text("SELECT pg_notify(:channel, :payload)")
 
@@ -65,6 +60,7 @@ class ServerDatabase:
             use_native_hstore=False,
         )
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._listener = Listener(self._connect, notice_of)
         event.listen(self._engine.sync_engine, "connect", _on_connect)
         event.listen(self._engine.sync_engine, "checkout", _on_checkout)
 
@@ -100,35 +96,9 @@ class ServerDatabase:
     def committed(self, notices: Sequence[Notice]) -> None:
         """The database tells them, to this process too."""
 
-    async def notices(self) -> AsyncGenerator[Notice, None]:
-        """What is told from now on, over a connection of its own."""
-        box = Mailbox()
-        async with TaskGroup("notices") as tasks:
-            tasks.start("listen", self._listen(box))
-            while True:
-                yield await box.take()
-
-    async def _listen(self, box: Mailbox) -> None:
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                # The driver's own `connect_timeout` ends this: cut off by us, it would leave its socket open.
-                connection = await self._connect()
-                try:
-                    await connection.execute(f"LISTEN {CHANNEL}")
-                    pause = FIRST_PAUSE
-                    box.put(LOST)
-                    # Ends with the connection: its keepalives notice a server that is gone without a word.
-                    async for heard in connection.notifies():
-                        notice = notice_of(heard.payload)
-                        if notice is not None:
-                            box.put(notice)
-                finally:
-                    await connection.close()
-            except (psycopg.Error, OSError) as exc:
-                log.debug("notices.away", why=str(exc).strip())
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+    def notices(self) -> AsyncGenerator[Notice, None]:
+        """What is told from now on; all who want to know share a connection."""
+        return self._listener.notices()
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         _, words = self._engine.dialect.create_connect_args(self._engine.url)

@@ -11,9 +11,12 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, event, make_url
+from sqlalchemy import Connection, CursorResult, Engine, Executable, Update, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
+
+from perijove.hub.store.sqlite_many import ManyRows
 
 Answer = TypeVar("Answer")
 
@@ -113,6 +116,8 @@ class SqliteThread:
     def __init__(self, db_url: str) -> None:
         self._engine = _engine(db_url)
         self._connection: Connection | None = None
+        #: as long as somebody has the statement
+        self._many: WeakKeyDictionary[Update, ManyRows] = WeakKeyDictionary()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
 
     async def close(self) -> None:
@@ -145,6 +150,11 @@ class SqliteThread:
     def _execute(self, statement: Executable, parameters: Any) -> Rows:
         if self._connection is None:
             self._connection = self._engine.connect()
+        if isinstance(statement, Update) and isinstance(parameters, list) and parameters:
+            many = self._many.get(statement)
+            if many is None:
+                many = self._many[statement] = ManyRows(statement)
+            return ReadRows(self._connection.exec_driver_sql(many.text, many.rows(parameters)))
         return ReadRows(self._connection.execute(statement, parameters))
 
     def _commit(self) -> None:

@@ -8,20 +8,21 @@ it is stopped, and whoever hears of it late gets the whole time that a warning g
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from perijove.hub.domain.errors import InvalidRequest, NoSuchServer
-from perijove.hub.domain.idle import CullPolicy, End, Keep, Reason, Stop, end_of, policy_for, verdict, why
+from perijove.hub.domain.idle import CullPolicy, End, Keep, Stop, end_of, policy_for, verdict, why
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store
 from perijove.hub.usecases.activity import COUNTS_FOR, REPORT_SECONDS, Activity
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.kit.clock import Clock
+from perijove.wire.activity import Deadline
 
 log = structlog.get_logger(__name__)
 
@@ -30,19 +31,6 @@ log = structlog.get_logger(__name__)
 REMEMBERED: Final = 900.0
 #: people whose policy is remembered
 MAX_REMEMBERED: Final = 20_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadline:
-    """What a server and its user are told."""
-
-    at: datetime
-    reason: Reason
-    #: the end of a sentence: "This server will be stopped at 14:05 because …"
-    because: str
-    warn_seconds: float
-    #: whether asking gives it more time
-    may_be_put_off: bool
 
 
 class Policies:
@@ -160,7 +148,6 @@ class Deadlines:
             at = max(at, now + timedelta(seconds=left))
         return Deadline(
             at=at,
-            reason=end.reason,
             because=why(end),
             warn_seconds=policy.warn_seconds,
             may_be_put_off=end.may_be_put_off,

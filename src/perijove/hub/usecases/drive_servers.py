@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -30,6 +31,7 @@ from perijove.hub.ports import Exit, Spawners, Store, Unit
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.leases import Leases
 from perijove.hub.usecases.membership import Membership
+from perijove.hub.usecases.overtaken import although_overtaken
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.server_effects import Outcome, ServerEffects
@@ -42,8 +44,6 @@ log = structlog.get_logger(__name__)
 
 #: seconds between looks at a row that another hub may be driving: the net below what hubs tell each other
 LOOK_AGAIN: Final = 3.0
-#: tries to record something that others keep overtaking
-SWAP_TRIES: Final = 10
 #: effects that lead towards READY: these are dropped as soon as something else is recorded
 FORWARD: Final = frozenset({Effect.LAUNCH, Effect.PROBE, Effect.ADD_ROUTE})
 
@@ -336,23 +336,23 @@ class Driver:
 
     async def _exited(self, server_id: int, generation: int, exit_: Exit) -> None:
         """Record that a process is gone, unless that is old news."""
-        for _ in range(SWAP_TRIES):
-            try:
-                async with self._store.unit() as unit:
-                    server = await unit.servers.by_id(server_id)
-                    if server is None or server.generation != generation or server.state is State.STOPPED:
-                        return
-                    move = await self.record_in(unit, server, Event.EXITED, _end_of(server, exit_))
-            except StaleGeneration:
-                continue
-            if exit_.asked or server.state is State.STOPPING:
-                log.info("server.stopped", server=server.key)
-            else:
-                log.warning("server.exited", server=server.key, why=exit_.message)
-                if server.state in STARTING:
-                    self._breaker.failed(move.server)
-            self.carry_out(move)
-            return
+        with suppress(StaleGeneration):
+            # Overtaken to the end: the process is still gone at the next look.
+            await although_overtaken(lambda: self._record_exit(server_id, generation, exit_))
+
+    async def _record_exit(self, server_id: int, generation: int, exit_: Exit) -> None:
+        async with self._store.unit() as unit:
+            server = await unit.servers.by_id(server_id)
+            if server is None or server.generation != generation or server.state is State.STOPPED:
+                return
+            move = await self.record_in(unit, server, Event.EXITED, _end_of(server, exit_))
+        if exit_.asked or server.state is State.STOPPING:
+            log.info("server.stopped", server=server.key)
+        else:
+            log.warning("server.exited", server=server.key, why=exit_.message)
+            if server.state in STARTING:
+                self._breaker.failed(move.server)
+        self.carry_out(move)
 
     def _is_mine(self, server: Server) -> bool:
         """Whether the effects of what was recorded are this hub's to perform."""

@@ -6,21 +6,13 @@ Members who are users become members when the hub starts; the others when they f
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from typing import Final
+from functools import partial
 
-import structlog
-
-from perijove.hub.domain.errors import Unavailable
 from perijove.hub.domain.groups import GroupDeclaration
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
-
-log = structlog.get_logger(__name__)
-
-#: seconds between two tries
-RETRY_SECONDS: Final = 5.0
+from perijove.hub.usecases.until_there import until_there
 
 
 class GroupBook:
@@ -36,14 +28,7 @@ class GroupBook:
 
     async def run(self, store: Store) -> None:
         """Load them as soon as the database answers."""
-        while True:
-            try:
-                await self.load(store)
-            except Unavailable as exc:
-                log.warning("groups.delayed", why=exc.message)
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                return
+        await until_there("groups", partial(self.load, store))
 
     async def load(self, store: Store) -> None:
         """Write every group down, with those of its members who are users already."""

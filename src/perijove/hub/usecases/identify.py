@@ -18,6 +18,7 @@ from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
 from perijove.hub.domain.users import Person, User
 from perijove.hub.ports import Store, Unit
+from perijove.hub.scopes.custom import CustomScopes
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect
 from perijove.hub.usecases.activity import Activity
@@ -96,7 +97,7 @@ class Identify:
     async def of_token(self, unit: Unit, row: ApiToken, person: Person) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
         owners = await self._powers.of_person(unit, person)
-        scopes = _narrowed(row.scopes, person.user.name, row.server, owners)
+        scopes = _narrowed(row.scopes, person.user.name, row.server, owners, self._roles.custom)
         return self._user(person.user, scopes, token_id=row.public_id, token_ends=row.expires_at)
 
     def is_blocked(self, user: User) -> bool:
@@ -148,7 +149,9 @@ class Identify:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _narrowed(scopes: tuple[str, ...], user: str, server: str, owners: frozenset[str]) -> frozenset[str]:
+def _narrowed(
+    scopes: tuple[str, ...], user: str, server: str, owners: frozenset[str], custom: CustomScopes
+) -> frozenset[str]:
     """
     What a token with *scopes* comes to whose owner has the scopes *owners*.
 
@@ -156,4 +159,4 @@ def _narrowed(scopes: tuple[str, ...], user: str, server: str, owners: frozenset
     """
     # A server reports its own activity whatever the configuration leaves of the role `user`.
     own = expand(("users:activity!user",), Holder(user=user)) if server else frozenset()
-    return intersect(expand(scopes, Holder(user=user, server=server)), owners | own)
+    return intersect(custom.widen(expand(scopes, Holder(user=user, server=server))), owners | own)

@@ -7,10 +7,12 @@ Read once at start; what a declaration may look like is `domain/role_declaration
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.managed_services import ManagedService, read_managed, with_token
 from perijove.hub.domain.role_declarations import (
     ADMIN,
     DEFAULT_ROLES,
@@ -23,7 +25,10 @@ from perijove.hub.domain.role_declarations import (
 )
 from perijove.hub.domain.roles import Role, Service
 from perijove.hub.domain.users import Person, User
+from perijove.hub.scopes.custom import NO_CUSTOM_SCOPES, CustomScopes, read_custom_scopes
+from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
+from perijove.hub.scopes.grammar import parse
 
 #: people whose expanded scopes are remembered
 _REMEMBERED: Final = 4096
@@ -32,7 +37,18 @@ _REMEMBERED: Final = 4096
 class RoleBook:
     """All roles and services, and what they come to."""
 
-    def __init__(self, *, roles: Mapping[str, Role], services: Mapping[str, Service]) -> None:
+    def __init__(
+        self,
+        *,
+        roles: Mapping[str, Role],
+        services: Mapping[str, Service],
+        managed: Sequence[ManagedService] = (),
+        custom: CustomScopes = NO_CUSTOM_SCOPES,
+    ) -> None:
+        #: scopes of this deployment's own
+        self.custom = custom
+        #: services that the hub runs
+        self.managed = tuple(managed)
         self._roles = dict(roles)
         self._services = dict(services)
         self._named = frozenset(name for role in roles.values() for name in role.users or ())
@@ -100,6 +116,16 @@ class RoleBook:
         role = self._roles.get(name)
         return () if role is None else role.scopes
 
+    def expand(self, scopes: Sequence[str], holder: Holder) -> frozenset[str]:
+        """
+        Everything that *scopes* allow *holder*, those of this deployment's own too.
+
+        Raises:
+            BadScope: one of them does not exist.
+        """
+        self.custom.check(scopes)
+        return self.custom.widen(expand(scopes, holder))
+
     @property
     def server_token_scopes(self) -> tuple[str, ...]:
         """
@@ -134,28 +160,56 @@ class RoleBook:
     ) -> frozenset[str]:
         names = self._names(name, admin=admin, groups=groups)
         scopes = [scope for role in names for scope in self._roles[role].scopes]
-        return expand([*scopes, *shared], Holder(user=name)) - {"inherit"}
+        return self.expand([*scopes, *shared], Holder(user=name)) - {"inherit"}
 
     def _expand_service(self, service: Service) -> frozenset[str]:
         names = self.roles_of_service(service.name)
-        return expand((scope for name in names for scope in self._roles[name].scopes), Holder(service=service.name))
+        scopes = [scope for name in names for scope in self._roles[name].scopes]
+        return self.expand(scopes, Holder(service=service.name))
 
 
-def load_roles(*, roles: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]]) -> RoleBook:
+def load_roles(
+    *,
+    roles: Sequence[Mapping[str, Any]],
+    services: Sequence[Mapping[str, Any]],
+    secret: bytes = b"",
+    custom_scopes: Mapping[str, Any] | None = None,
+    extra_user_scopes: Sequence[str] = (),
+) -> RoleBook:
     """
     Make the book of the configuration's `load_roles` and `services`.
+
+    Args:
+        roles: declared roles.
+        services: declared services.
+        secret: what the tokens follow from of services that the hub runs and that state none.
+        custom_scopes: declared scopes.
+        extra_user_scopes: what the role `user` holds besides (contract f).
 
     Raises:
         InvalidRequest: an item is wrong; the message names it.
     """
+    try:
+        custom = read_custom_scopes(custom_scopes or {})
+        checked = [scope for declared in roles for scope in _texts_of(declared)] + list(extra_user_scopes)
+        custom.check(checked)
+        for text in extra_user_scopes:
+            parse(text)
+    except BadScope as exc:
+        raise InvalidRequest(str(exc)) from exc
     known: dict[str, Service] = {}
-    for declared in services:
+    managed: list[ManagedService] = []
+    for stated in services:
+        declared = with_token(stated, secret)
         service = read_service(declared)
         if service.name in known:
             raise InvalidRequest(f"The service {service.name!r} is declared twice.")
         if service.api_token_hash in {other.api_token_hash for other in known.values()}:
             raise InvalidRequest(f"The service {service.name!r} has the token of another service.")
         known[service.name] = service
+        how = read_managed(declared)
+        if how is not None:
+            managed.append(replace(how, token=str(declared["api_token"])))
     book = dict(DEFAULT_ROLES)
     seen: set[str] = set()
     for declared in roles:
@@ -165,4 +219,10 @@ def load_roles(*, roles: Sequence[Mapping[str, Any]], services: Sequence[Mapping
             raise InvalidRequest(f"The role {role.name!r} is declared twice.")
         seen.add(role.name)
         book[role.name] = role
-    return RoleBook(roles=book, services=known)
+    book[USER] = replace(book[USER], scopes=(*book[USER].scopes, *extra_user_scopes))
+    return RoleBook(roles=book, services=known, managed=managed, custom=custom)
+
+
+def _texts_of(declared: Mapping[str, Any]) -> Sequence[str]:
+    scopes = declared.get("scopes", ())
+    return [text for text in scopes if isinstance(text, str)] if isinstance(scopes, list | tuple | set) else []

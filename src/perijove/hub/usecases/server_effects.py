@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import structlog
 
 from perijove.config.settings import ServerPolicy
-from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, StaleGeneration, Unavailable
+from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, StaleGeneration
 from perijove.hub.domain.lifecycle import Effect, Event, State
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.servers import Server
@@ -25,16 +25,12 @@ from perijove.hub.domain.users import User
 from perijove.hub.ports import Prober, Spawners, SpawnPlan, Store, Unit
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.route_table import Routes
+from perijove.hub.usecases.until_there import FIRST_PAUSE, LONGEST_PAUSE, until_there
 from perijove.kit.clock import Clock, Randomness
 from perijove.kit.tasks import TaskGroup
 
 log = structlog.get_logger(__name__)
 
-Answer = TypeVar("Answer")
-
-#: seconds between tries while a part is away: the first, and the longest
-FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 5.0
 #: Longest wait for one `terminate`. The spawner kills by then; asking again is safe.
 TERMINATE_TIMEOUT: Final = 60.0
 #: random bytes of a server's token
@@ -138,20 +134,20 @@ class ServerEffects:
             await self._terminate(replace(server, **outcome.changes))
 
     async def _launch(self, server: Server) -> Outcome | None:
-        plan = await self._within(self._policy.start_timeout, lambda: self._plan(server))
+        timeout = self._policy.start_timeout
+        plan = await until_there(f"plan of {server.key}", lambda: self._plan(server), within=timeout)
         if plan is None:
             return None
         self._progress.tell(server.id, 50, "Spawning server...")
         relay = self._tasks.start(f"progress of {server.key}", self._relay_progress(server))
         try:
-            running = await self._within(self._policy.start_timeout, lambda: self._spawners.launch(plan))
+            running = await until_there(f"launch of {server.key}", lambda: self._spawners.launch(plan), within=timeout)
         except LaunchFailed as exc:
             return Outcome(Event.GAVE_UP, {"failure": exc.message, "failure_log": exc.log_tail}, is_own_fault=True)
         except LauncherAway as exc:
             return Outcome(Event.GAVE_UP, {"failure": exc.message})
         except TimeoutError:
-            seconds = f"{self._policy.start_timeout:g}"
-            failure = f"It did not start within {seconds} seconds."
+            failure = f"It did not start within {timeout:g} seconds."
             return Outcome(Event.GAVE_UP, {"failure": failure}, is_own_fault=True)
         finally:
             relay.cancel()
@@ -190,8 +186,9 @@ class ServerEffects:
         return Outcome(Event.GAVE_UP, {"failure": failure}, is_own_fault=True)
 
     async def _add_route(self, server: Server) -> Outcome:
+        timeout = self._policy.http_timeout
         try:
-            await self._within(self._policy.http_timeout, lambda: self._routes.add(server))
+            await until_there(f"route of {server.key}", lambda: self._routes.add(server), within=timeout)
         except ProxyAway as exc:
             return Outcome(Event.GAVE_UP, {"failure": exc.message})
         except TimeoutError:
@@ -221,30 +218,6 @@ class ServerEffects:
             return server.failure_log
         exit_ = await self._spawners.poll(server)
         return () if exit_ is None else exit_.log_tail
-
-    async def _within(self, seconds: float, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        """
-        Try *work* until the part that it needs is there, at most *seconds*.
-
-        Raises:
-            Unavailable: it was away to the end.
-            TimeoutError: it took too long.
-        """
-        away: Unavailable | None = None
-        pause = FIRST_PAUSE
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    try:
-                        return await work()
-                    except Unavailable as exc:
-                        away = exc
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
-        except TimeoutError:
-            if away is not None:
-                raise away from None
-            raise
 
 
 async def _is_current(unit: Unit, server: Server) -> bool:

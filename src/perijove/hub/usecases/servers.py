@@ -7,8 +7,7 @@ These record what was asked; the driver does the rest.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -31,6 +30,7 @@ from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.overtaken import although_overtaken
 from perijove.hub.usecases.share_visits import visits_of_servers
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.hub.usecases.start_breaker import StartBreaker
@@ -38,8 +38,6 @@ from perijove.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
 
-#: tries to record a stop that others keep overtaking
-STOP_TRIES: Final = 9
 #: Longest user_options, as JSON: they are stored with every server.
 MAX_OPTIONS: Final = 65_536
 
@@ -150,16 +148,21 @@ class StopServer:
 
         Raises:
             NoSuchServer: there is none of that name.
+            StaleGeneration: others kept changing it.
         """
-        for _ in range(STOP_TRIES):
-            # The row may move on between the look and the change; a stop is meant whatever the state.
-            with suppress(StaleGeneration):
-                return await self._ask(user, name)
-        return await self._ask(user, name)
+        return await self._ask(lambda unit: unit.servers.get(user.id, name))
 
-    async def _ask(self, user: User, name: str) -> Server:
+    async def by_id(self, server_id: int) -> Server:
+        """The same of the server of that id."""
+        return await self._ask(lambda unit: unit.servers.by_id(server_id))
+
+    async def _ask(self, find: Callable[[Unit], Awaitable[Server | None]]) -> Server:
+        # A stop is meant whatever the state.
+        return await although_overtaken(lambda: self._ask_once(find))
+
+    async def _ask_once(self, find: Callable[[Unit], Awaitable[Server | None]]) -> Server:
         async with self._store.unit() as unit:
-            server = await unit.servers.get(user.id, name)
+            server = await find(unit)
             if server is None:
                 raise NoSuchServer
             if server.state in (State.STOPPED, State.STOPPING):

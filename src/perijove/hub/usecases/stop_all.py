@@ -9,12 +9,11 @@ from contextlib import suppress
 
 import structlog
 
-from perijove.hub.domain.errors import IllegalTransition, NoSuchServer, StaleGeneration
-from perijove.hub.domain.lifecycle import Event, State
+from perijove.hub.domain.errors import NoSuchServer, StaleGeneration
+from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
 from perijove.hub.ports import Store
-from perijove.hub.usecases.drive_servers import Driver
-from perijove.hub.usecases.servers import STOP_TRIES
+from perijove.hub.usecases.servers import StopServer
 
 log = structlog.get_logger(__name__)
 
@@ -22,9 +21,9 @@ log = structlog.get_logger(__name__)
 class StopAllServers:
     """Asks every server to stop and waits for them together."""
 
-    def __init__(self, *, store: Store, driver: Driver) -> None:
+    def __init__(self, *, store: Store, stop_server: StopServer) -> None:
         self._store = store
-        self._driver = driver
+        self._stop_server = stop_server
 
     async def __call__(self, *, timeout: float) -> int:
         """How many were stopped; what has not ended after *timeout* seconds is left as it is."""
@@ -41,24 +40,9 @@ class StopAllServers:
 
     async def _stop(self, server: Server, timeout: float) -> bool:
         try:
-            for _ in range(STOP_TRIES):
-                # The row may move on between the look and the change; a stop is meant whatever the state.
-                with suppress(StaleGeneration, IllegalTransition):
-                    if await self._ask(server):
-                        return True
-                    break
-            return (await self._driver.settled(server.id, timeout)).state is State.STOPPED
+            # Whoever overtakes us to the end may have stopped it.
+            with suppress(StaleGeneration):
+                await self._stop_server.by_id(server.id)
+            return (await self._stop_server.gone(server, timeout=timeout)).state is State.STOPPED
         except NoSuchServer:
             return True
-
-    async def _ask(self, server: Server) -> bool:
-        """Record that it is to stop; whether it has stopped already."""
-        async with self._store.unit() as unit:
-            current = await unit.servers.by_id(server.id)
-            if current is None or current.state is State.STOPPED:
-                return True
-            if current.state is State.STOPPING:
-                return False
-            move = await self._driver.record_in(unit, current, Event.STOP_ASKED, {})
-        self._driver.carry_out(move)
-        return False

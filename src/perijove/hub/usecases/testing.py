@@ -193,6 +193,11 @@ class FakeProcess:
     exit: Exit | None = None
 
 
+def _hear(work: asyncio.Future[Running]) -> None:
+    if not work.cancelled():
+        work.exception()
+
+
 class FakeSpawners:
     """
     Starts imaginary processes. Switches make launches fail, hang, come late or die at once.
@@ -222,7 +227,10 @@ class FakeSpawners:
         self._answer()
         key, generation = plan.server.key, plan.server.generation
         # Goes on although nobody may wait for it any more, as a request that has left does.
-        return await asyncio.shield(asyncio.ensure_future(self._come_up(key, generation, plan.environment)))  # noqa: TID251  # the fake world's own
+        coming = asyncio.ensure_future(self._come_up(key, generation, plan.environment))  # noqa: TID251  # the fake world's own
+        # Whoever has left does not hear how it failed; that is no loose end.
+        coming.add_done_callback(_hear)
+        return await asyncio.shield(coming)
 
     async def _come_up(self, key: str, generation: int, environment: Mapping[str, str]) -> Running:
         await self.gate.wait()

@@ -127,7 +127,7 @@ class Tokens:
 
     def expanded_scopes(self, token: ApiToken, user: User, owned: frozenset[str]) -> frozenset[str]:
         """What *token* comes to, as the REST API shows it; *owned* is all that its owner may do."""
-        held = expand(token.scopes, Holder(user=user.name, server=token.server))
+        held = self._roles.custom.widen(expand(token.scopes, Holder(user=user.name, server=token.server)))
         return held if INHERIT in held else intersect(held, owned)
 
     async def _find(self, unit: Unit, user: User, public_id: str) -> ApiToken:
@@ -152,7 +152,7 @@ class Tokens:
         if roles is not None:
             asked = [scope for name in roles for scope in self._scopes_of_role(name)]
         try:
-            held = expand(asked, Holder(user=user.name))
+            held = self._roles.expand(asked, Holder(user=user.name))
         except BadScope as exc:
             raise InvalidScope(str(exc)) from exc
         limit = _limit(user, maker, owned)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
-from perijove.hub.domain.errors import LauncherAway, Unavailable
+from perijove.hub.domain.errors import LauncherAway
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import split_audience
 from perijove.hub.ports import Exit, Spawners, Store
 from perijove.hub.usecases.forever import forever
+from perijove.hub.usecases.until_there import until_there
 from perijove.kit.steps import in_steps
 from perijove.kit.tasks import TaskGroup
 
@@ -59,21 +61,15 @@ class ExitWatch:
 
     async def _hear(self) -> None:
         async for key, generation, exit_ in self._spawners.exits():
-            await self._record_when_possible(key, generation, exit_)
+            # It is told once: while the database is away it is kept, and those behind it wait.
+            await until_there(f"exit of {key}", partial(self._record_by_key, key, generation, exit_))
 
-    async def _record_when_possible(self, key: str, generation: int, exit_: Exit) -> None:
-        """It is told once: while the database is away it is kept, and those behind it wait."""
+    async def _record_by_key(self, key: str, generation: int, exit_: Exit) -> None:
         owner, name = split_audience(key)
-        while True:
-            try:
-                async with self._store.reading() as unit:
-                    server = await unit.servers.by_key(owner, name)
-                if server is not None:
-                    await self._record(server.id, generation, exit_)
-            except Unavailable:
-                await asyncio.sleep(PAUSE)
-            else:
-                return
+        async with self._store.reading() as unit:
+            server = await unit.servers.by_key(owner, name)
+        if server is not None:
+            await self._record(server.id, generation, exit_)
 
     async def _check(self, server: Server, gate: asyncio.Semaphore) -> None:
         async with gate:

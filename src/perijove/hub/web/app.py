@@ -7,6 +7,8 @@ Called by the hub's composition root with the parts; started by its server. Hold
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -19,6 +21,7 @@ from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
 from perijove.hub.web.api import hub, servers, shares, tokens, users
+from perijove.hub.web.api.openapi.document import document
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
 from perijove.hub.web.headers import DefaultHeaders
@@ -26,34 +29,44 @@ from perijove.hub.web.lab import routes as lab
 from perijove.hub.web.lab.assets import LAB_ASSETS
 from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
-from perijove.hub.web.pages import accounts, home, people, root, sharing, sign_in, spawn, user_server
+from perijove.hub.web.pages import accounts, home, people, reference, root, sharing, sign_in, spawn, user_server
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
-from perijove.hub.web.quick import QuickRoutes, QuickTable
+from perijove.hub.web.quick import ErrorHandler, QuickRoutes, QuickTable
 from perijove.hub.web.remote_proxies import BelieveProxies
 
 #: what programs ask most
-_QUICK: Final = (users.list_users, users.get_user, hub.get_self, hub.get_version)
+_QUICK: Final = (users.list_users, users.get_user, users.post_activity, hub.get_self, hub.get_version)
+#: the files of the API, in the order of its description
+API: Final = (users, servers, tokens, shares, hub)
 _PAGES: Final = tuple(
-    page.router for page in (root, sign_in, accounts, home, sharing, spawn, tokens_page, people, user_server)
+    page.router for page in (root, sign_in, accounts, home, sharing, spawn, tokens_page, people, reference, user_server)
 )
 
 
 class WebApplication(FastAPI):
     """The framework's application behind what every request passes: that costs less in front of it than inside."""
 
-    def __init__(self, parts: Parts, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, parts: Parts, *, exception_handlers: Mapping[type[Exception], ErrorHandler], **kwargs: Any
+    ) -> None:
+        super().__init__(exception_handlers=dict(exception_handlers.items()), **kwargs)
         prefix = parts.settings.hub_prefix
         self.quick = QuickTable()
         # From the inside out.
-        front: ASGIApp = QuickRoutes(super().__call__, table=self.quick)
+        front: ASGIApp = QuickRoutes(super().__call__, table=self.quick, on_errors=exception_handlers)
         front = LimitBody(front)
         front = MeasureRequests(front, metrics=parts.metrics)
         front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)
         self._front: ASGIApp = DefaultHeaders(
             front, api_prefix=f"{prefix}api", file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
         )
+
+    @cached_property
+    def described(self) -> Mapping[str, Any]:
+        """The API's own description."""
+        declared = [route for part in API for route in part.router.declared]
+        return document(declared, prefix=f"{self.state.parts.settings.hub_prefix}api")
 
     async def warm_up(self) -> None:
         """Make ready, step by step, what would be made when it is first asked for. Requests are answered meanwhile."""
@@ -89,7 +102,7 @@ def make_app(parts: Parts) -> WebApplication:
     )
     app.state.parts = parts
     app.state.edge = Edge.of(parts)
-    for part in (users, servers, tokens, shares, hub):
+    for part in API:
         part.router.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         router.add_to(app, prefix=prefix.rstrip("/"))

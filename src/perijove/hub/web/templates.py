@@ -5,10 +5,9 @@ Renders the pages' templates. Knows where they are and what all of them may use;
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from perijove.hub.web.static_files import StaticFiles
 
@@ -19,7 +18,14 @@ class Templates:
     """All templates; escaping is on for every one of them."""
 
     def __init__(self, *, hub_prefix: str, static: StaticFiles) -> None:
-        self._environment = Environment(
+        self._globals = {"hub": hub_prefix, "static": static.url}
+
+    @cached_property
+    def _environment(self) -> Any:
+        # Not before: loading it is a good part of the hub's start, and programs' first questions need no page.
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+        environment = Environment(
             loader=FileSystemLoader(FOLDER),
             autoescape=True,
             # A misspelt name is a fault, no empty place on a page.
@@ -28,11 +34,13 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.globals.update(hub=hub_prefix, static=static.url)
+        environment.globals.update(self._globals)
+        return environment
 
     def names(self) -> Sequence[str]:
         """All templates."""
-        return self._environment.list_templates()
+        names: list[str] = self._environment.list_templates()
+        return names
 
     def compile(self, name: str) -> None:
         """Now rather than while the first person waits."""
@@ -40,4 +48,5 @@ class Templates:
 
     def render(self, name: str, /, **context: Any) -> str:
         """The page that template *name* makes of *context*."""
-        return self._environment.get_template(name).render(**context)
+        page: str = self._environment.get_template(name).render(**context)
+        return page

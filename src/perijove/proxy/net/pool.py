@@ -204,13 +204,16 @@ class UpstreamPool:
             self._count(target.key, -1)
 
     async def _open_one(self, loop: asyncio.AbstractEventLoop, target: Target) -> UpstreamConnection:
-        if target.socket:
-            _, upstream = await loop.create_unix_connection(lambda: UpstreamConnection(target, self), target.socket)
-        else:
-            context = self._tls.context if target.tls else None
-            _, upstream = await loop.create_connection(
-                lambda: UpstreamConnection(target, self), target.host, target.port, ssl=context
-            )
+        upstream = UpstreamConnection(target, self)
+        try:
+            if target.socket:
+                await loop.create_unix_connection(lambda: upstream, target.socket)
+            else:
+                context = self._tls.context if target.tls else None
+                await loop.create_connection(lambda: upstream, target.host, target.port, ssl=context)
+        except BaseException:
+            upstream.abandon()
+            raise
         return upstream
 
     def _count(self, key: str, change: int) -> None:

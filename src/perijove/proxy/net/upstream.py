@@ -37,7 +37,7 @@ class Owner(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """The protocol of an upstream connection."""
 
-    __slots__ = ("borrower", "idle_since", "is_reused", "owner", "target", "transport")
+    __slots__ = ("borrower", "idle_since", "is_abandoned", "is_open", "is_reused", "owner", "target", "transport")
 
     def __init__(self, target: Target, owner: Owner) -> None:
         self.target = target
@@ -47,12 +47,33 @@ class UpstreamConnection(asyncio.Protocol):
         #: whether an exchange has been through it before this one
         self.is_reused = False
         self.idle_since = 0.0
+        #: whether its owner counts it
+        self.is_open = False
+        #: whether nobody waits for it any more
+        self.is_abandoned = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of `asyncio.Protocol`."""
         self.transport = cast("asyncio.Transport", transport)
+        if self.is_abandoned:
+            self.transport.abort()
+            return
         self.transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
+        self.is_open = True
         self.owner.opened(self)
+
+    def abandon(self) -> None:
+        """
+        Whoever waited for it has given up, in time or too late.
+
+        uvloop closes such a connection without a word: its owner would count it for ever, and transport and protocol
+        would hold each other.
+        """
+        self.is_abandoned = True
+        if self.is_open:
+            self.transport.set_protocol(asyncio.Protocol())
+            self.transport.abort()
+            self.connection_lost(None)
 
     def data_received(self, data: bytes) -> None:
         """Part of `asyncio.Protocol`."""
@@ -64,6 +85,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of `asyncio.Protocol`."""
+        if not self.is_open:
+            return
+        self.is_open = False
         self.owner.closed(self)
         borrower, self.borrower = self.borrower, None
         if borrower is not None:

@@ -13,6 +13,7 @@ from contextlib import aclosing, closing
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -198,6 +199,39 @@ async def test_whoever_listens_hears_of_the_gap_and_then_of_everything_again(ser
         async with store.unit() as unit:
             unit.notify(Notice(Kind.SERVER, 7))
         assert await anext(notices) == Notice(Kind.SERVER, 7)
+
+
+async def _listening(server: Postgres, name: str) -> int:
+    async with await psycopg.AsyncConnection.connect(server.url(name), autocommit=True) as connection:
+        found = await connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        )
+        row = await found.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_all_who_want_notices_share_a_connection_while_there_are_any(server: Postgres, name: str) -> None:
+    async with SqlStore(server.url(name)) as store, asyncio.timeout(PATIENCE):
+        async with aclosing(store.notices()) as one:
+            assert await anext(one) == Notice(Kind.LOST)
+            async with aclosing(store.notices()) as other:
+                # It came later, and may have missed something as well.
+                assert await anext(other) == Notice(Kind.LOST)
+                assert await _listening(server, name) == 1
+                async with store.unit() as unit:
+                    unit.notify(Notice(Kind.SERVER, 7))
+                assert [await anext(one), await anext(other)] == [Notice(Kind.SERVER, 7)] * 2
+            async with store.unit() as unit:
+                unit.notify(Notice(Kind.SERVER, 8))
+            assert await anext(one) == Notice(Kind.SERVER, 8)
+        for _ in range(100):
+            if await _listening(server, name):
+                # The server has not seen the end of the connection yet.
+                await asyncio.sleep(0.05)
+        assert await _listening(server, name) == 0
+        async with aclosing(store.notices()) as again:
+            assert await anext(again) == Notice(Kind.LOST)
 
 
 async def test_notices_of_one_hub_reach_another_and_those_too_long_are_left_out(server: Postgres, name: str) -> None:

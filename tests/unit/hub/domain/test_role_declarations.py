@@ -43,7 +43,7 @@ def test_a_service_keeps_only_the_hash_of_its_token() -> None:
         ({"admin": "yes"}, "admin must be True or False"),
         ({"info": []}, "info must be a dictionary"),
         ({"url": "localhost:99"}, "url must begin with"),
-        ({"command": ["x"]}, "'culler' has an unknown key 'command'"),
+        ({"kommand": ["x"]}, "'culler' has an unknown key 'kommand'"),
     ],
 )
 def test_a_wrong_service_is_refused_by_name(change: dict[str, Any], words: str) -> None:

@@ -18,16 +18,16 @@ from perijove.hub.domain.users import User
 from perijove.hub.ports import Store
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.cull import Culler
-from perijove.hub.usecases.deadlines import Deadline, Deadlines, KeepServer, Policies
+from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.hub.usecases.users import DeleteUser
-from perijove.hub.web.api.models import deadline_model
 from perijove.kit.clock import Clock
 from perijove.kit.tasks import TaskGroup
 from perijove.singleuser.activity import ActivityReporter, Standing
 from perijove.singleuser.busy import KERNEL
 from perijove.singleuser.environment import read
+from perijove.wire.activity import Deadline, deadline_body
 from tests.unit.hub.usecases.world import Hub, World
 
 INTERVAL = 300.0
@@ -86,7 +86,7 @@ class Watch:
         """What the API does with a report."""
         speaking = await self.activity.report(user, json.loads(body))
         deadlines = await self.deadlines.of(speaking)
-        return json.dumps({"servers": {row.name: deadline_model(deadlines.get(row.id)) for row in speaking}})
+        return json.dumps({"servers": {row.name: deadline_body(deadlines.get(row.id)) for row in speaking}})
 
 
 class Notebook:

@@ -113,3 +113,27 @@ def test_declarations_that_clash_are_refused(
 ) -> None:
     with pytest.raises(InvalidRequest, match=words):
         load_roles(roles=roles, services=services)
+
+
+READ = {"description": "Read grades."}
+GRADES = {"custom:grades": {"description": "Grades.", "subscopes": ["custom:grades:read"]}, "custom:grades:read": READ}
+
+
+def test_custom_scopes_are_held_with_what_they_bring_along() -> None:
+    grading = {"name": "grading", "scopes": ["custom:grades!user"], "users": ["ada"]}
+    roles = load_roles(roles=[grading], services=[], custom_scopes=GRADES)
+
+    held = roles.scopes_of_person(Person(user=user("ada")))
+    assert {"custom:grades!user=ada", "custom:grades:read!user=ada"} <= held
+    with pytest.raises(InvalidRequest, match="custom:grades"):
+        load_roles(roles=[grading], services=[])
+
+
+def test_everybody_has_the_extra_scopes_of_users() -> None:
+    roles = load_roles(roles=[], services=[], custom_scopes=GRADES, extra_user_scopes=["list:users", "custom:grades"])
+
+    held = roles.scopes_of_person(Person(user=user("bob")))
+    assert {"list:users", "custom:grades:read", "start:servers!user=bob"} <= held
+    for scope in ("no:such", "custom:other:thing"):
+        with pytest.raises(InvalidRequest, match=scope):
+            load_roles(roles=[], services=[], extra_user_scopes=[scope])

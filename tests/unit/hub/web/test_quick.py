@@ -4,13 +4,17 @@ The short way gives what the long way gives, and refuses whoever has lost a righ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from perijove.hub.domain.errors import NoSuchUser, StoreAway
 from perijove.hub.web import access
 from perijove.hub.web.access import PUBLIC, Access
 from perijove.hub.web.api.caller import CallOf
@@ -59,29 +63,30 @@ async def _people(rig: Rig) -> Rig:
 
 
 def _without_short_ways(rig: Rig) -> Rig:
-    rig.app.quick._fixed.clear()
-    rig.app.quick._named.clear()
+    rig.app.quick.clear()
     return rig
 
 
 def test_every_short_way_is_a_declared_route_with_its_own_decision(rig: Rig) -> None:
-    declared: dict[str | None, tuple[Callable[..., Any], Access]] = {}
+    declared: dict[tuple[str, str | None], tuple[Callable[..., Any], Access]] = {}
     for context in iter_route_contexts(rig.app.routes):
         route = context.original_route
         assert isinstance(route, APIRoute)
-        if route.methods == {"GET"}:
+        for method in route.methods or ():
             owners = [getattr(dependency.call, "__self__", None) for dependency in route.dependant.dependencies]
-            declared[context.path] = (route.endpoint, next(owner for owner in owners if isinstance(owner, Access)))
+            access = next(owner for owner in owners if isinstance(owner, Access))
+            declared[method, context.path] = (route.endpoint, access)
 
     assert set(rig.app.quick.endpoints) == {
-        "/hub/api",
-        "/hub/api/",
-        "/hub/api/user",
-        "/hub/api/users",
-        "/hub/api/users/{user_name}",
+        ("GET", "/hub/api"),
+        ("GET", "/hub/api/"),
+        ("GET", "/hub/api/user"),
+        ("GET", "/hub/api/users"),
+        ("GET", "/hub/api/users/{user_name}"),
+        ("POST", "/hub/api/users/{user_name}/activity"),
     }
-    for path, found in rig.app.quick.endpoints.items():
-        assert found == declared[path]
+    for place, found in rig.app.quick.endpoints.items():
+        assert found == declared[place]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -95,6 +100,80 @@ async def test_both_ways_give_the_same_answer(short_way: Rig, long_way: Rig, pat
         answers.append((answer.status_code, answer.json(), dict(answer.headers)))
 
     assert answers[0] == answers[1]
+
+
+NOW = "2026-05-06T07:08:09Z"
+BODIES = (
+    json.dumps({"last_activity": NOW, "servers": {"": {"last_activity": NOW, "busy": True}}}),
+    json.dumps({"last_activity": NOW}),
+    json.dumps({"last_activity": "2999-01-01T00:00:00Z"}),
+    json.dumps({"last_activity": NOW, "servers": {"nothing": {"last_activity": NOW}}}),
+    "{}",
+    "",
+    "no json",
+    "[" * 100_000,
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "who"),
+    [
+        *((body, "bob", "service") for body in BODIES),
+        *((BODIES[0], name, who) for name in ("bob", "nobody", "") for who in ("nobody", "wrong", "user", "narrow")),
+    ],
+)
+async def test_both_ways_take_the_same_reports(short_way: Rig, long_way: Rig, name: str, body: str, who: str) -> None:
+    answers = []
+    for rig in (short_way, long_way):
+        await rig.start("bob")
+        async with rig.client(**await _credentials(rig, who)) as client:
+            answer = await client.post(f"/hub/api/users/{name}/activity", content=body)
+        noted = rig.parts.activity.fresh_user(await rig.parts.get_user("bob")).last_activity
+        answers.append((answer.status_code, answer.text, dict(answer.headers), noted))
+
+    assert answers[0] == answers[1]
+
+
+async def test_a_report_by_cookie_needs_the_token_of_a_page(short_way: Rig) -> None:
+    browser = await short_way.signed_in("ada")
+    body = {"last_activity": NOW}
+
+    assert (await browser.client.post("/hub/api/users/ada/activity", json=body)).status_code == 403
+
+
+@pytest.mark.parametrize("error", [NoSuchUser(), StoreAway("It is away."), RuntimeError("nobody expected this")])
+async def test_what_fails_is_not_done_again(
+    short_way: Rig, long_way: Rig, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = []
+    for rig in (short_way, long_way):
+        calls: list[object] = []
+        monkeypatch.setattr(rig.parts.activity, "report", partial(_fail, calls, error))
+        transport = httpx.ASGITransport(app=rig.app, raise_app_exceptions=False)
+        headers = {"Authorization": f"token {await rig.token('ada')}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://hub.example", headers=headers) as client:
+            answer = await client.post("/hub/api/users/bob/activity", json={"last_activity": NOW})
+        answers.append((answer.status_code, answer.text, dict(answer.headers)))
+        assert len(calls) == 1
+
+    assert answers[0] == answers[1]
+
+
+async def _fail(calls: list[object], error: Exception, *_: object) -> None:
+    calls.append(error)
+    raise error
+
+
+async def test_what_fails_unexpectedly_is_told_to_the_server_as_well(
+    short_way: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = RuntimeError("nobody expected this")
+    monkeypatch.setattr(short_way.parts.activity, "report", partial(_fail, [], error))
+    headers = {"Authorization": f"token {await short_way.token('ada')}"}
+    transport = httpx.ASGITransport(app=short_way.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub.example", headers=headers) as client:
+        with pytest.raises(RuntimeError, match="nobody expected"):
+            await client.post("/hub/api/users/bob/activity", json={"last_activity": NOW})
 
 
 async def _credentials(rig: Rig, who: str) -> dict[str, str]:
@@ -171,9 +250,9 @@ async def test_whoever_is_no_administrator_any_more_sees_others_no_more(rig: Rig
 # -- the table ------------------------------------------------------------------------------------------------
 
 
-def _table(path: str, endpoint: Callable[..., Any], methods: list[str]) -> QuickTable:
+def _table(path: str, endpoint: Callable[..., Any], methods: list[str], access: Any = PUBLIC) -> QuickTable:
     router = APIRouter()
-    router.add_api_route(f"/hub{path}", endpoint, methods=methods, dependencies=[PUBLIC])
+    router.add_api_route(f"/hub{path}", endpoint, methods=methods, dependencies=[access])
     table = QuickTable()
     table.fill(router.routes, [endpoint])
     return table
@@ -188,23 +267,51 @@ async def _of_number(number: int) -> Any: ...
 def test_a_name_with_a_slash_is_another_address() -> None:
     table = _table("/things/{name}", _of_call, ["GET"])
 
-    assert table.find("/hub/things/one") is not None
-    assert table.find("/hub/things/one/two") is None
-    assert table.find("/hub/things/") is None
-    assert table.find("one") is None
+    assert table.find("GET", "/hub/things/one") is not None
+    for path in ("/hub/things/one/two", "/hub/things/", "/hub/things//", "one", ""):
+        assert table.find("GET", path) is None
+
+
+def test_a_name_may_stand_before_the_last_segment() -> None:
+    table = _table("/things/{name}/part", _of_call, ["POST"])
+
+    found = table.find("POST", "/hub/things/one/part")
+    assert found is not None
+    assert found[1] == {"name": "one"}
+    for path in ("/hub/things//part", "/hub/things/one/two/part", "/hub/things/one/part/", "/hub/things/one/other"):
+        assert table.find("POST", path) is None
+    assert table.find("GET", "/hub/things/one/part") is None
 
 
 @pytest.mark.parametrize(
     ("path", "endpoint", "methods"),
     [
-        ("/things/{name}", _of_call, ["POST"]),
-        ("/things/{name}/part", _of_call, ["GET"]),
+        ("/things/{name}", _of_call, ["GET", "POST"]),
+        ("/things/{name}/part/of", _of_call, ["GET"]),
+        ("/things/{name}/{other}", _of_call, ["GET"]),
         ("/things/{number}", _of_number, ["GET"]),
     ],
 )
 def test_what_cannot_be_short_is_refused_at_start(path: str, endpoint: Callable[..., Any], methods: list[str]) -> None:
     with pytest.raises(ValueError, match="/hub/things"):
         _table(path, endpoint, methods)
+
+
+def test_an_access_that_may_read_the_body_is_refused_at_start() -> None:
+    with pytest.raises(TypeError, match="more than the head"):
+        _table("/things/{name}", _of_call, ["POST"], access.SIGNED_IN)
+
+
+def test_one_address_has_one_short_way() -> None:
+    table = _table("/things/{name}", _of_call, ["GET"])
+    router = APIRouter()
+    router.add_api_route("/hub/things/", _of_nothing, methods=["GET"], dependencies=[PUBLIC])
+
+    with pytest.raises(ValueError, match="already"):
+        table.fill(router.routes, [_of_nothing])
+
+
+async def _of_nothing() -> Any: ...
 
 
 def test_the_decision_is_the_accesses_own() -> None:

@@ -37,8 +37,8 @@ async def get_version() -> Response:
 @router.get("/openapi.json", dependencies=[PUBLIC], include_in_schema=False)
 async def get_openapi(request: Request) -> dict[str, Any]:
     """What can be called."""
-    schema: dict[str, Any] = request.app.openapi()
-    return schema
+    described: dict[str, Any] = request.app.described
+    return described
 
 
 @router.get("/info", dependencies=[needs("read:hub")])
@@ -106,7 +106,7 @@ async def post_reload(parts: PartsOf) -> dict[str, list[str]]:
     return {"changed": list(reading.changed), "needs_restart": list(reading.needs_restart)}
 
 
-@router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC], include_in_schema=False)
+@router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC])
 async def get_health() -> Response:
     """Whether this process answers; asks nobody else."""
     return Response(media_type="text/html")

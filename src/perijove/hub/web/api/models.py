@@ -18,11 +18,9 @@ from perijove.hub.domain.urls import segment, server_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may
 from perijove.hub.scopes.fields import visibility_of
-from perijove.hub.usecases.deadlines import Deadline
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.users import KnownUser
-from perijove.wire import activity as wire
 
 #: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”).
 _ONESELF = frozenset({"kind", "name", "groups"})
@@ -44,18 +42,6 @@ def progress_url(hub_prefix: str, user: str, server: str) -> str:
     """Path of the event stream of a server's start."""
     tail = f"servers/{quote(server, safe='')}/progress" if server else "server/progress"
     return f"{hub_prefix}api/users/{segment(user)}/{tail}"
-
-
-def deadline_model(deadline: Deadline | None) -> dict[str, Any]:
-    """Until when a server is kept (wire/activity.py); empty: it is not to be stopped."""
-    if deadline is None:
-        return {}
-    return {
-        wire.STOP_AT: timestamp(deadline.at),
-        wire.BECAUSE: deadline.because,
-        wire.WARN_SECONDS: deadline.warn_seconds,
-        wire.MAY_BE_PUT_OFF: deadline.may_be_put_off,
-    }
 
 
 class Models:

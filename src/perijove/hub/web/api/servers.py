@@ -19,10 +19,9 @@ from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.web.access import needs, the_server
 from perijove.hub.web.api.bodies import json_object, member, only
 from perijove.hub.web.api.caller import CallOf
-from perijove.hub.web.api.models import deadline_model
 from perijove.hub.web.declared import Routes
 from perijove.kit.tasks import TaskGroup
-from perijove.wire.activity import KEEP
+from perijove.wire.activity import KEEP, deadline_body
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +111,7 @@ async def delete_server(call: CallOf, user_name: str, server_name: str = "") -> 
 async def post_keep(call: CallOf, user_name: str, server_name: str = "") -> dict[str, Any]:
     """Give it more time before it is stopped for being idle or old; the answer says how much."""
     user = await call.parts.get_user(user_name)
-    return deadline_model(await call.parts.keep_server(user, server_name))
+    return deadline_body(await call.parts.keep_server(user, server_name))
 
 
 @router.get(f"{DEFAULT}/progress", dependencies=[_READ])

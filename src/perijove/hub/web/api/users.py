@@ -18,10 +18,9 @@ from perijove.hub.web.access import needs, the_user
 from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, member, only, texts
 from perijove.hub.web.api.caller import Call, CallOf
-from perijove.hub.web.api.models import deadline_model
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.errors import HiddenResource
-from perijove.wire.activity import SERVERS
+from perijove.wire.activity import SERVERS, deadline_body
 
 #: name in the query → sort
 _SORTS: Final = frozenset(get_args(UserSort))
@@ -106,9 +105,9 @@ async def post_activity(call: CallOf, user_name: str) -> Response:
     """A server tells when it was last used, and whether it is busy; the answer tells it how long it is kept."""
     speaking = await call.parts.activity.report(user_name, await json_object(call.request) or {})
     if not speaking:
-        return Response()
+        return Response(media_type="text/plain")
     deadlines = await call.parts.deadlines.of(speaking)
-    return JSONResponse({SERVERS: {row.name: deadline_model(deadlines.get(row.id)) for row in speaking}})
+    return QuickJson({SERVERS: {row.name: deadline_body(deadlines.get(row.id)) for row in speaking}})
 
 
 def _new(call: Call, user: User) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -14,8 +14,8 @@ from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
-from perijove.hub.usecases.deadlines import Deadline
 from perijove.hub.usecases.users import KnownUser
+from perijove.wire.activity import Deadline
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -174,7 +174,7 @@ def server_view(
 
 
 def _stopping_view(deadline: Deadline, keep_url: str, now: datetime) -> StoppingView | None:
-    if now < deadline.at - timedelta(seconds=deadline.warn_seconds):
+    if now < deadline.warn_at:
         return None
     return StoppingView(
         at=time_view(deadline.at, now),

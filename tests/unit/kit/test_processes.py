@@ -1,6 +1,21 @@
 from __future__ import annotations
 
-from perijove.launcher.processes import ProcessStat, family, parse_stat
+import os
+import signal
+from pathlib import Path
+
+from perijove.kit.processes import (
+    ProcessStat,
+    children,
+    family,
+    is_alive,
+    kill,
+    owner,
+    parse_stat,
+    start_time,
+    stat,
+    words,
+)
 
 
 def process(pid: int, parent: int, session: int) -> ProcessStat:
@@ -30,3 +45,24 @@ def test_a_family_is_descendants_and_their_sessions() -> None:
     ]
 
     assert family(10, everyone) == {11, 12, 13}
+
+
+def test_this_process_is_known() -> None:
+    pid = os.getpid()
+    found = stat(pid)
+
+    assert found is not None
+    assert (found.parent, owner(pid)) == (os.getppid(), os.geteuid())
+    assert is_alive(pid, start_time(pid))
+    assert not is_alive(pid, start_time(pid) + 1)
+    assert pid in children(os.getppid())
+    assert words(pid)[0]
+    assert kill(pid, signal.SIGCONT)
+
+
+def test_of_a_process_that_is_not_there_nothing_is_known() -> None:
+    nobody = int(Path("/proc/sys/kernel/pid_max").read_text()) + 1
+
+    assert (stat(nobody), owner(nobody), start_time(nobody)) == (None, None, 0)
+    assert (children(nobody), words(nobody)) == ([], [])
+    assert not kill(nobody, signal.SIGKILL)

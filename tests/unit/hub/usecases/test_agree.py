@@ -5,18 +5,20 @@ import asyncio
 import pytest
 
 from perijove.hub.store.memory import MemoryStore
-from perijove.hub.usecases.agree_on_secrets import AgreeOnSecrets, OtherSecrets, Secret
+from perijove.hub.usecases.agree import AgreeWithOthers, Common, HubsDiffer, common_secret
 from perijove.hub.usecases.membership import Membership
 from perijove.hub.usecases.testing_time import LoopClock
 from perijove.kit.tasks import TaskGroup
 
-OURS = Secret(name="signing key", fingerprint="abc", where="/srv/hub/signing-key.pem")
-ANOTHER = Secret(name="signing key", fingerprint="xyz", where="/srv/hub/signing-key.pem")
+OURS = common_secret("signing key", fingerprint="abc", where="/srv/hub/signing-key.pem")
+ANOTHER = common_secret("signing key", fingerprint="xyz", where="/srv/hub/signing-key.pem")
+HERE = Common(name="launcher", fingerprint="here", remedy="Start it on their machine.")
+THERE = Common(name="launcher", fingerprint="there", remedy="Start it on their machine.")
 
 
-def hub(store: MemoryStore, name: str) -> tuple[Membership, AgreeOnSecrets]:
+def hub(store: MemoryStore, name: str) -> tuple[Membership, AgreeWithOthers]:
     membership = Membership(store=store, clock=LoopClock(), name=name, lease_seconds=10)
-    return membership, AgreeOnSecrets(store=store, membership=membership, lease_seconds=10)
+    return membership, AgreeWithOthers(store=store, membership=membership, lease_seconds=10)
 
 
 async def test_hubs_with_the_same_secrets_agree_at_once() -> None:
@@ -41,7 +43,7 @@ async def test_a_hub_with_another_secret_than_one_that_runs_does_not_start_and_s
         tasks.start("one", one.run())
         await asyncio.sleep(1)
 
-        with pytest.raises(OtherSecrets, match=r"copy /srv/hub/signing-key\.pem from") as refused:
+        with pytest.raises(HubsDiffer, match=r"copy /srv/hub/signing-key\.pem from") as refused:
             await other_agrees([ANOTHER])
 
     assert "signing key" in refused.value.message
@@ -75,3 +77,22 @@ async def test_a_hub_that_is_alone_may_renew_its_own_secret_at_a_restart() -> No
     await again([ANOTHER])
 
     assert asyncio.get_running_loop().time() == began
+
+
+async def test_a_hub_whose_servers_run_elsewhere_does_not_start_beside_those_that_run() -> None:
+    store = MemoryStore()
+    one, agree = hub(store, "one")
+    await agree([OURS, HERE])
+    _, other_agrees = hub(store, "two")
+    async with TaskGroup("test") as tasks:
+        tasks.start("one", one.run())
+        await asyncio.sleep(1)
+
+        with pytest.raises(HubsDiffer) as refused:
+            await other_agrees([OURS, THERE])
+        await other_agrees([OURS, HERE])
+
+    assert refused.value.message == (
+        "The launcher of this hub is not that of the hubs that run over the same database (one). "
+        "Start it on their machine."
+    )

@@ -1,12 +1,11 @@
 """
-What the kernel knows about processes: identity, ancestry, and a process's environment marker.
+What the kernel knows about processes: identity, ancestry, owner, words, and an environment marker.
 
 A bare pid names nobody for long; pid and start time together do. Linux only (/proc, pidfd).
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Iterable, Iterator
@@ -44,7 +43,7 @@ def parse_stat(text: str) -> ProcessStat:
 def stat(pid: int) -> ProcessStat | None:
     """What is known of *pid*, or None if there is no such process."""
     try:
-        return parse_stat((_PROC / str(pid) / "stat").read_text())
+        return parse_stat((_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace"))
     except (OSError, ValueError, IndexError):
         return None
 
@@ -86,10 +85,38 @@ def marked(marker: bytes, processes: Iterable[ProcessStat]) -> frozenset[int]:
     return frozenset(p.pid for p in processes if _has_marker(p.pid, marker))
 
 
-def kill(pid: int, number: signal.Signals) -> None:
-    """Send a signal; a process that is gone is no error."""
-    with contextlib.suppress(ProcessLookupError):
+def children(pid: int) -> list[int]:
+    """Whom that process has started and not waited for."""
+    try:
+        text = (_PROC / str(pid) / "task" / str(pid) / "children").read_text(encoding="ascii")
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
+
+
+def words(pid: int) -> list[str]:
+    """Its command line; nothing if there is no such process, or if it is none of ours to know."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def owner(pid: int) -> int | None:
+    """Its uid, or None if there is no such process."""
+    try:
+        return (_PROC / str(pid)).stat().st_uid
+    except OSError:
+        return None
+
+
+def kill(pid: int, number: signal.Signals) -> bool:
+    """Send a signal; whether there was such a process."""
+    try:
         os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _has_marker(pid: int, marker: bytes) -> bool:

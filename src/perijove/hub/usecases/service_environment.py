@@ -1,0 +1,55 @@
+"""
+The environment of a service that the hub runs (contract g).
+
+What the machine adds (HOME, PATH) is the launcher's.
+"""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote, urlsplit
+
+from perijove.config.settings import HubSettings
+from perijove.hub.domain.managed_services import ManagedService
+from perijove.wire import environment as names
+
+
+class ServiceEnvironment:
+    """Makes the variables that tell a service who it is and where its hub is."""
+
+    def __init__(self, settings: HubSettings) -> None:
+        self._settings = settings
+
+    def prefix(self, name: str) -> str:
+        """Path below which the proxy sends requests to a service."""
+        return f"{self._settings.base_url}services/{quote(name, safe='@~')}/"
+
+    def make(self, service: ManagedService) -> dict[str, str]:
+        """The variables of *service*; what its declaration says itself wins."""
+        settings, name = self._settings, service.name
+        prefix = self.prefix(name)
+        public = urlsplit(settings.public_url)
+        origin = f"{public.scheme}://{public.netloc}" if public.netloc else ""
+        access = json.dumps(["access:services", f"access:services!service={name}"])
+        variables = {
+            names.SERVICE_NAME: name,
+            names.SERVICE_PREFIX: prefix,
+            names.API_TOKEN: service.token,
+            names.LEGACY_API_TOKEN: service.token,
+            names.API_URL: settings.api_url,
+            names.BASE_URL: settings.base_url,
+            names.HOST: "",
+            names.CLIENT_ID: f"service-{name}",
+            names.OAUTH_CALLBACK_URL: f"{prefix}oauth_callback",
+            names.OAUTH_ACCESS_SCOPES: access,
+            names.OAUTH_LEGACY_SCOPES: access,
+            names.OAUTH_ALLOWED_SCOPES: "[]",
+            names.COOKIE_PREFIX_ENABLED: "0",
+            names.PUBLIC_URL: f"{origin}{prefix}" if origin and service.url else "",
+            names.PUBLIC_HUB_URL: f"{origin}{settings.hub_prefix}" if origin else "",
+            names.USER: "",
+            names.SERVER_NAME: "",
+        }
+        if service.url:
+            variables[names.SERVICE_URL] = service.url
+        return {**variables, **service.environment}
