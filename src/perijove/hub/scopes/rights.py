@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from perijove.hub.scopes.decision import HasScopes, ServerResource, may
-from perijove.wire.identity import EXECUTE, READ, WRITE
+from perijove.wire.identity import EXECUTE, FULL_ACCESS, READ, WRITE
 
 #: who holds this may come in
 ENTER: Final = "access:servers:read"
@@ -30,3 +30,9 @@ def strongest(scopes: tuple[str, ...]) -> str:
     """The strongest right that bare *scopes* give; empty if they give none, but something else perhaps."""
     held = [right for right, scope in SCOPE_OF_RIGHT.items() if scope in scopes]
     return held[-1] if held else ""
+
+
+def rights_of(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """All rights that bare *scopes* give, weakest first."""
+    right = strongest(scopes)
+    return FULL_ACCESS[: FULL_ACCESS.index(right) + 1] if right else ()

@@ -2,8 +2,8 @@
 Sharing a server with a user or a group, taking it back, leaving it, and seeing who shares what (contract d22, d23,
 d31 to d35).
 
-A share is never more than its giver may. Whoever may do something else than before in a server is refused at the
-proxies' doors until the hub has let them in anew, with what they may now.
+A share is never more than its giver may. Whoever may do less than before in a server is refused at the proxies' doors
+until the hub has let them in anew, with what they may now.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.scopes.decision import GroupResource, ServerResource, UserResource, may
 from perijove.hub.scopes.errors import BadScope
+from perijove.hub.scopes.rights import rights_of
 from perijove.hub.scopes.shareable import bare_scopes, not_held
 from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.share_visits import NOBODY, Visits, visits_of, visits_of_servers
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock
+from perijove.wire.identity import WRITE
 
 log = structlog.get_logger(__name__)
 
@@ -96,17 +98,20 @@ async def server_to_share(unit: Unit, clock: Clock, owner: str, name: str) -> Se
 async def give(
     unit: Unit, clock: Clock, server: Server, to: User | Group, scopes: Iterable[str]
 ) -> tuple[Share, Visits]:
-    """Add *scopes* to what *to* has of *server*, in *unit*; the share, and who may do more than before."""
+    """Add *scopes* to what *to* has of *server*, in *unit*; the share, and who has to come in anew."""
     whom = {"user_id": to.id} if isinstance(to, User) else {"group_id": to.id}
     before = await unit.shares.get(server.id, **whom)
     held = before.scopes if before is not None else ()
     wanted = tuple(sorted({*held, *scopes}))
     if before is not None and wanted == held:
         return before, NOBODY
-    # Who had nothing has no identity token that would have to be made anew.
-    had = await visits_of_servers(unit, [server.id])
+    # Who had nothing has no identity token that would have to be made anew. Who may save already keeps theirs until
+    # they come in from the hub again: what they have open and not saved yet must not be refused.
+    shares = await unit.shares.of_servers([server.id])
+    saving = await visits_of(unit, [other for other in shares if WRITE in rights_of(other.scopes)])
+    looking = await visits_of(unit, shares) - saving
     share = await unit.shares.put(server.id, **whom, scopes=wanted, created=clock.now())
-    return share, had & await visits_of(unit, [share])
+    return share, looking & await visits_of(unit, [share])
 
 
 class Shares:

@@ -5,7 +5,7 @@ from hypothesis import given
 
 from perijove.hub.scopes.decision import ServerResource
 from perijove.hub.scopes.expansion import Holder, expand
-from perijove.hub.scopes.rights import rights, strongest
+from perijove.hub.scopes.rights import rights, rights_of, strongest
 from perijove.wire.identity import FULL_ACCESS
 from tests.unit.hub.scopes.strategies import scope_sets
 from tests.unit.hub.scopes.test_decision import Somebody
@@ -43,6 +43,8 @@ def test_scopes_give_rights(held: str, expected: tuple[str, ...]) -> None:
 )
 def test_a_share_is_called_by_its_strongest_right(scopes: tuple[str, ...], word: str) -> None:
     assert strongest(scopes) == word
+    assert rights_of(scopes) == FULL_ACCESS[: len(rights_of(scopes))]
+    assert rights_of(scopes)[-1:] == ((word,) if word else ())
 
 
 @given(scope_sets, scope_sets)

@@ -133,7 +133,7 @@ async def post_accept(frame: FrameOf, code: str = "") -> Response:
         # contract i: whoever posts a code had a page that said whether it is good
         raise Invalid(error.message) from error
     server = granted.server
-    there = addresses(frame).home_of(server.user_name, server.name) if server.is_ready else f"{frame.hub}home"
+    there = addresses(frame).entrance(server.user_name, server.name) if server.is_ready else f"{frame.hub}home"
     return frame.go(frame.next(form.get("next", "")) or frame.next() or there)
 
 

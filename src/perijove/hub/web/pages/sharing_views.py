@@ -79,6 +79,7 @@ class SharedView:
     server_name: str
     title: str
     may: str
+    open_url: str
     #: the group by which it is shared; empty: with oneself, so that one can leave it
     group: str
     server: ServerView
@@ -157,6 +158,7 @@ def _shared_view(item: Granted, addresses: Addresses, now: datetime) -> SharedVi
         server_name=name,
         title=f"{owner}, {item.server.display_name or name}" if name else owner,
         may=may_do(item.share.scopes),
+        open_url=addresses.entrance(owner, name),
         group=item.share.group,
         server=server_view(item.server, owner, name, addresses, now),
     )

@@ -16,6 +16,7 @@ from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
 from perijove.hub.usecases.users import KnownUser
 from perijove.wire.activity import Deadline
+from perijove.wire.door import ENTER_PATH
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -113,6 +114,11 @@ class Addresses:
     def home_of(self, user: str, server: str) -> str:
         """Where its user wants to be: the configured page in the server."""
         return server_url(self.base_url, user, server) + self.default_url.lstrip("/")
+
+    def entrance(self, user: str, server: str) -> str:
+        """Where a visitor is let in anew, with what they may now, and sent to that page."""
+        audience, then = quote(f"{user}/{server}", safe=""), quote(self.home_of(user, server), safe="")
+        return f"{self.hub}{ENTER_PATH}?server={audience}&next={then}"
 
     def page(self, kind: str, user: str, server: str) -> str:
         """`/hub/<kind>/<user>[/<server>]`."""

@@ -12,6 +12,8 @@ from tests.unit.hub.web.rig import Rig, make_settings
 
 ROLE = {"name": "user", "scopes": ["self", "shares!user", "read:users:name"]}
 READ = "access:servers:read"
+#: where bob gets a fresh identity for ada's server
+ENTRANCE = "/hub/enter?server=ada%2F&next=%2Fuser%2Fada%2Flab"
 _LINK = re.compile(r'value="([^"]*/hub/accept-share\?code=[^"]+)"')
 
 
@@ -54,7 +56,7 @@ async def test_a_server_is_shared_by_name_and_level_and_taken_back(rig: Rig) -> 
     assert "look at files and results" in page.text
     assert "Shared with bob" in home.text
     assert "Shared with me" in bobs.text
-    assert 'href="/user/ada/lab"' in bobs.text
+    assert f'href="{ENTRANCE}"' in unescape(bobs.text)
     assert "Shared with me" not in after.text
 
 
@@ -103,7 +105,8 @@ async def test_a_link_is_shown_once_looked_at_and_taken(rig: Rig) -> None:
     assert (page.status_code, looked) == (200, [])
     assert "The server of ada" in page.text
     assert "You may look at files and results." in page.text
-    assert taken.headers["location"] == "/user/ada/lab"
+    assert taken.headers["location"] == ENTRANCE
+    assert (await bob.get(ENTRANCE)).headers["location"] == "/user/ada/lab"
     assert [granted.share.user for granted in await rig.parts.shares.of_server("ada", "")] == ["bob"]
 
 
