@@ -20,9 +20,11 @@ from perijove.cli.main import COMMANDS
 from perijove.config.check import traits_of
 from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
-from perijove.hub.web.access import Access, Caller, Scrape
-from perijove.hub.web.api import hub, servers, tokens, users
+from perijove.hub.web.access import Access, Caller, Page, Scrape
+from perijove.hub.web.api import audit, authorizations, hub, servers, sessions, tokens, users
 from perijove.hub.web.declared import Declared
+from perijove.hub.web.oauth import authorize as oauth_authorize
+from perijove.hub.web.oauth import token as oauth_token
 
 DOCS: Final = Path(__file__).parent
 #: other spellings of calls that are listed already
@@ -87,9 +89,19 @@ def rest_api() -> str:
         "Any one of the scopes in a row suffices; [scopes](scopes.md) says what each allows.",
         "`GET /hub/api/openapi.json` describes the same for programs.\n",
     ]
-    for title, module in (("Users", users), ("Servers", servers), ("Tokens", tokens), ("The hub", hub)):
+    parts = {
+        "Users": [users],
+        "Servers": [servers],
+        "Tokens": [tokens],
+        "OAuth 2": [oauth_authorize, oauth_token],
+        "Sessions": [sessions],
+        "Audit log": [audit],
+        "The hub": [hub],
+        "Deprecated": [authorizations],
+    }
+    for title, modules in parts.items():
         lines += [f"## {title}\n", "| call | scope | what it does |", "|---|---|---|"]
-        lines += dict.fromkeys(row for route in module.router.declared if (row := _call(route)))
+        lines += dict.fromkeys(row for module in modules for route in module.router.declared if (row := _call(route)))
         lines.append("")
     return "\n".join(lines)
 
@@ -112,7 +124,7 @@ def _needs(access: Access | None) -> str:
         return "`read:metrics`, unless `c.Perijove.authenticate_prometheus` is false"
     if isinstance(access, Caller):
         return ", ".join(f"`{scope}`" for scope in access.scopes) or "any token"
-    return "none"
+    return "a browser in which somebody is signed in" if isinstance(access, Page) else "none"
 
 
 def command_line() -> str:
@@ -122,8 +134,8 @@ def command_line() -> str:
         "# Command line\n",
         "`perijove` without a command is `perijove serve`: everything, in the foreground.",
         "The other commands run one part each, for deployments that keep them apart.",
-        "Every trait of the [configuration](configuration.md) can also be given to `serve`, `hub` and `db`,",
-        "as `--Class.trait=value`.\n",
+        "Every trait of the [configuration](configuration.md) can also be given to `serve`, `hub`, `db`, `audit`",
+        "and `token`, as `--Class.trait=value`.\n",
     ]
     for name, module in COMMANDS.items():
         lines += _command(f"perijove {name}", getattr(importlib.import_module(module), name))

@@ -15,6 +15,7 @@ from typing import Final
 import pytest
 
 from docs.generate import PAGES
+from perijove.hub.domain.audit import Action
 from perijove.hub.usecases import environment as hub_environment
 from perijove.proxy.core.limits import Limit, Limits
 from perijove.proxy.core.statistics import Scrape, Statistics
@@ -61,6 +62,12 @@ def test_every_limit_of_the_proxy_is_documented() -> None:
 
     assert [limit.value for limit in Limit if f"| `{limit.value}` |" not in page] == []
     assert [option for limit in fields(Limits) for option in _FLAGS[limit.name] if f"`{option}`" not in page] == []
+
+
+def test_every_action_of_the_audit_log_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "audit-log.md").read_text(encoding="utf-8")
+
+    assert [action.value for action in Action if f"`{action.value}`" not in page] == []
 
 
 def test_every_metric_of_the_proxy_is_documented() -> None:

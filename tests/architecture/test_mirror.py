@@ -12,7 +12,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 SOURCE: Final = ROOT / "src" / "perijove"
-PURE: Final = ("hub/domain", "hub/scopes", "proxy/core", "wire", "config")
+PURE: Final = ("hub/domain", "hub/scopes", "hub/oauth", "proxy/core", "wire", "config")
 #: pure files without a test of their own, and where they are tested instead
 EXCEPTIONS: Final[dict[str, str]] = {
     "config/check.py": "tests/unit/config/test_sources.py: reading and checking are one story",

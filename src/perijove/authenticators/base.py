@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from traitlets import Bool, Dict, Set, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
@@ -30,6 +31,8 @@ class AuthResult:
     #: None: the authenticator does not say
     admin: bool | None = None
     display_name: str = ""
+    #: what is to be remembered of them, sealed, if `enable_auth_state` says so: something that JSON can say
+    auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 class Authenticator(LoggingConfigurable):
@@ -52,6 +55,11 @@ class Authenticator(LoggingConfigurable):
         default_value=False, help="Say that a subclass decides who may enter, which silences a warning at start."
     ).tag(config=True)
 
+    enable_auth_state = Bool(
+        default_value=False,
+        help="Keep what the sign-in method wants remembered of users, encrypted; needs $JUPYTERHUB_CRYPT_KEY.",
+    ).tag(config=True)
+
     async def authenticate(self, form: Mapping[str, str]) -> AuthResult | None:
         """
         Judge the fields of the sign-in form; None if the credentials are wrong.
@@ -60,6 +68,18 @@ class Authenticator(LoggingConfigurable):
             SignInRefused: they are right, but this person may not sign in (yet).
         """
         raise NotImplementedError
+
+    async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
+        """
+        Called before a server of *user* starts, and before the spawner's own hooks: the place to open a PAM session.
+
+        Args:
+            user: whose server it is, with `name` and `admin`.
+            spawner: what starts it; its traits may be set. What this raises makes the start fail.
+        """
+
+    async def post_spawn_stop(self, user: Any, spawner: Any) -> None:
+        """Called after a server of *user* has stopped; what this raises is logged."""
 
     def normalize_username(self, name: str) -> str:
         """*name* as the hub knows it: lower case, then `username_map`."""

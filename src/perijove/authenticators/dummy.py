@@ -23,4 +23,5 @@ class DummyAuthenticator(Authenticator):
         given = form.get(PASSWORD, "")
         if not name or (self.password and not hmac.compare_digest(given.encode(), self.password.encode())):
             return None
-        return AuthResult(name=name)
+        # Something to remember, so that what is done with it can be tried out.
+        return AuthResult(name=name, auth_state={"name": name} if self.enable_auth_state else None)

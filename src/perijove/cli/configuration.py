@@ -21,6 +21,7 @@ from perijove.authenticators.native import NativeAuthenticator, Verdict
 from perijove.authenticators.registry import BUILT_IN as AUTHENTICATORS
 from perijove.authenticators.registry import find as find_authenticator
 from perijove.config.check import Known, build, check_names, place
+from perijove.config.crypt_keys import CRYPT_KEY_VARIABLE, read_keys
 from perijove.config.database import PASSWORD_VARIABLE, database_url, has_password
 from perijove.config.errors import WrongValue
 from perijove.config.hubs import contradictions_of_hubs, hub_name
@@ -35,7 +36,7 @@ from perijove.config.sources import (
     read_flags,
 )
 from perijove.config.tls import contradictions
-from perijove.config.traits import Perijove
+from perijove.config.traits import CryptKeeper, Perijove
 from perijove.config.urls import BindUrl
 from perijove.hub.domain.errors import HubError
 from perijove.hub.domain.groups import read_groups
@@ -59,6 +60,9 @@ class Configuration:
     authenticator: Authenticator
     #: one per server is made of it; this one shows its values and carries those the hub needs
     spawner: Spawner
+    crypt_keeper: CryptKeeper = field(repr=False)
+    #: none unless auth states are to be kept
+    crypt_keys: tuple[bytes, ...] = field(repr=False)
     paths: Paths
     #: may have a password in it
     db_url: str = field(repr=False)
@@ -86,6 +90,8 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
     authenticator_class = _find(find_authenticator, "authenticator_class", perijove, file)
     spawner_class = _find(find_spawner, "spawner_class", perijove, file)
     check_names(config, known_classes(authenticator_class, spawner_class), file=file)
+    authenticator = _trial_authenticator(authenticator_class, config, file)
+    crypt_keeper = build(CryptKeeper, config, file=file)
     paths = _paths(perijove)
     db_url = _database(perijove, paths, file, flags)
     _check_declarations(perijove, file)
@@ -97,7 +103,9 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         file=file,
         words=(*(("-f", str(file)) if file else ()), *flags),
         perijove=perijove,
-        authenticator=_trial_authenticator(authenticator_class, config, file),
+        authenticator=authenticator,
+        crypt_keeper=crypt_keeper,
+        crypt_keys=_crypt_keys(crypt_keeper, authenticator, file, flags),
         spawner=_trial_spawner(spawner_class, config, file),
         paths=paths,
         db_url=db_url,
@@ -182,11 +190,34 @@ def _find(finder: Any, trait: str, perijove: Perijove, file: Path | None) -> Any
 
 def known_classes(*chosen: type[Configurable]) -> Known:
     """Class name → class, for everything that may be configured; bases before those who inherit."""
-    classes: list[type[Configurable]] = [Perijove]
+    classes: list[type[Configurable]] = [Perijove, CryptKeeper]
     for cls in (*AUTHENTICATORS.values(), *spawners().values(), *chosen):
         lineage = [c for c in reversed(cls.__mro__) if issubclass(c, Authenticator | Spawner)]
         classes += [c for c in lineage if c not in classes]
     return {cls.__name__: cls for cls in classes}
+
+
+def _crypt_keys(
+    keeper: CryptKeeper, authenticator: Authenticator, file: Path | None, flags: Sequence[str]
+) -> tuple[bytes, ...]:
+    if any(".keys=" in flag and "CryptKeeper" in flag for flag in flags):
+        raise WrongValue(
+            "CryptKeeper.keys: everybody on this machine can read keys on the command line: "
+            f"put them into the configuration file, or into ${CRYPT_KEY_VARIABLE}"
+        )
+    try:
+        keys = read_keys(keeper.keys, process_environment().get(CRYPT_KEY_VARIABLE, ""))
+    except WrongValue as exc:
+        where = f"{place(file, 'CryptKeeper', 'keys')}c.CryptKeeper.keys" if keeper.keys else f"${CRYPT_KEY_VARIABLE}"
+        raise WrongValue(f"{where}: {exc}") from exc
+    if not authenticator.enable_auth_state:
+        return ()
+    if not keys:
+        raise WrongValue(
+            f"{place(file, 'Authenticator', 'enable_auth_state')}c.Authenticator.enable_auth_state needs a key to "
+            f"encrypt with: set ${CRYPT_KEY_VARIABLE} to what `openssl rand -hex 32` prints, and keep it."
+        )
+    return keys
 
 
 def _database(perijove: Perijove, paths: Paths, file: Path | None, flags: Sequence[str]) -> str:
@@ -252,9 +283,14 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         extra_user_scopes=p.extra_user_scopes,
         services=p.services,
         token_expires_in_max_seconds=p.token_expires_in_max_seconds,
+        oauth_token_expires_in=p.oauth_token_expires_in,
+        oauth_require_pkce=p.oauth_require_pkce,
         api_page_default_limit=p.api_page_default_limit,
         api_page_max_limit=p.api_page_max_limit,
         authenticate_prometheus=p.authenticate_prometheus,
+        audit_file=p.audit_file,
+        audit_retention_days=p.audit_retention_days,
+        crypt_keys=configuration.crypt_keys,
         cleanup_servers=p.cleanup_servers,
         redirect_to_server=p.redirect_to_server,
     )

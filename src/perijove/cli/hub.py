@@ -19,7 +19,7 @@ from perijove.config.errors import ConfigError
 from perijove.config.reload import differing, settings_after
 from perijove.config.settings import HubSettings
 from perijove.config.sources import process_environment
-from perijove.hub.app import HubInputs
+from perijove.hub.ground import HubInputs
 from perijove.hub.life import run
 from perijove.hub.usecases.reload import Reading
 from perijove.kit import logs
@@ -107,4 +107,4 @@ class _Configured:
 
 
 def _owners(configuration: Configuration) -> tuple[Configurable, ...]:
-    return configuration.perijove, configuration.authenticator, configuration.spawner
+    return configuration.perijove, configuration.crypt_keeper, configuration.authenticator, configuration.spawner

@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "launcher": "perijove.cli.launcher",
     "acme": "perijove.cli.acme",
     "db": "perijove.cli.db",
+    "audit": "perijove.cli.audit",
+    "token": "perijove.cli.token",
     "chaos": "perijove.cli.chaos",
 }
 _DEFAULT: Final = "serve"

@@ -92,7 +92,11 @@ def serve(
 
 
 def _shown(configuration: Configuration, form: Any) -> str:
-    text: str = form(effective([configuration.perijove, configuration.authenticator, configuration.spawner]))
+    text: str = form(
+        effective(
+            [configuration.perijove, configuration.crypt_keeper, configuration.authenticator, configuration.spawner]
+        )
+    )
     return text
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
 
+from perijove.config.crypt_keys import CRYPT_KEY_VARIABLE
 from perijove.config.errors import WrongValue
 
 #: Holds the password of a database server, so that the configuration file need not.
 PASSWORD_VARIABLE: Final = "PERIJOVE_DB_PASSWORD"  # noqa: S105  # a name, no secret
-#: What only the hub is given of the environment: ours, and the one that PostgreSQL's own library reads.
-SECRET_VARIABLES: Final = (PASSWORD_VARIABLE, "PGPASSWORD")
+#: What only the hub is given of the environment: the keys of auth states, ours of the
+#: database, and the one that PostgreSQL's own library reads.
+SECRET_VARIABLES: Final = (PASSWORD_VARIABLE, "PGPASSWORD", CRYPT_KEY_VARIABLE)
 _POSTGRESQL: Final = ("postgresql", "postgres")
 _FORMS: Final = "sqlite:////folder/file.sqlite or postgresql://user@host/database"
 

@@ -59,6 +59,8 @@ def effective(objects: list[Configurable]) -> dict[str, dict[str, Any]]:
 def _shown(name: str, value: Any) -> Any:
     if any(word in name for word in ("password", "secret", "token")) and isinstance(value, str) and value:
         return "[secret]"
+    if name == "keys":
+        return ["[secret]" for _ in value]
     if name == "db_url":
         return without_password(value)
     if name == "services":

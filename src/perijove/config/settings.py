@@ -149,9 +149,19 @@ class HubSettings:
     custom_scopes: Mapping[str, Any] = field(default_factory=dict)
     extra_user_scopes: Sequence[str] = ()
     token_expires_in_max_seconds: int = 0
+    #: longest life of a token that an OAuth client is given; 0: as long as the sign-in
+    oauth_token_expires_in: int = 0
+    #: whether OAuth clients must use PKCE
+    oauth_require_pkce: bool = False
     api_page_default_limit: int = 50
     api_page_max_limit: int = 200
     authenticate_prometheus: bool = True
+    #: JSON lines that the audit log is copied to; empty: none
+    audit_file: str = ""
+    #: days that entries of the audit log are kept; 0: for good
+    audit_retention_days: float = 0.0
+    #: what auth states are sealed with, 32 bytes each, the first of them; none: no auth states are kept
+    crypt_keys: tuple[bytes, ...] = field(default=(), repr=False)
     #: stop all servers when the hub ends
     cleanup_servers: bool = False
     #: page after sign-in is the user's server rather than the home page

@@ -7,7 +7,23 @@ here only if it does something: an option that does nothing would be a lie.
 
 from __future__ import annotations
 
-from traitlets import Bool, CaselessStrEnum, Dict, Enum, Float, Int, List, Set, Unicode, validate
+from typing import Any
+
+from traitlets import (
+    Bool,
+    Bytes,
+    CaselessStrEnum,
+    Dict,
+    Enum,
+    Float,
+    Int,
+    List,
+    Set,
+    TraitError,
+    Unicode,
+    Union,
+    validate,
+)
 from traitlets.config import Configurable
 
 
@@ -134,6 +150,13 @@ class Perijove(Configurable):
         help='Groups to make: name → list of users, or {"users": [...], "properties": {...}}. Only adds.'
     ).tag(config=True)
     token_expires_in_max_seconds = Int(0, min=0, help="Longest life of an API token; 0 is no limit.").tag(config=True)
+    oauth_token_expires_in = Int(
+        0,
+        min=0,
+        help="Longest life of a token that a server or service is given by OAuth, in seconds. It never outlives the "
+        "sign-in it was given in; 0 is just that.",
+    ).tag(config=True)
+    oauth_require_pkce = Bool(False, help="Refuse OAuth clients that do not use PKCE (RFC 7636).").tag(config=True)
     api_page_default_limit = Int(50, min=1, help="Page size of paginated answers.").tag(config=True)
     api_page_max_limit = Int(200, min=1, help="Largest page size.").tag(config=True)
     authenticate_prometheus = Bool(True, help="Whether /hub/metrics needs the scope read:metrics.").tag(config=True)
@@ -161,12 +184,34 @@ class Perijove(Configurable):
     )
     cleanup_servers = Bool(True, help="Whether servers are stopped when perijove is stopped in order.").tag(config=True)
 
+    audit_file = Unicode(
+        "", help="File that the audit log is copied to, a line of JSON each; the hub's user must be able to write it."
+    ).tag(config=True)
+    audit_retention_days = Float(
+        0.0, min=0.0, help="Days that entries of the audit log stay in the database; 0 is for good."
+    ).tag(config=True)
     log_level = CaselessStrEnum(
         ["debug", "info", "warning", "error"], "info", help="Least severe log level shown."
     ).tag(config=True)
     log_format = Enum(["console", "json"], "console", help="Log lines for people or for machines.").tag(config=True)
 
+    @validate("audit_file")
+    def _absolute(self, proposal: dict[str, str]) -> str:
+        if proposal["value"] and not proposal["value"].startswith("/"):
+            raise TraitError("The 'audit_file' trait must be an absolute path.")
+        return proposal["value"]
+
     @validate("base_url")
     def _both_slashes(self, proposal: dict[str, str]) -> str:
         inner = proposal["value"].strip("/")
         return f"/{inner}/" if inner else "/"
+
+
+class CryptKeeper(Configurable):
+    """What auth states are encrypted with (Authenticator.enable_auth_state)."""
+
+    keys: List[Any] = List(
+        Union([Unicode(), Bytes()]),
+        help="Keys of 32 bytes, as 64 hexadecimal digits or in base64; the first encrypts, all decrypt. "
+        "Default: $JUPYTERHUB_CRYPT_KEY, several with ; between them.",
+    ).tag(config=True)

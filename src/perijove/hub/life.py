@@ -23,13 +23,14 @@ import uvicorn
 import uvloop
 
 from perijove import __version__
-from perijove.hub.app import Hub, HubInputs, compose, recompose
-from perijove.hub.domain.errors import HubError, StoreAway
+from perijove.hub.app import Hub, compose, recompose
+from perijove.hub.domain.errors import HubError, StoreAway, Unavailable
 from perijove.hub.domain.hubs import others_of
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.service_processes import LauncherServiceProcesses
+from perijove.hub.ground import HubInputs
 from perijove.hub.store.errors import StoreUnusable
 from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
@@ -169,9 +170,8 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     if parts.lab_assets is not None and is_first:
         # Of several hubs beside each other one does, for all.
         tasks.start("lab assets", parts.lab_assets.prepare())
-    for name in sorted(parts.settings.blocked_users):
-        # Blocked since the last start, perhaps: the proxy has outlived many a hub, with the visits that it let in.
-        await hub.revocations.revoke(user=name)
+    # Blocked since the last start, perhaps: the proxy has outlived many a hub, with the visits that it let in.
+    await parts.sessions.end_of_blocked(parts.settings.blocked_users)
     notice: dict[str, Any] = {"ready": True}
     warning = await hub.housekeeping.clock_warning()
     if warning:
@@ -233,8 +233,11 @@ async def _take_over(hub: Hub, app: WebApplication, inputs: HubInputs) -> None:
     blocked_before = app.state.parts.settings.blocked_users
     await renew_app(app, recompose(hub, inputs))
     logs.set_level(inputs.log_level)
-    for name in sorted(inputs.settings.blocked_users - blocked_before):
-        await hub.revocations.revoke(user=name)
+    try:
+        await hub.parts.sessions.end_of_blocked(inputs.settings.blocked_users - blocked_before)
+    except Unavailable as exc:
+        # They are shut out all the same, from this moment on; the rows go at the next start.
+        log.warning("blocked.sessions_left", why=exc.message)
 
 
 def _leaves_servers_to_others(hub: Hub, inputs: HubInputs) -> bool:

@@ -198,6 +198,14 @@ class Spawners(Protocol):
         """Ask it to go; answers when it is gone. Idempotent. Raises LauncherAway."""
         ...
 
+    async def token_scopes(self, server: Server) -> Sequence[str]:
+        """What the server's own token may do, as configured; nothing stated: the usual. Raises LaunchFailed."""
+        ...
+
+    async def client_scopes(self, server: Server) -> Sequence[str]:
+        """What tokens that it is given by its visitors may do besides letting them in; nothing if that fails."""
+        ...
+
     def exits(self) -> AsyncIterator[tuple[str, int, Exit]]:
         """(key, generation, why) of every server that ends, as it ends; reconnects by itself."""
         ...
@@ -241,6 +249,28 @@ class Authenticated:
     #: None: the method does not say; else it decides
     admin: bool | None = None
     display_name: str = ""
+    #: what the method wants remembered of them; None: nothing
+    auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+class CannotOpen(Exception):
+    """No key opens this."""
+
+
+class Vault(Protocol):
+    """Seals text with the administrator's keys."""
+
+    def seal(self, text: str) -> str:
+        """*text*, unreadable and unchangeable without a key."""
+        ...
+
+    def open(self, sealed: str) -> str:
+        """What was sealed. Raises CannotOpen."""
+        ...
+
+    def is_current(self, sealed: str) -> bool:
+        """Whether the key that seals now sealed it."""
+        ...
 
 
 class SignInMethod(Protocol):

@@ -359,6 +359,14 @@ class AuthStates(Protocol):
         """None forgets it."""
         ...
 
+    async def page(self, *, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """User ids and what is kept of them, by id, beginning after that one."""
+        ...
+
+    async def swap(self, user_id: int, old: str, new: str) -> None:
+        """Replace *old*, if that is still what is kept."""
+        ...
+
 
 class Audit(Protocol):
     """Rows of the audit log. Nothing is ever changed there but the seal, and only the oldest are forgotten."""
@@ -377,8 +385,13 @@ class Audit(Protocol):
         action: Action | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        concerning: str = "",
     ) -> Sequence[AuditEntry]:
-        """The newest entries first; of those that were done by, to, as, from, and before what is stated."""
+        """
+        The newest entries first; of those that were done by, to, as, from, and before what is stated.
+
+        *concerning* is a user: what was done to them, and what they did themselves.
+        """
         ...
 
     async def unsealed(self, limit: int) -> Sequence[AuditEntry]:
@@ -391,6 +404,9 @@ class Audit(Protocol):
         ...
 
     async def last_sealed(self) -> AuditEntry | None: ...
+    async def forget(self, *, up_to: int) -> int:
+        """Delete the beginning of the chain, up to and with that place; how many those were."""
+        ...
 
 
 class Facts(Protocol):

@@ -16,7 +16,7 @@ from perijove.wire.routes import unix_origin
 
 
 def server_environment(
-    request: LaunchRequest, account: Account, *, runtime: Path, socket: Path, marker: str
+    request: LaunchRequest, account: Account, *, runtime: Path, socket: Path, marker: str, port: int = 0
 ) -> dict[str, str]:
     """
     Everything the server's process will find in its environment.
@@ -28,6 +28,7 @@ def server_environment(
         "PATH": f"{bin_directory}:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
     }
+    origin = f"http://127.0.0.1:{port}" if port else unix_origin(str(socket))
     prefix = request.environment.get(names.SERVICE_PREFIX, "/")
     ours = {
         "HOME": account.home,
@@ -38,5 +39,5 @@ def server_environment(
         MARKER: marker,
     }
     if request.listens:
-        ours[names.SERVICE_URL] = f"{unix_origin(str(socket))}{prefix}"
+        ours[names.SERVICE_URL] = f"{origin}{prefix}"
     return {**defaults, **request.environment, **ours}

@@ -227,7 +227,8 @@ class Servers:
         runtime = self._layout.make_user_runtime(account.name, uid=account.uid, gid=account.gid)
         path = self._layout.socket(request.key)
         marker = self._randomness.hex(16)
-        environment = server_environment(request, account, runtime=runtime, socket=path, marker=marker)
+        port = _free_port() if request.own_port and request.argv else 0
+        environment = server_environment(request, account, runtime=runtime, socket=path, marker=marker, port=port)
         plan = ChildPlan(
             key=request.key,
             uid=account.uid,
@@ -254,13 +255,13 @@ class Servers:
             stack.callback(os.close, opener)
             forked = await self._template.fork(plan, (listening.fileno(), log_fd, gate))
             ended = self._reaper.exit_of(forked.pid)
-            launched = self._launched(request, forked, path, log_path)
+            launched = self._launched(request, forked, path, log_path, port)
             record = Record(launched=launched, marker=marker)
             self._records.write_running(directory, record)
             os.write(opener, b"1")
         return Server(record=record, ended=ended)
 
-    def _launched(self, request: LaunchRequest, forked: Forked, path: Path, log_path: Path) -> Launched:
+    def _launched(self, request: LaunchRequest, forked: Forked, path: Path, log_path: Path, port: int) -> Launched:
         return Launched(
             key=request.key,
             generation=request.generation,
@@ -269,6 +270,7 @@ class Servers:
             socket=str(path),
             log=str(log_path),
             launched_at=self._clock.now().timestamp(),
+            port=port,
         )
 
     def _watch(self, server: Server) -> None:
@@ -320,6 +322,18 @@ class Servers:
         found = roots.union(*(processes.family(root, everyone) for root in roots))
         spared = {launched.pid, os.getpid()}
         return {process.pid: process.start_time for process in everyone if process.pid in found - spared}
+
+
+def _free_port() -> int:
+    """
+    A port of loopback that is free now, for a program that cannot be handed a socket.
+
+    Somebody else may take it before that program does. Such a server asks its visitors who they are, and whoever sat
+    on its port could not: the hub answers only who has the server's token.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port
 
 
 def _bind(path: Path, *, gid: int) -> socket.socket:

@@ -11,18 +11,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Float, Integer, List, Unicode
+from traitlets import Bool, CaselessStrEnum, Dict, Float, Integer, List, Unicode, Union
+from traitlets import Callable as CallableTrait
 from traitlets.config import Configurable
 
 from perijove.spawners.traits import ByteSpecification
 from perijove.spawners.values import NOBODY, BackendSettings, Handle, Progress, Running, SpawnerUser, SpawnRequest
 from perijove.wire import environment as names
 from perijove.wire.launcher import ExitReport
+
+#: Commands that sign visitors in by OAuth: jupyterhub-singleuser, jupyter-labhub, batchspawner-singleuser,
+#: start-singleuser.sh and what wraps them. Ours has the word in its module's name, too.
+_SIGNS_IN: Final = re.compile(r"(?<!perijove\.)(?<!perijove-)singleuser|labhub")
 
 
 class Backend(Protocol):
@@ -87,6 +93,29 @@ class Spawner(Configurable):
         config=True
     )
     cpu_limit = Float(None, allow_none=True, help="Most cores of a server.").tag(config=True)
+    auth_state_hook = AnyTrait(
+        None,
+        help="Called with the spawner and the user's auth state (None: there is none) before the start; may be a "
+        "coroutine. See Authenticator.enable_auth_state.",
+    ).tag(config=True)
+    route_access = CaselessStrEnum(
+        ["auto", "gated", "open"],
+        "auto",
+        help="Who lets visitors in: `gated`, the proxy, before anything reaches the server; `open`, the server itself, "
+        "by OAuth with the hub. `auto`: open if the command is a jupyterhub-singleuser, else gated.",
+    ).tag(config=True)
+    oauth_client_allowed_scopes = Union(
+        [CallableTrait(), List(Unicode())],
+        default_value=[],
+        help="What a server that signs visitors in itself may be allowed to do for them, besides knowing who they "
+        "are; also what it asks for. A list of scopes, or a callable that is given the spawner.",
+    ).tag(config=True)
+    server_token_scopes = Union(
+        [CallableTrait(), List(Unicode())],
+        default_value=[],
+        help="What the server's own token may do, less than its owner may; users:activity!user is always in it. A "
+        "list of scopes, or a callable that is given the spawner. Default: the role server.",
+    ).tag(config=True)
     pre_spawn_hook = AnyTrait(None, help="Called with the spawner before the start; may be a coroutine.").tag(
         config=True
     )
@@ -131,6 +160,17 @@ class Spawner(Configurable):
     def name(self) -> str:
         """Name of the server, as JupyterHub's hooks know it."""
         return self.server_name
+
+    @property
+    def does_own_sign_in(self) -> bool:
+        """
+        Whether the server signs its visitors in itself, so that its route is open.
+
+        A command that nobody knows is gated: it may be a program that asks nobody who they are.
+        """
+        if self.route_access == "auto":
+            return _SIGNS_IN.search(" ".join(self.cmd)) is not None
+        return bool(self.route_access == "open")
 
     def unenforceable(self) -> Mapping[str, str]:
         """Traits that are set but cannot be honoured here, and why: such a configuration stops the start."""
@@ -186,6 +226,10 @@ class Spawner(Configurable):
         """Steps of the start under way."""
         yield Progress(percent=50, message="Starting your server…")
 
+    async def run_auth_state_hook(self, auth_state: Mapping[str, Any] | None) -> None:
+        """Call the administrator's hook with what the sign-in method remembers of the user."""
+        await _call(self.auth_state_hook, self, auth_state)
+
     async def run_pre_spawn_hook(self) -> None:
         """Call the administrator's hook before a start."""
         await _call(self.pre_spawn_hook, self)
@@ -218,9 +262,9 @@ class Spawner(Configurable):
         return template.replace("{username}", self.user.name).replace("{servername}", self.server_name)
 
 
-async def _call(hook: Callable[[Spawner], Any] | None, spawner: Spawner) -> None:
+async def _call(hook: Callable[..., Any] | None, *given: Any) -> None:
     if hook is None:
         return
-    answer = hook(spawner)
+    answer = hook(*given)
     if inspect.isawaitable(answer):
         await answer

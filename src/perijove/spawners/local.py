@@ -141,6 +141,7 @@ class LocalSpawner(Spawner):
             environment=self.server_environment(request),
             argv=tuple(self.cmd),
             args=tuple(self.args),
+            own_port=self.does_own_sign_in,
             limits=Limits(
                 memory=self.mem_limit,
                 cpu=self.cpu_limit,
@@ -167,7 +168,7 @@ def _machine() -> str:
 
 def _running(launched: Launched) -> Running:
     return Running(
-        target=unix_origin(launched.socket),
+        target=f"http://127.0.0.1:{launched.port}" if launched.port else unix_origin(launched.socket),
         handle={
             "version": _HANDLE_VERSION,
             "key": launched.key,
@@ -175,5 +176,6 @@ def _running(launched: Launched) -> Running:
             "pid": launched.pid,
             "start_time": launched.start_time,
             "socket": launched.socket,
+            "port": launched.port,
         },
     )

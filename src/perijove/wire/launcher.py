@@ -80,6 +80,8 @@ class LaunchRequest:
     directory: str = ""
     #: with `argv`: whether it is given a socket, and JUPYTERHUB_SERVICE_URL says which
     listens: bool = True
+    #: with `argv`: it binds a TCP port of loopback itself, as JUPYTERHUB_SERVICE_URL tells it to (contract a)
+    own_port: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The fields of a `launch` frame."""
@@ -100,6 +102,8 @@ class Launched:
     log: str
     #: seconds since the epoch
     launched_at: float
+    #: TCP port of loopback that it listens on instead; 0: none
+    port: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form."""

@@ -287,6 +287,13 @@ async def test_auth_states_are_replaced_forgotten_and_go_with_their_user(store: 
         await unit.auth_states.put(ada.id, "first")
         await unit.auth_states.put(ada.id, "second")
         await unit.auth_states.put(bob.id, "bobs")
+        assert await unit.auth_states.page(after=0, limit=9) == [(ada.id, "second"), (bob.id, "bobs")]
+        assert await unit.auth_states.page(after=0, limit=1) == [(ada.id, "second")]
+        assert await unit.auth_states.page(after=ada.id, limit=9) == [(bob.id, "bobs")]
+        await unit.auth_states.swap(bob.id, "another", "third")
+        assert await unit.auth_states.get(bob.id) == "bobs"
+        await unit.auth_states.swap(bob.id, "bobs", "third")
+        assert await unit.auth_states.get(bob.id) == "third"
         assert await unit.auth_states.get(ada.id) == "second"
         await unit.auth_states.put(ada.id, None)
         assert await unit.auth_states.get(ada.id) is None
@@ -355,6 +362,31 @@ async def test_entries_are_sealed_in_a_chain(store: Store) -> None:
         assert [(row.actor, row.sequence, row.sealed_hash) for row in chain] == [("bob", 1, "h1"), ("ada", 2, "h2")]
         assert await unit.audit.sealed(after=1, limit=10) == chain[1:]
         assert await unit.audit.last_sealed() == chain[1]
+
+
+async def test_what_concerns_somebody_is_what_was_done_to_them_and_what_they_did(store: Store) -> None:
+    async with store.unit() as unit:
+        await unit.audit.add(entry(actor="root", target="ada"))
+        await unit.audit.add(entry(actor="ada", target="bob"))
+        await unit.audit.add(entry(actor="root", target="bob"))
+        await unit.audit.add(replace(entry(actor="ada"), actor_kind="service"))
+
+        found = await unit.audit.page(limit=10, concerning="ada")
+        assert [(row.actor, row.target) for row in found] == [("ada", "bob"), ("root", "ada")]
+        assert await unit.audit.page(limit=10, concerning="ada", actor="root") == found[1:]
+
+
+async def test_only_the_beginning_of_the_chain_is_forgotten(store: Store) -> None:
+    async with store.unit() as unit:
+        for actor in ("ada", "bob", "eve", "kim"):
+            await unit.audit.add(entry(actor=actor))
+        rows = await unit.audit.unsealed(3)
+        for sequence, row in enumerate(rows, start=1):
+            await unit.audit.seal(row.id, sequence=sequence, sealed_hash=f"h{sequence}")
+
+        assert await unit.audit.forget(up_to=2) == 2
+        assert [row.actor for row in await unit.audit.page(limit=10)] == ["kim", "eve"]
+        assert await unit.audit.forget(up_to=2) == 0
 
 
 async def test_the_audit_log_survives_those_it_tells_of(store: Store) -> None:

@@ -319,3 +319,18 @@ async def test_a_home_is_its_owners_alone(client: LauncherClient) -> None:
     report = await exit_of(client, await launched(client, shell("stat -c %a .", user="bob", generation=fresh())))
 
     assert report.log_tail == ("700",)
+
+
+async def test_a_program_that_binds_a_port_itself_is_told_one_that_is_free(client: LauncherClient) -> None:
+    """
+    As JupyterHub's servers do (contract a); ours are handed a socket.
+    """
+    script = "echo $JUPYTERHUB_SERVICE_URL; exit 3"
+    server = await launched(client, shell(script, generation=fresh(), own_port=True))
+    socketed = await launched(client, launch_request("bob", generation=fresh(), own_port=True))
+
+    report = await exit_of(client, server)
+
+    assert report.log_tail == (f"http://127.0.0.1:{server.port}/user/ada/",)
+    assert server.port > 0
+    assert socketed.port == 0

@@ -96,3 +96,76 @@ def test_idle_times_for_everybody_are_a_policy_behind_the_others(tmp_path: Path)
 
 def test_by_default_nothing_is_stopped() -> None:
     assert hub_settings(load(None, []), control_token="").cull_policies == []
+
+
+# -- auth states ---------------------------------------------------------------------------------------------------
+
+KEY = "0123456789abcdef" * 4
+
+
+def configured(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "config.py"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_auth_states_without_a_key_are_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUPYTERHUB_CRYPT_KEY", raising=False)
+    file = configured(tmp_path, "c.Authenticator.enable_auth_state = True\n")
+
+    with pytest.raises(ConfigError, match=r"needs a key to encrypt with: set \$JUPYTERHUB_CRYPT_KEY") as refused:
+        load(file, [])
+
+    assert str(refused.value).startswith(f"{file}:1: ")
+
+
+def test_keys_come_from_the_file_or_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_CRYPT_KEY", f"{KEY};{'b' * 32}")
+    by_variable = load(configured(tmp_path, "c.Authenticator.enable_auth_state = True\n"), [])
+    by_file = load(
+        configured(tmp_path, f"c.Authenticator.enable_auth_state = True\nc.CryptKeeper.keys = [{KEY!r}]\n"), []
+    )
+
+    assert hub_settings(by_variable, control_token="").crypt_keys == (bytes.fromhex(KEY), b"b" * 32)
+    assert hub_settings(by_file, control_token="").crypt_keys == (bytes.fromhex(KEY),)
+
+
+def test_a_key_that_nothing_is_to_be_sealed_with_is_not_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_CRYPT_KEY", KEY)
+
+    assert hub_settings(load(configured(tmp_path, ""), []), control_token="").crypt_keys == ()
+
+
+@pytest.mark.parametrize("place", ["file", "variable"])
+def test_a_wrong_key_is_refused_and_not_repeated(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_CRYPT_KEY", "hunter2" if place == "variable" else "")
+    file = configured(tmp_path, "c.CryptKeeper.keys = ['hunter2']\n" if place == "file" else "")
+
+    with pytest.raises(ConfigError, match="a key is 32 bytes") as refused:
+        load(file, [])
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_keys_on_the_command_line_are_refused() -> None:
+    """
+    Whoever lists processes would read them.
+    """
+    with pytest.raises(ConfigError, match="everybody on this machine") as refused:
+        load(None, [f"--CryptKeeper.keys=['{KEY}']"])
+
+    assert KEY not in str(refused.value)
+
+
+def test_keys_are_shown_to_nobody(tmp_path: Path) -> None:
+    configuration = load(configured(tmp_path, f"c.CryptKeeper.keys = [{KEY!r}]\n"), [])
+
+    assert KEY not in as_text(effective([configuration.crypt_keeper]))
+    assert KEY not in repr(configuration)
+
+
+def test_the_audit_log_is_copied_to_a_place_that_does_not_depend_on_where_one_stands(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="absolute path"):
+        load(configured(tmp_path, "c.Perijove.audit_file = 'audit.jsonl'\n"), [])

@@ -48,6 +48,7 @@ def test_fields_of_a_newer_client_are_ignored() -> None:
         {"environment": {"A": "1\0"}},
         {"limits": {"unknown": 1}},
         {"argv": 5},
+        {"own_port": "yes"},
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(changes: dict[str, Any]) -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from perijove.spawners.base import Spawner
 from perijove.spawners.launcher_client import LauncherClient
-from perijove.spawners.local import LocalSpawner
+from perijove.spawners.local import LocalSpawner, _running
 from perijove.spawners.values import BackendSettings, SpawnerUser, SpawnRequest
-from perijove.wire.launcher import Limits
+from perijove.wire.launcher import Launched, Limits
 
 REQUEST = SpawnRequest(key="ada/x", generation=3, user="ada", server_name="x", environment={"A": "1"})
+
+
+LAUNCHED = Launched(key="ada/x", generation=3, pid=1, start_time=2, socket="/run/s", log="/log", launched_at=0.0)
 
 
 def spawner(**traits: Any) -> LocalSpawner:
@@ -42,6 +46,17 @@ async def test_every_trait_reaches_the_launcher() -> None:
     assert (asked.argv, asked.args) == (("jupyterhub-singleuser",), ("--debug",))
     assert (asked.system_user, asked.create_user, asked.home) == ("jupyter-ada", False, "/srv/ada")
     assert asked.limits == Limits(memory=2**30, cpu=2.0, open_files=100, processes=50)
+
+
+def test_a_server_that_signs_visitors_in_itself_gets_a_port_and_others_a_socket() -> None:
+    """
+    Everybody on this machine reaches a port; the socket is in a folder that only the proxy can enter.
+    """
+    assert not spawner().launch_request(REQUEST).own_port
+    assert not spawner(cmd=["/opt/bin/some-app"]).launch_request(REQUEST).own_port
+    assert spawner(cmd=["/opt/bin/jupyterhub-singleuser"]).launch_request(REQUEST).own_port
+    assert _running(replace(LAUNCHED, port=4711)).target == "http://127.0.0.1:4711"
+    assert _running(LAUNCHED).target == "http+unix://%2Frun%2Fs"
 
 
 def test_its_servers_are_seen_by_hubs_of_one_machine_and_one_launcher() -> None:

@@ -3,6 +3,7 @@ What can go wrong in the hub, in its own words. `web/problems.py` maps these to 
 
     HubError
     ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation  NoSuchShare  NoSuchShareCode
+    │                            NoSuchSession
     ├── Refused                  NotAllowed  WrongCredentials  AwaitingApproval  InvitationSpent
     ├── Conflict                 AlreadyExists  AlreadyRunning  IllegalTransition  StaleGeneration
     ├── Invalid                  InvalidName  InvalidServerName  InvalidScope  WeakPassword  InvalidRequest
@@ -42,6 +43,10 @@ class NoSuchServer(NotFound):
 
 class NoSuchToken(NotFound):
     """There is no such token."""
+
+
+class NoSuchSession(NotFound):
+    """There is no such session."""
 
 
 class NoSuchInvitation(NotFound):

@@ -32,10 +32,14 @@ class Principal:
     session_id: str = ""
     #: `a<N>` of the token it came with; empty with a session
     token_id: str = ""
+    #: browser session in which that token was given, if it was in one
+    given_in: str = ""
     #: when that token ends, if it does
     token_ends: datetime | None = None
     #: the user, as read when they were identified; None for services
     user: User | None = field(default=None, compare=False, repr=False)
+    #: where the request came from, for the audit log; the web edge knows
+    address: str = field(default="", compare=False)
 
     @property
     def visit_id(self) -> str:

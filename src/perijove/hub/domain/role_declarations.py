@@ -16,6 +16,7 @@ from perijove.hub.domain.errors import InvalidRequest
 from perijove.hub.domain.managed_services import KEYS as MANAGED_KEYS
 from perijove.hub.domain.roles import Role, Service
 from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.domain.urls import is_redirect_uri
 from perijove.hub.domain.users import normalise
 from perijove.hub.scopes.catalog import METASCOPES
 from perijove.hub.scopes.errors import BadScope
@@ -48,6 +49,7 @@ DEFAULT_ROLES: Final[Mapping[str, Role]] = {
             "access:servers",
             "read:roles",
             "read:metrics",
+            "read:audit",
             "shares",
         ),
     ),
@@ -61,7 +63,12 @@ DEFAULT_ROLES: Final[Mapping[str, Role]] = {
 
 _ROLE_NAME: Final = re.compile(r"[a-z][a-z0-9\-_~\.]{1,253}[a-z0-9]")
 _ROLE_KEYS: Final = frozenset({"name", "description", "scopes", "users", "services", "groups"})
-_SERVICE_KEYS: Final = frozenset({"name", "api_token", "admin", "url", "display", "info", "timeout"}) | MANAGED_KEYS
+_OAUTH_KEYS: Final = frozenset(
+    {"oauth_client_id", "oauth_redirect_uri", "oauth_no_confirm", "oauth_client_allowed_scopes"}
+)
+_SERVICE_KEYS: Final = (
+    frozenset({"name", "api_token", "admin", "url", "display", "info", "timeout"}) | MANAGED_KEYS | _OAUTH_KEYS
+)
 #: contract d: tokens from configuration
 _MIN_TOKEN, _MAX_TOKEN = 8, 64
 
@@ -93,6 +100,10 @@ def read_service(declared: Mapping[str, Any]) -> Service:
         url=_origin(_text(declared, "url", what), what),
         display=_flag(declared, "display", what, default=True),
         info=dict(info),
+        oauth_client_id=_client_id(_text(declared, "oauth_client_id", what), what),
+        oauth_redirect_uri=_redirect_uri(_text(declared, "oauth_redirect_uri", what), what),
+        oauth_no_confirm=_flag(declared, "oauth_no_confirm", what, default=False),
+        oauth_client_allowed_scopes=_scopes(declared, what, key="oauth_client_allowed_scopes"),
     )
 
 
@@ -125,8 +136,8 @@ def read_role(declared: Mapping[str, Any], services: frozenset[str]) -> Role:
     )
 
 
-def _scopes(declared: Mapping[str, Any], what: str) -> tuple[str, ...]:
-    scopes = _texts(declared, "scopes", what)
+def _scopes(declared: Mapping[str, Any], what: str, *, key: str = "scopes") -> tuple[str, ...]:
+    scopes = _texts(declared, key, what)
     for text in scopes:
         try:
             parse(text)
@@ -181,3 +192,17 @@ def _origin(url: str, what: str) -> str:
     if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc):
         raise InvalidRequest(f"{what}: url must begin with http:// or https:// and name a host.")
     return url.rstrip("/")
+
+
+def _client_id(client_id: str, what: str) -> str:
+    if client_id and not client_id.startswith("service-"):
+        raise InvalidRequest(f"{what}: oauth_client_id must begin with service-.")
+    return client_id
+
+
+def _redirect_uri(uri: str, what: str) -> str:
+    if uri and not is_redirect_uri(uri):
+        raise InvalidRequest(
+            f"{what}: oauth_redirect_uri must be a path of this host or an http(s) URL, without a fragment."
+        )
+    return uri

@@ -32,3 +32,11 @@ class Service:
     url: str = ""
     display: bool = True
     info: Mapping[str, Any] = field(default_factory=dict)
+    #: its OAuth client (contract g): empty is `service-<name>`
+    oauth_client_id: str = ""
+    #: empty: `oauth_callback` below its prefix
+    oauth_redirect_uri: str = ""
+    #: whether people are not asked
+    oauth_no_confirm: bool = False
+    #: most that tokens of its visitors may do, as declared
+    oauth_client_allowed_scopes: tuple[str, ...] = ()

@@ -18,6 +18,8 @@ from perijove.hub.domain.lifecycle import State
 _SERVER_NAME: Final = re.compile(r"[a-z](?:[a-z0-9]|-(?!-))*(?<!-)")
 MAX_SERVER_NAME: Final = 30
 MAX_DISPLAY_NAME: Final = 255
+#: member of a handle: true if this run signs its visitors in itself, by OAuth with the hub, and its route is open
+OWN_SIGN_IN: Final = "own_sign_in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,11 @@ class Server:
     def is_active(self) -> bool:
         """Whether it runs, is coming or is going."""
         return self.state is not State.STOPPED
+
+    @property
+    def does_own_sign_in(self) -> bool:
+        """Whether it signs its visitors in itself, so that the proxy lets everybody through to it."""
+        return self.handle.get(OWN_SIGN_IN) is True
 
     @property
     def pending(self) -> str | None:

@@ -4,12 +4,22 @@ Hub API tokens: opaque to their holders, hashed at rest, found by prefix, shown 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 #: characters of a token that are stored in the clear, to find its row
 PREFIX_LENGTH: Final = 8
+
+
+#: what every server's own token may do: report activity and tell who it is (contract a and f)
+SERVERS_DUTIES: Final = ("users:activity!user", "read:users:name!user", "read:users:groups!user")
+
+
+def with_duties(scopes: Iterable[str]) -> tuple[str, ...]:
+    """*scopes* and those that no server can do without."""
+    return tuple(dict.fromkeys((*scopes, *SERVERS_DUTIES)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

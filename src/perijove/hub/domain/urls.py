@@ -4,10 +4,16 @@ Where a server lives below the deployment's prefix: as a URL, as a route, and as
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import re
+from typing import Final
+from urllib.parse import quote, urlsplit
 
 #: what `quote` leaves alone in a path segment here (contract h maps route keys back with the same set)
 _SAFE = "@~"
+#: what a redirection URI may be written with: nothing that a browser drops or reads as something else
+_URI: Final = re.compile(r"[\x21-\x7e]+")
+#: host and port, without user information, and without what would end a directive of a content policy
+_HOST: Final = re.compile(r"[A-Za-z0-9._\-\[\]:]+")
 
 
 def segment(name: str) -> str:
@@ -31,3 +37,18 @@ def split_audience(audience: str) -> tuple[str, str]:
     """Owner and server name of an audience such as `ada/` or `ada/work`."""
     owner, _, name = audience.partition("/")
     return owner, name
+
+
+def is_redirect_uri(text: str) -> bool:
+    """Whether *text* can be where OAuth answers go: a path of this host, or an http(s) URL (RFC 6749, 3.1.2)."""
+    if not _URI.fullmatch(text) or "#" in text or "\\" in text:
+        return False
+    if text.startswith("/"):
+        return not text.startswith("//")
+    try:
+        url = urlsplit(text)
+        is_port_right = url.port is None or url.port > 0
+    except ValueError:
+        return False
+    is_host = _HOST.fullmatch(url.netloc) is not None and bool(url.hostname)
+    return url.scheme in {"http", "https"} and is_host and is_port_right

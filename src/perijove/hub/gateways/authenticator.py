@@ -79,7 +79,7 @@ class AuthenticatorSignIn:
         if self._authenticator.is_blocked(name) or not await self._is_allowed(name):
             raise NotAllowed
         admin = True if name in self._authenticator.admin_users else result.admin
-        return Authenticated(name=name, admin=admin, display_name=result.display_name)
+        return Authenticated(name=name, admin=admin, display_name=result.display_name, auth_state=result.auth_state)
 
     async def _ask(self, form: Mapping[str, str]) -> AuthResult | None:
         try:

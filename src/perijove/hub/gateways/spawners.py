@@ -7,15 +7,21 @@ own exception ends the start that it belongs to, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Final
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 from traitlets.config import Config
 
-from perijove.hub.domain.errors import LauncherAway, LaunchFailed
-from perijove.hub.domain.servers import Server
+from perijove.authenticators.base import Authenticator
+from perijove.hub.domain.errors import LauncherAway, LaunchFailed, StoreAway
+from perijove.hub.domain.servers import OWN_SIGN_IN, Server
+from perijove.hub.domain.users import User
 from perijove.hub.ports import Exit, Running, SpawnPlan
+from perijove.hub.scopes.errors import BadScope
+from perijove.hub.scopes.grammar import parse
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import BackendUnreachable, SpawnerError, StopTimedOut
 from perijove.spawners.values import Handle, SpawnerUser, SpawnRequest
@@ -30,14 +36,25 @@ _PLUGIN_FAILED: Final = "Starting your server failed in a way that only an admin
 class SpawnerGateway:
     """Starts, finds and ends processes by a spawner plug-in."""
 
-    def __init__(self, *, kind: Callable[..., Spawner], config: Config, backend: Backend) -> None:
+    def __init__(
+        self,
+        *,
+        kind: Callable[..., Spawner],
+        config: Config,
+        backend: Backend,
+        authenticator: Authenticator,
+        auth_states: AuthStateBook,
+    ) -> None:
+        self._authenticator = authenticator
+        self._auth_states = auth_states
         self._kind = kind
         self._config = config
         self._backend = backend
 
-    def adopt(self, config: Config) -> None:
+    def adopt(self, config: Config, authenticator: Authenticator) -> None:
         """Start servers with these traits from now on."""
         self._config = config
+        self._authenticator = authenticator
 
     async def launch(self, plan: SpawnPlan) -> Running:
         """
@@ -49,7 +66,11 @@ class SpawnerGateway:
         """
         spawner = self._spawner(plan.server, admin=plan.user.admin)
         request = _request(plan.server, environment=dict(plan.environment))
+        state = await self._state_for(spawner, plan.user)
         try:
+            # In JupyterHub's order (contract a).
+            await self._authenticator.pre_spawn_start(spawner.user, spawner)
+            await spawner.run_auth_state_hook(state)
             await spawner.run_pre_spawn_hook()
             started = await spawner.start(request)
         except BackendUnreachable as exc:
@@ -60,7 +81,9 @@ class SpawnerGateway:
             # A plug-in's or hook's own error, at the border to code that is not ours.
             log.exception("spawner.raised", server=plan.server.key)
             raise LaunchFailed(_PLUGIN_FAILED) from exc
-        return Running(target=started.target, handle=dict(started.handle))
+        # After the hook, which may have chosen another command.
+        marks = {OWN_SIGN_IN: True} if spawner.does_own_sign_in else {}
+        return Running(target=started.target, handle={**started.handle, **marks})
 
     async def poll(self, server: Server) -> Exit | None:
         """
@@ -96,10 +119,38 @@ class SpawnerGateway:
         except SpawnerError as exc:
             raise LauncherAway(str(exc)) from exc
         try:
+            await self._authenticator.post_spawn_stop(spawner.user, spawner)
             await spawner.run_post_stop_hook()
         except Exception:
             # The administrator's own code; the server is gone whatever it says.
             log.exception("spawner.post_stop_hook_raised", server=server.key)
+
+    async def token_scopes(self, server: Server) -> Sequence[str]:
+        """
+        The trait `server_token_scopes`, with what a callable there answers.
+
+        Raises:
+            LaunchFailed: it names a scope that does not exist, or raises.
+        """
+        spawner = self._spawner(server)
+        try:
+            return await _scopes(spawner, spawner.server_token_scopes)
+        except BadScope as exc:
+            raise LaunchFailed(f"The trait server_token_scopes is wrong: {exc}") from exc
+        except Exception as exc:
+            # The administrator's own callable.
+            log.exception("spawner.raised", server=server.key, trait="server_token_scopes")
+            raise LaunchFailed(_PLUGIN_FAILED) from exc
+
+    async def client_scopes(self, server: Server) -> Sequence[str]:
+        """The trait `oauth_client_allowed_scopes`, with what a callable there answers; nothing if that fails."""
+        spawner = self._spawner(server)
+        try:
+            return await _scopes(spawner, spawner.oauth_client_allowed_scopes)
+        except Exception:
+            # The administrator's own callable, or nonsense in the trait: who may do nothing does no harm.
+            log.exception("spawner.raised", server=server.key, trait="oauth_client_allowed_scopes")
+            return ()
 
     async def exits(self) -> AsyncIterator[tuple[str, int, Exit]]:
         """Servers that ended, as they end."""
@@ -121,6 +172,16 @@ class SpawnerGateway:
             raise LauncherAway(str(exc)) from exc
         return None if found is None else found.handle
 
+    async def _state_for(self, spawner: Spawner, user: User) -> Mapping[str, Any] | None:
+        """What the hook is given; not even asked for if there is no hook."""
+        if spawner.auth_state_hook is None:
+            return None
+        try:
+            return await self._auth_states.get(user)
+        except StoreAway as exc:
+            # Nothing has been started yet: ask again.
+            raise LauncherAway(exc.message) from exc
+
     def _spawner(self, server: Server, *, admin: bool = False) -> Spawner:
         return self._kind(
             user=SpawnerUser(name=server.user_name, admin=admin),
@@ -140,6 +201,16 @@ def _request(server: Server, *, environment: dict[str, str]) -> SpawnRequest:
         environment=environment,
         user_options=server.user_options,
     )
+
+
+async def _scopes(spawner: Spawner, trait: Any) -> Sequence[str]:
+    value = trait(spawner) if callable(trait) else trait
+    if inspect.isawaitable(value):
+        value = await value
+    scopes = tuple(str(scope) for scope in value)
+    for scope in scopes:
+        parse(scope)
+    return scopes
 
 
 def _exit(report: ExitReport) -> Exit:

@@ -35,6 +35,7 @@ SELF_SCOPES: Final = (
     "servers",
     "tokens",
     "access:servers",
+    "read:audit",
 )
 
 CATALOG: Final[Mapping[str, Definition]] = {
@@ -104,6 +105,7 @@ CATALOG: Final[Mapping[str, Definition]] = {
     ),
     "proxy": Definition("Read the proxy's routes and have them put right."),
     "shutdown": Definition("Shut the hub down."),
+    "read:audit": Definition("Read the audit log."),
     "read:metrics": Definition("Read the hub's metrics."),
 }
 

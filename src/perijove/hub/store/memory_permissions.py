@@ -11,6 +11,7 @@ from datetime import datetime
 from perijove.hub.domain.audit import Action, AuditEntry
 from perijove.hub.domain.errors import AlreadyExists
 from perijove.hub.domain.oauth_codes import OAuthCode
+from perijove.hub.domain.principals import Kind
 from perijove.hub.domain.runtime_services import RuntimeService
 from perijove.hub.domain.shares import Share, ShareCode
 from perijove.hub.store.memory_tables import ShareRow, Tables, drop
@@ -197,6 +198,15 @@ class MemoryAuthStates:
         if sealed is not None:
             self._rows[user_id] = sealed
 
+    async def page(self, *, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """By user id."""
+        return [row for row in sorted(self._rows.items()) if row[0] > after][:limit]
+
+    async def swap(self, user_id: int, old: str, new: str) -> None:
+        """Replace what is still there."""
+        if self._rows.get(user_id) == old:
+            self._rows[user_id] = new
+
 
 class MemoryAudit:
     """Rows of the audit log."""
@@ -219,6 +229,7 @@ class MemoryAudit:
         action: Action | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        concerning: str = "",
     ) -> Sequence[AuditEntry]:
         """The newest entries first."""
         found = [
@@ -230,6 +241,7 @@ class MemoryAudit:
             and (action is None or entry.action is action)
             and (since is None or entry.at >= since)
             and (until is None or entry.at < until)
+            and (not concerning or _concerns(entry, concerning))
         ]
         return sorted(found, key=lambda entry: -entry.id)[:limit]
 
@@ -255,3 +267,11 @@ class MemoryAudit:
     def _chain(self) -> Sequence[AuditEntry]:
         closed = (entry for entry in self._tables.audit.values() if entry.sequence)
         return sorted(closed, key=lambda entry: entry.sequence)
+
+    async def forget(self, *, up_to: int) -> int:
+        """Delete the beginning of the chain."""
+        return drop(self._tables.audit, lambda entry: 0 < entry.sequence <= up_to)
+
+
+def _concerns(entry: AuditEntry, user: str) -> bool:
+    return entry.target == user or (entry.actor == user and entry.actor_kind == Kind.USER.value)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, and_, delete, insert, or_, select, update
 
 from perijove.hub.domain.audit import Action, AuditEntry
+from perijove.hub.domain.principals import Kind
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import MAX_ID, audit
 
@@ -55,6 +56,7 @@ class SqlAudit:
         action: Action | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        concerning: str = "",
     ) -> Sequence[AuditEntry]:
         """The newest entries first."""
         wanted = select(audit).order_by(audit.c.id.desc()).limit(limit)
@@ -70,6 +72,9 @@ class SqlAudit:
             wanted = wanted.where(audit.c.at >= since)
         if until is not None:
             wanted = wanted.where(audit.c.at < until)
+        if concerning:
+            own = and_(audit.c.actor == concerning, audit.c.actor_kind == Kind.USER.value)
+            wanted = wanted.where(or_(audit.c.target == concerning, own))
         return await self._several(wanted)
 
     async def unsealed(self, limit: int) -> Sequence[AuditEntry]:
@@ -90,6 +95,11 @@ class SqlAudit:
         """The end of the chain."""
         found = await self._several(_SEALED.order_by(audit.c.sequence.desc()).limit(1))
         return found[0] if found else None
+
+    async def forget(self, *, up_to: int) -> int:
+        """Delete the beginning of the chain."""
+        gone = await self._connection.execute(delete(audit).where(audit.c.sequence <= up_to))
+        return gone.rowcount
 
     async def _several(self, statement: Select[Any]) -> Sequence[AuditEntry]:
         return [_entry_of(row) for row in await self._connection.execute(statement)]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists
@@ -98,6 +98,16 @@ class SqlAuthStates:
             await self._connection.execute(delete(auth_states).where(auth_states.c.user_id == user_id))
         else:
             await self._connection.execute(_PUT_STATE, {"user_id": user_id, "sealed": sealed})
+
+    async def page(self, *, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """By user id."""
+        rest = select(auth_states).where(auth_states.c.user_id > after).order_by(auth_states.c.user_id).limit(limit)
+        return [(row.user_id, row.sealed) for row in await self._connection.execute(rest)]
+
+    async def swap(self, user_id: int, old: str, new: str) -> None:
+        """Replace what is still there."""
+        same = and_(auth_states.c.user_id == user_id, auth_states.c.sealed == old)
+        await self._connection.execute(update(auth_states).where(same).values(sealed=new))
 
 
 def _service_of(row: Row[Any]) -> RuntimeService:

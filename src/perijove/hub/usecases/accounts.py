@@ -22,6 +22,7 @@ from perijove.hub.domain.accounts import (
     InvitationKind,
     check_password,
 )
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -36,8 +37,10 @@ from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.users import User, check, normalise
 from perijove.hub.ports import PasswordHasher, Store, Unit
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.audit import record
+from perijove.hub.usecases.end_sessions import end_sessions
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
-from perijove.hub.usecases.sign_in import SessionMaker, SignedIn
+from perijove.hub.usecases.sign_in import SessionMaker, SignedIn, themselves
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock, Randomness
 
@@ -175,6 +178,17 @@ class Invitations:
             await alone_with(unit, wanted)
             invitation = self._valid(await unit.accounts.take_invitation(hash_secret(code)))
             user = await self._make(unit, invitation, wanted, password_hash)
+            how = "invitation" if invitation.kind is InvitationKind.USER else "first administrator's link"
+            await record(
+                unit,
+                Action.USER_ADDED,
+                at=self._clock.now(),
+                by=themselves(user, address),
+                target=user.name,
+                how=how,
+                invited_by=invitation.created_by,
+                admin=user.admin,
+            )
             signed_in = await self._sessions.open_in(unit, user, address, user_agent)
         log.info("invitation.accepted", user=user.name, kind=invitation.kind.value, address=address)
         return signed_in
@@ -291,6 +305,8 @@ class SignUp:
             user = await unit.users.by_name(account.name)
             if user is None:
                 user = await unit.users.add(name=account.name, admin=False, created=self._clock.now())
+            now = self._clock.now()
+            await record(unit, Action.USER_ADDED, at=now, by=principal, target=user.name, how="approval", admin=False)
         log.info("sign_up.approved", user=user.name, by=principal.name)
         return user
 
@@ -362,8 +378,14 @@ class ChangePassword:
                 raise Conflict("The account was changed by somebody else in the meantime.")
             await unit.accounts.put(replace(account, password_hash=password_hash))
             others = [session for session in await unit.sessions.of_user(user.id) if session.id != keep]
-            for session in others:
-                await unit.sessions.delete(session.id)
+            sids = await end_sessions(unit, user, others)
+            await record(
+                unit,
+                Action.PASSWORD_CHANGED,
+                at=self._clock.now(),
+                by=themselves(user, address),
+                target=user.name,
+                sessions_ended=len(others),
+            )
         log.info("password.changed", user=user.name, sessions_ended=len(others))
-        for session in others:
-            await self._revocations.revoke(sid=session.id)
+        await self._revocations.revoke_all(sids)

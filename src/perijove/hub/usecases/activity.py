@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from perijove.hub.domain.errors import InvalidRequest, NoSuchUser, StoreAway
 from perijove.hub.domain.servers import Server
+from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store
 from perijove.kit.clock import Clock
@@ -75,6 +76,11 @@ class Activity:
         """*user* with the last activity that is only noted yet."""
         noted = self._users.get(user.name)
         return user if noted is None else replace(user, last_activity=_latest(noted, user.last_activity))
+
+    def fresh_session(self, session: Session) -> Session:
+        """*session* with the last use that is only noted yet."""
+        noted = self._sessions.get(session.id)
+        return session if noted is None else replace(session, last_seen=max(noted, session.last_seen))
 
     def fresh_server(self, server: Server) -> Server:
         """*server* with what is only noted yet."""

@@ -12,12 +12,14 @@ from typing import Final
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import NoSuchServer, NotAllowed
-from perijove.hub.domain.principals import Principal
+from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.urls import server_url, split_audience
 from perijove.hub.ports import IdentitySigner, Store, Unit
 from perijove.hub.scopes.decision import Denied, ServerResource, may
 from perijove.hub.scopes.rights import ENTER, rights
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.identify import SERVICE_TOKEN, Identify
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.powers import Powers
@@ -28,6 +30,11 @@ from perijove.wire.identity import IdentityClaims
 
 log = structlog.get_logger(__name__)
 
+#: How long one visit is told of once: a browser's session, and a program, which comes every minute.
+TOLD_AGAIN: Final = timedelta(hours=1)
+PROGRAM_TOLD_AGAIN: Final = timedelta(days=1)
+#: Entries about one visitor at one owner that are compared with.
+_LOOKED_THROUGH: Final = 100
 _TOKEN: Final = "token:"  # noqa: S105  # a mark, no secret
 
 
@@ -95,6 +102,8 @@ class Door:
             found = await unit.sessions.by_id(principal.session_id) if principal.session_id else None
             server = await unit.servers.by_key(resource.user, resource.server)
             scopes = await self._powers.of_person(unit, found[1]) if found is not None else frozenset()
+            if server is not None and may(_Holder(scopes), ENTER, resource):
+                await self._tell(unit, principal, server.user_name, server.name, now, again=TOLD_AGAIN)
         if found is None or found[0].expires_at <= now:
             raise NotAllowed("Sign in to open this server.")
         decision = may(_Holder(scopes), ENTER, resource)
@@ -128,6 +137,10 @@ class Door:
             principal = await self._identify.by_token(token)
         if principal is None or not may(principal, ENTER, ServerResource(*split_audience(audience))):
             raise NotAllowed
+        owner, name = split_audience(audience)
+        if not _is_own(principal, owner):
+            async with self._store.unit() as unit:
+                await self._tell(unit, principal, owner, name, now, again=PROGRAM_TOLD_AGAIN)
         ends = now + timedelta(seconds=EXCHANGED_TOKEN_SECONDS)
         if principal.token_ends is not None:
             ends = min(ends, principal.token_ends)
@@ -153,6 +166,28 @@ class Door:
         if refused:
             log.info("door.refused_again", visits=len(visits), refused=len(refused))
         return refused
+
+    async def _tell(
+        self, unit: Unit, principal: Principal, owner: str, server: str, now: datetime, *, again: timedelta
+    ) -> None:
+        """Whoever enters somebody else's server is known to its owner: once, for as long as *again*."""
+        if _is_own(principal, owner):
+            return
+        before = await unit.audit.page(
+            limit=_LOOKED_THROUGH, actor=principal.name, target=owner, action=Action.SERVER_ENTERED, since=now - again
+        )
+        said = {(entry.actor_kind, entry.detail.get("server"), entry.detail.get("visit")) for entry in before}
+        if (principal.kind.value, server, principal.visit_id) in said:
+            return
+        await record(
+            unit,
+            Action.SERVER_ENTERED,
+            at=now,
+            by=principal,
+            target=owner,
+            server=server,
+            visit=principal.visit_id,
+        )
 
     def _passes(self, scopes: frozenset[str], visit: Visit) -> bool:
         """Whether *scopes* give all that the visitor was let in with; they may come again with what is left."""
@@ -195,6 +230,10 @@ class Door:
             jti=self._randomness.hex(16),
         )
         return self._signer.sign(claims.to_claims())
+
+
+def _is_own(principal: Principal, owner: str) -> bool:
+    return principal.kind is Kind.USER and principal.name == owner
 
 
 @dataclass(frozen=True, slots=True)

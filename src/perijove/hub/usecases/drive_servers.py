@@ -27,6 +27,7 @@ from perijove.hub.domain.lifecycle import RESUME, SETTLED, STARTING, UNDRIVEN, E
 from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.servers import Server
+from perijove.hub.oauth.clients import server_client_id
 from perijove.hub.ports import Exit, Spawners, Store, Unit
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.leases import Leases
@@ -128,6 +129,8 @@ class Driver:
         unit.notify(Notice(Kind.SERVER, stored.id, self._membership.holder))
         if state is State.STOPPED:
             await unit.tokens.delete_of_server(server.key)
+            # What people gave it as an OAuth client; its secret, the token above, is no more.
+            await unit.tokens.delete_of_client(server_client_id(server.user_name, server.name))
         return Move(stored, effects)
 
     def carry_out(self, move: Move) -> Server:

@@ -7,24 +7,16 @@ What the machine adds (HOME, PATH, a TCP port) is the spawner's and the launcher
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
+from perijove.hub.oauth.clients import server_client_id, server_redirect_uri
 from perijove.hub.ports import IdentitySigner
 from perijove.wire import environment as names
-
-#: variables of contract a that only servers which do OAuth with the hub read
-_CALLBACK_URL: Final = "JUPYTERHUB_OAUTH_CALLBACK_URL"
-_ACCESS_SCOPES: Final = "JUPYTERHUB_OAUTH_ACCESS_SCOPES"
-_LEGACY_SCOPES: Final = "JUPYTERHUB_OAUTH_SCOPES"
-_ALLOWED_SCOPES: Final = "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES"
-_COOKIE_PREFIX: Final = "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED"
-_PUBLIC_URL: Final = "JUPYTERHUB_PUBLIC_URL"
-_PUBLIC_HUB_URL: Final = "JUPYTERHUB_PUBLIC_HUB_URL"
 
 
 class ServerEnvironment:
@@ -35,12 +27,21 @@ class ServerEnvironment:
         self._signer = signer
         self._lab_assets_url = lab_assets_url
 
-    def make(self, user: User, server: Server, token: str) -> dict[str, str]:
-        """The variables of *server*, which belongs to *user* and gets *token*."""
+    def make(self, user: User, server: Server, token: str, client_scopes: Sequence[str]) -> dict[str, str]:
+        """
+        The variables of a server.
+
+        Args:
+            user: whose it is.
+            server: which.
+            token: its own.
+            client_scopes: what tokens that its visitors give it may do besides letting them in.
+        """
         return {
             **self._about_the_hub(),
             **self._about_the_server(user, server, token),
-            **self._about_the_door(user, server),
+            **self._about_visitors(user, server, client_scopes),
+            **self._about_the_door(server),
         }
 
     def _about_the_hub(self) -> dict[str, str]:
@@ -51,37 +52,40 @@ class ServerEnvironment:
             names.API_URL: settings.api_url,
             names.BASE_URL: settings.base_url,
             names.HOST: "",
-            _PUBLIC_HUB_URL: f"{origin}{settings.hub_prefix}" if origin else "",
-            _COOKIE_PREFIX: "0",
+            names.PUBLIC_HUB_URL: f"{origin}{settings.hub_prefix}" if origin else "",
+            names.COOKIE_PREFIX_ENABLED: "0",
         }
 
     def _about_the_server(self, user: User, server: Server, token: str) -> dict[str, str]:
         settings = self._settings
         prefix = server_url(settings.base_url, user.name, server.name)
-        client = "-".join(("jupyterhub-user", quote(user.name), *([quote(server.name)] if server.name else [])))
         public = urlsplit(settings.public_url)
         variables = {
             names.API_TOKEN: token,
             names.LEGACY_API_TOKEN: token,
-            names.CLIENT_ID: client,
             names.USER: user.name,
             names.SERVER_NAME: server.name,
             names.SERVICE_PREFIX: prefix,
             names.ACTIVITY_INTERVAL: f"{settings.servers.activity_seconds:g}",
             names.ACTIVITY_URL: f"{settings.api_url}/users/{quote(user.name, safe='@~')}/activity",
-            _CALLBACK_URL: f"{prefix}oauth_callback",
-            _PUBLIC_URL: f"{public.scheme}://{public.netloc}{prefix}" if public.netloc else "",
+            names.PUBLIC_URL: f"{public.scheme}://{public.netloc}{prefix}" if public.netloc else "",
         }
         if settings.servers.default_url:
             variables[names.DEFAULT_URL] = settings.servers.default_url
         return variables
 
-    def _about_the_door(self, user: User, server: Server) -> dict[str, str]:
+    def _about_visitors(self, user: User, server: Server, client_scopes: Sequence[str]) -> dict[str, str]:
         access = json.dumps([f"access:servers!server={server.key}", f"access:servers!user={user.name}"])
         return {
-            _ACCESS_SCOPES: access,
-            _LEGACY_SCOPES: access,
-            _ALLOWED_SCOPES: "[]",
+            names.CLIENT_ID: server_client_id(user.name, server.name),
+            names.OAUTH_CALLBACK_URL: server_redirect_uri(self._settings.base_url, user.name, server.name),
+            names.OAUTH_ACCESS_SCOPES: access,
+            names.OAUTH_LEGACY_SCOPES: access,
+            names.OAUTH_ALLOWED_SCOPES: json.dumps(list(client_scopes)),
+        }
+
+    def _about_the_door(self, server: Server) -> dict[str, str]:
+        return {
             names.AUDIENCE: server.key,
             names.IDENTITY_KEYS: json.dumps([dict(jwk) for jwk in self._signer.public_jwks]),
             names.LAB_ASSETS_URL: self._lab_assets_url,

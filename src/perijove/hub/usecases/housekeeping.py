@@ -14,6 +14,9 @@ import structlog
 
 from perijove.hub.ports import Store
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.audit_chain import AuditChain
+from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.kit.clock import Clock
@@ -25,6 +28,10 @@ log = structlog.get_logger(__name__)
 HOUR: Final = 3600.0
 #: seconds of activity that a crash may lose
 FLUSH_SECONDS: Final = 10.0
+#: seconds of failed sign-ins that a crash may lose
+FAILURES_SECONDS: Final = 5.0
+#: seconds until an entry of the audit log is sealed
+SEAL_SECONDS: Final = 5.0
 #: seconds between sweeps of attempts, of which strangers make as many as they like
 ATTEMPTS_SECONDS: Final = 300.0
 #: how far the wall clock may move against the monotonic one within a round: NTP slews, nobody set it
@@ -36,7 +43,20 @@ TOLERATED: Final = timedelta(hours=1)
 class Housekeeping:
     """The hub's regular chores."""
 
-    def __init__(self, *, store: Store, activity: Activity, clock: Clock, limiter: AttemptLimiter) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        activity: Activity,
+        clock: Clock,
+        limiter: AttemptLimiter,
+        audit: AuditChain,
+        failures: FailedSignIns,
+        auth_states: AuthStateBook,
+    ) -> None:
+        self._auth_states = auth_states
+        self._audit = audit
+        self._failures = failures
         self._store = store
         self._activity = activity
         self._clock = clock
@@ -60,10 +80,14 @@ class Housekeeping:
         try:
             async with TaskGroup("housekeeping") as tasks:
                 tasks.start("activity", forever("activity", self._activity.flush, every=FLUSH_SECONDS))
+                tasks.start("failed sign-ins", forever("failed sign-ins", self._failures.flush, every=FAILURES_SECONDS))
+                tasks.start("audit log", forever("audit log", self._audit.keep, every=SEAL_SECONDS))
+                tasks.start("auth states", forever("auth states", self._auth_states.renew, every=HOUR))
                 tasks.start("attempts", forever("old attempts", self._limiter.sweep, every=ATTEMPTS_SECONDS))
                 await forever("expired rows", self.sweep_if_steady, every=HOUR)
         finally:
             await self._activity.flush()
+            await self._failures.flush()
 
     async def sweep_if_steady(self) -> None:
         """Delete rows that have ended, unless the clock was set since the last round, or this is the first."""
@@ -83,7 +107,9 @@ class Housekeeping:
         async with self._store.unit() as unit:
             sessions = await unit.sessions.delete_expired(now)
             tokens = await unit.tokens.delete_expired(now)
+            await unit.oauth_codes.delete_expired(now)
             invitations = await unit.accounts.delete_expired_invitations(now)
             codes = await unit.share_codes.delete_expired(now)
+        await self._audit.forget()
         if sessions or tokens or invitations or codes:
             log.debug("rows.expired", sessions=sessions, tokens=tokens, invitations=invitations, share_codes=codes)

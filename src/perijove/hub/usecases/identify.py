@@ -7,6 +7,7 @@ Uses are noted in memory and written by `activity.py` in one statement per tick.
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -98,7 +99,8 @@ class Identify:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
         owners = await self._powers.of_person(unit, person)
         scopes = _narrowed(row.scopes, person.user.name, row.server, owners, self._roles.custom)
-        return self._user(person.user, scopes, token_id=row.public_id, token_ends=row.expires_at)
+        principal = self._user(person.user, scopes, token_id=row.public_id, token_ends=row.expires_at)
+        return replace(principal, given_in=row.session_id) if row.session_id else principal
 
     def is_blocked(self, user: User) -> bool:
         """Whether the configuration shuts *user* out."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -16,6 +17,7 @@ from perijove.hub.domain.errors import LaunchFailed, Unavailable
 from perijove.hub.domain.managed_services import ManagedService, Run, fingerprint_of, next_pause
 from perijove.hub.ports import Exit, Prober, ServiceProcesses, Store
 from perijove.hub.usecases.service_environment import ServiceEnvironment
+from perijove.hub.usecases.until_there import until_there
 from perijove.kit.clock import Clock
 from perijove.kit.tasks import TaskGroup
 
@@ -25,8 +27,6 @@ Answer = TypeVar("Answer")
 
 #: seconds between looks whether a service still runs
 LOOK_SECONDS: Final = 1.0
-#: seconds before asking again who could not be asked
-RETRY_SECONDS: Final = 1.0
 
 
 class KeepServices:
@@ -153,13 +153,7 @@ class KeepServices:
 
 
 async def _patiently(work: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
-    """The answer of *work*, which is asked again as long as somebody it needs is away."""
-    while True:
-        try:
-            return await work(*arguments)
-        except Unavailable as exc:
-            log.warning("services.delayed", why=exc.message)
-            await asyncio.sleep(RETRY_SECONDS)
+    return await until_there("services", partial(work, *arguments))
 
 
 def _fact(service: ManagedService) -> str:

@@ -24,14 +24,15 @@ from perijove.hub.domain.role_declarations import (
     read_service,
 )
 from perijove.hub.domain.roles import Role, Service
+from perijove.hub.domain.tokens import with_duties
 from perijove.hub.domain.users import Person, User
 from perijove.hub.scopes.custom import NO_CUSTOM_SCOPES, CustomScopes, read_custom_scopes
 from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.grammar import parse
 
-#: people whose expanded scopes are remembered
-_REMEMBERED: Final = 4096
+#: people whose expanded scopes are remembered: of all servers that a hub hears of
+_REMEMBERED: Final = 8192
 
 
 class RoleBook:
@@ -133,8 +134,7 @@ class RoleBook:
 
         Reporting activity and telling who it is are always in it (contract a and f).
         """
-        always = ("users:activity!user", "read:users:name!user", "read:users:groups!user")
-        return tuple(dict.fromkeys((*self.scopes_of_role(SERVER), *always)))
+        return with_duties(self.scopes_of_role(SERVER))
 
     @property
     def new_token_scopes(self) -> tuple[str, ...]:

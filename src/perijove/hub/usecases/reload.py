@@ -15,11 +15,15 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from perijove.config.errors import ConfigError
-from perijove.hub.domain.errors import HubError, InvalidRequest
+from perijove.hub.domain.audit import Action
+from perijove.hub.domain.errors import HubError, InvalidRequest, Unavailable
 from perijove.hub.domain.notices import Kind, Notice
-from perijove.hub.ports import Store
+from perijove.hub.domain.principals import Principal
+from perijove.hub.ports import Store, Unit
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.membership import Membership
+from perijove.kit.clock import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +49,11 @@ class Reading(Generic[Inputs]):
 class Reload(Generic[Inputs]):
     """Called, it reads again and has the other hubs do the same."""
 
-    def __init__(self, *, store: Store, membership: Membership, read: Callable[[], Reading[Inputs]]) -> None:
+    def __init__(
+        self, *, store: Store, clock: Clock, membership: Membership, read: Callable[[], Reading[Inputs]]
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._membership = membership
         self._read = read
         self._take: Callable[[Inputs], Awaitable[None]] | None = None
@@ -56,9 +63,9 @@ class Reload(Generic[Inputs]):
         """From now on *take* takes over what was read; it raises `HubError` if it has changed nothing."""
         self._take = take
 
-    async def __call__(self) -> Reading[Inputs]:
+    async def __call__(self, by: Principal | None = None) -> Reading[Inputs]:
         """
-        Read again here, and tell all hubs over the database to do so.
+        Read again here, and tell all hubs over the database to do so; *by*: who asks.
 
         Raises:
             InvalidRequest: the configuration is wrong, with what and where; nothing has changed.
@@ -66,14 +73,19 @@ class Reload(Generic[Inputs]):
         reading = await self._here()
         async with self._store.unit() as unit:
             unit.notify(Notice(Kind.RELOAD, text=self._membership.holder))
+            await self._tell(unit, reading, by)
         return reading
 
     async def asked_here(self) -> None:
         """A signal asks this hub alone; what is wrong is logged."""
+        reading = await self._here_or_say()
+        if reading is None:
+            return
         try:
-            await self._here()
-        except HubError as exc:
-            log.error("configuration.not_reloaded", why=exc.message)  # noqa: TRY400  # an operator's mistake
+            async with self._store.unit() as unit:
+                await self._tell(unit, reading, None)
+        except Unavailable as exc:
+            log.warning("configuration.reload_untold", why=exc.message)
 
     async def run(self) -> None:
         """Do what other hubs were asked to, until cancelled."""
@@ -82,7 +94,20 @@ class Reload(Generic[Inputs]):
     async def _listen(self) -> None:
         async for notice in self._store.notices():
             if notice.kind is Kind.RELOAD and notice.text != self._membership.holder:
-                await self.asked_here()
+                # The hub that was asked has told the audit log.
+                await self._here_or_say()
+
+    async def _here_or_say(self) -> Reading[Inputs] | None:
+        try:
+            return await self._here()
+        except HubError as exc:
+            log.error("configuration.not_reloaded", why=exc.message)  # noqa: TRY400  # an operator's mistake
+            return None
+
+    async def _tell(self, unit: Unit, reading: Reading[Inputs], by: Principal | None) -> None:
+        # Names only: values may be secrets.
+        changed = list(reading.changed)
+        await record(unit, Action.CONFIGURATION_RELOADED, at=self._clock.now(), by=by, changed=changed)
 
     async def _here(self) -> Reading[Inputs]:
         async with self._turn:

@@ -54,8 +54,8 @@ class RouteTable:
         return Route(
             path=server_route(self._base_url, server.user_name, server.name),
             target=server.target,
-            access="gated",
-            audience=server.key,
+            access="open" if server.does_own_sign_in else "gated",
+            audience="" if server.does_own_sign_in else server.key,
             data={"user": server.user_name, "server_name": server.name, MINE: True},
         )
 

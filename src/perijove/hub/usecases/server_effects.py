@@ -8,7 +8,7 @@ When and for whom they are performed is `drive_servers.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -19,7 +19,7 @@ from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, St
 from perijove.hub.domain.lifecycle import Effect, Event, State
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.servers import Server
-from perijove.hub.domain.tokens import PREFIX_LENGTH
+from perijove.hub.domain.tokens import PREFIX_LENGTH, with_duties
 from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Prober, Spawners, SpawnPlan, Store, Unit
@@ -51,7 +51,7 @@ class Outcome:
 class EnvironmentMaker(Protocol):
     """Makes the environment of a server (contract a)."""
 
-    def make(self, user: User, server: Server, token: str) -> dict[str, str]:
+    def make(self, user: User, server: Server, token: str, client_scopes: Sequence[str]) -> dict[str, str]:
         """Its variables."""
         ...
 
@@ -135,7 +135,10 @@ class ServerEffects:
 
     async def _launch(self, server: Server) -> Outcome | None:
         timeout = self._policy.start_timeout
-        plan = await until_there(f"plan of {server.key}", lambda: self._plan(server), within=timeout)
+        try:
+            plan = await until_there(f"plan of {server.key}", lambda: self._plan(server), within=timeout)
+        except LaunchFailed as exc:
+            return Outcome(Event.GAVE_UP, {"failure": exc.message}, is_own_fault=True)
         if plan is None:
             return None
         self._progress.tell(server.id, 50, "Spawning server...")
@@ -158,6 +161,8 @@ class ServerEffects:
         # A token per launch: a hub that died after launching cannot know the text of the one it gave, so the
         # running server keeps the old one, and all tokens of a server end together when it stops.
         token = self._randomness.hex(TOKEN_BYTES)
+        declared = await self._spawners.token_scopes(server)
+        client_scopes = await self._spawners.client_scopes(server)
         async with self._store.unit() as unit:
             user = await unit.users.by_id(server.user_id)
             if user is None or not await _is_current(unit, server):
@@ -166,12 +171,14 @@ class ServerEffects:
                 user_id=user.id,
                 prefix=token[:PREFIX_LENGTH],
                 token_hash=hash_secret(token),
-                scopes=self._roles.server_token_scopes,
+                scopes=with_duties(declared) if declared else self._roles.server_token_scopes,
                 note=f"Server at {server_url(self._base_url, server.user_name, server.name)}",
                 created=self._clock.now(),
                 server=server.key,
             )
-        return SpawnPlan(server=server, user=user, environment=self._environment.make(user, server, token))
+        return SpawnPlan(
+            server=server, user=user, environment=self._environment.make(user, server, token, client_scopes)
+        )
 
     async def _relay_progress(self, server: Server) -> None:
         async for percent, message in self._spawners.progress(server):

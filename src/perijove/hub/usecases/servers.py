@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 
 from perijove.config.settings import ServerPolicy
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import (
     AlreadyExists,
     AlreadyRunning,
@@ -24,11 +25,13 @@ from perijove.hub.domain.errors import (
 )
 from perijove.hub.domain.lifecycle import Event, State
 from perijove.hub.domain.notices import Kind, Notice
+from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.servers import Server, check_display_name, check_server_name
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.overtaken import although_overtaken
 from perijove.hub.usecases.share_visits import visits_of_servers
@@ -82,6 +85,7 @@ class StartServer:
         *,
         options: Mapping[str, Any] | None = None,
         display_name: str | None = None,
+        by: Principal | None = None,
     ) -> Server:
         """
         Queue a start and answer the row at once; one that is starting already is answered as it is.
@@ -91,6 +95,7 @@ class StartServer:
             name: "" for the default server.
             options: None keeps the ones of the last start.
             display_name: None keeps it.
+            by: who asks; None: the hub itself.
 
         Raises:
             AlreadyRunning: it runs.
@@ -115,6 +120,8 @@ class StartServer:
                 server = await _add(unit, user, name, self._clock, self._policy)
             self._breaker.check(changes.get("user_options", server.user_options))
             move = await self._driver.record_in(unit, server, Event.START_ASKED, changes)
+            now = self._clock.now()
+            await record(unit, Action.SERVER_STARTED, at=now, by=by, target=user.name, server=name)
             unit.notify(Notice(Kind.QUEUE))
         log.debug("server.start_asked", server=move.server.key, generation=move.server.generation)
         return self._driver.carry_out(move)
@@ -138,29 +145,36 @@ class StartServer:
 class StopServer:
     """Stops a server."""
 
-    def __init__(self, *, store: Store, driver: Driver) -> None:
+    def __init__(self, *, store: Store, clock: Clock, driver: Driver) -> None:
         self._store = store
+        self._clock = clock
         self._driver = driver
 
-    async def __call__(self, user: User, name: str) -> Server:
+    async def __call__(self, user: User, name: str, *, by: Principal | None = None) -> Server:
         """
         Ask for a stop and answer the row at once; one that does not run is answered as it is.
+
+        *by*: who asks; None: the hub itself.
 
         Raises:
             NoSuchServer: there is none of that name.
             StaleGeneration: others kept changing it.
         """
-        return await self._ask(lambda unit: unit.servers.get(user.id, name))
+        return await self._ask(lambda unit: unit.servers.get(user.id, name), by=by)
 
-    async def by_id(self, server_id: int) -> Server:
-        """The same of the server of that id."""
-        return await self._ask(lambda unit: unit.servers.by_id(server_id))
+    async def by_id(self, server_id: int, *, why: str) -> Server:
+        """The same of the server of that id, which the hub itself wants to be stopped; *why* is for the audit log."""
+        return await self._ask(lambda unit: unit.servers.by_id(server_id), why=why)
 
-    async def _ask(self, find: Callable[[Unit], Awaitable[Server | None]]) -> Server:
+    async def _ask(
+        self, find: Callable[[Unit], Awaitable[Server | None]], *, by: Principal | None = None, why: str = ""
+    ) -> Server:
         # A stop is meant whatever the state.
-        return await although_overtaken(lambda: self._ask_once(find))
+        return await although_overtaken(lambda: self._ask_once(find, by, why))
 
-    async def _ask_once(self, find: Callable[[Unit], Awaitable[Server | None]]) -> Server:
+    async def _ask_once(
+        self, find: Callable[[Unit], Awaitable[Server | None]], by: Principal | None, why: str
+    ) -> Server:
         async with self._store.unit() as unit:
             server = await find(unit)
             if server is None:
@@ -168,6 +182,7 @@ class StopServer:
             if server.state in (State.STOPPED, State.STOPPING):
                 return server
             move = await self._driver.record_in(unit, server, Event.STOP_ASKED, {})
+            await self._tell(unit, server, by, why)
         log.debug("server.stop_asked", server=server.key, generation=server.generation)
         return self._driver.carry_out(move)
 
@@ -188,18 +203,24 @@ class StopServer:
                 if not sentence:
                     return None
                 move = await self._driver.record_in(unit, row, Event.STOP_ASKED, {"stop_reason": sentence})
+                await self._tell(unit, row, None, sentence)
         except StaleGeneration:
             # Another hub was quicker.
             return None
         return self._driver.carry_out(move)
 
+    async def _tell(self, unit: Unit, server: Server, by: Principal | None, why: str) -> None:
+        reason = {"why": why} if why else {}
+        now = self._clock.now()
+        await record(unit, Action.SERVER_STOPPED, at=now, by=by, target=server.user_name, server=server.name, **reason)
+
     async def gone(self, server: Server, *, timeout: float) -> Server:
         """*server* once it is gone, or as it is after *timeout* seconds."""
         return await self._driver.settled(server.id, timeout)
 
-    async def and_wait(self, user: User, name: str, *, timeout: float) -> Server:
+    async def and_wait(self, user: User, name: str, *, timeout: float, by: Principal | None = None) -> Server:
         """Stop it and wait until it is gone, at most *timeout* seconds; the answer tells whether it is."""
-        server = await self(user, name)
+        server = await self(user, name, by=by)
         return server if server.state is State.STOPPED else await self._driver.settled(server.id, timeout)
 
 

@@ -7,18 +7,22 @@ What the machine adds (HOME, PATH) is the launcher's.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.managed_services import ManagedService
+from perijove.hub.domain.roles import Service
+from perijove.hub.oauth.clients import CALLBACK, SERVICE_PREFIX, client_of
 from perijove.wire import environment as names
 
 
 class ServiceEnvironment:
     """Makes the variables that tell a service who it is and where its hub is."""
 
-    def __init__(self, settings: HubSettings) -> None:
+    def __init__(self, settings: HubSettings, services: Iterable[Service] = ()) -> None:
         self._settings = settings
+        self._clients = {service.name: client_of(service, settings.base_url) for service in services}
 
     def prefix(self, name: str) -> str:
         """Path below which the proxy sends requests to a service."""
@@ -30,6 +34,7 @@ class ServiceEnvironment:
         prefix = self.prefix(name)
         public = urlsplit(settings.public_url)
         origin = f"{public.scheme}://{public.netloc}" if public.netloc else ""
+        client = self._clients.get(name)
         access = json.dumps(["access:services", f"access:services!service={name}"])
         variables = {
             names.SERVICE_NAME: name,
@@ -39,11 +44,11 @@ class ServiceEnvironment:
             names.API_URL: settings.api_url,
             names.BASE_URL: settings.base_url,
             names.HOST: "",
-            names.CLIENT_ID: f"service-{name}",
-            names.OAUTH_CALLBACK_URL: f"{prefix}oauth_callback",
+            names.CLIENT_ID: client.id if client else f"{SERVICE_PREFIX}{name}",
+            names.OAUTH_CALLBACK_URL: client.redirect_uri if client else f"{prefix}{CALLBACK}",
             names.OAUTH_ACCESS_SCOPES: access,
             names.OAUTH_LEGACY_SCOPES: access,
-            names.OAUTH_ALLOWED_SCOPES: "[]",
+            names.OAUTH_ALLOWED_SCOPES: json.dumps(client.allowed_scopes if client else ()),
             names.COOKIE_PREFIX_ENABLED: "0",
             names.PUBLIC_URL: f"{origin}{prefix}" if origin and service.url else "",
             names.PUBLIC_HUB_URL: f"{origin}{settings.hub_prefix}" if origin else "",

@@ -14,12 +14,17 @@ from typing import Final
 import structlog
 
 from perijove.config.settings import SignInPolicy
-from perijove.hub.domain.errors import AwaitingApproval, NotAllowed, WrongCredentials
+from perijove.hub.domain.audit import Action
+from perijove.hub.domain.errors import AwaitingApproval, NotAllowed, TooManyAttempts, WrongCredentials
+from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User, normalise
 from perijove.hub.ports import Authenticated, SignInMethod, Store, Unit
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.audit import record
+from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.kit.clock import Clock, Randomness
@@ -28,6 +33,12 @@ log = structlog.get_logger(__name__)
 
 #: Longest name that is counted and logged.
 MAX_ACCOUNT: Final = 255
+#: What the log and the audit log call a refusal.
+_WHY: Final = {
+    WrongCredentials: "wrong credentials",
+    NotAllowed: "not allowed",
+    AwaitingApproval: "waits for approval",
+}
 #: Longest browser name kept with a session.
 MAX_USER_AGENT: Final = 200
 
@@ -81,8 +92,20 @@ class SessionMaker:
         await unit.sessions.add(session)
         await unit.users.touch({user.name: now})
         await self._groups.join(unit, user)
+        await record(unit, Action.SIGNED_IN, at=now, by=themselves(user, address), target=user.name, **_seen(session))
         log.info("session.opened", user=user.name, address=address)
         return SignedIn(user=replace(user, last_activity=now), session=session, secret=secret)
+
+
+def themselves(user: User, address: str) -> Principal:
+    """*user*, who has just proved who they are, as the one who does something: for the audit log, without scopes."""
+    return Principal(
+        kind=Kind.USER, name=user.name, scopes=frozenset(), user_id=user.id, admin=user.admin, address=address
+    )
+
+
+def _seen(session: Session) -> dict[str, str]:
+    return {"session": session.id, "browser": session.user_agent}
 
 
 class SignIn:
@@ -96,8 +119,12 @@ class SignIn:
         method: SignInMethod,
         limiter: AttemptLimiter,
         sessions: SessionMaker,
+        failures: FailedSignIns,
+        auth_states: AuthStateBook,
         admin_users: frozenset[str] = frozenset(),
     ) -> None:
+        self._failures = failures
+        self._auth_states = auth_states
         self._store = store
         self._clock = clock
         self._method = method
@@ -121,18 +148,24 @@ class SignIn:
         async with self._store.unit() as unit:
             # Together with the session: if that cannot be made, the attempt stays counted, which does no harm.
             await self._limiter.succeeded_in(unit, account=account, address=address)
-            user = await self._row_of(unit, person)
+            user = await self._row_of(unit, person, address)
+            await self._auth_states.put_in(unit, user, person.auth_state)
             return await self._sessions.open_in(unit, user, address, user_agent)
 
     async def _judge(self, form: Mapping[str, str], account: str, address: str) -> Authenticated:
-        await self._limiter.count(account=account, address=address)
         try:
+            await self._limiter.count(account=account, address=address)
             return await self._method.sign_in(form)
+        except TooManyAttempts:
+            self._failures.count(address)
+            raise
         except (WrongCredentials, NotAllowed, AwaitingApproval) as refusal:
-            log.info("sign_in.refused", account=account, address=address, why=type(refusal).__name__)
+            why = _WHY.get(type(refusal), "refused")
+            self._failures.note(account=account, address=address, why=why)
+            log.info("sign_in.refused", account=account, address=address, why=why)
             raise
 
-    async def _row_of(self, unit: Unit, person: Authenticated) -> User:
+    async def _row_of(self, unit: Unit, person: Authenticated, address: str) -> User:
         admin = True if person.name in self._admin_users else person.admin
         user = await unit.users.by_name(person.name)
         if user is None:
@@ -141,10 +174,16 @@ class SignIn:
             user = await unit.users.by_name(person.name)
         if user is None:
             log.info("user.added", user=person.name, admin=bool(admin), by="sign-in")
-            return await unit.users.add(
-                name=person.name, admin=bool(admin), created=self._clock.now(), display_name=person.display_name
+            now = self._clock.now()
+            user = await unit.users.add(
+                name=person.name, admin=bool(admin), created=now, display_name=person.display_name
             )
+            told = themselves(user, address)
+            await record(unit, Action.USER_ADDED, at=now, by=told, target=user.name, how="sign-in", admin=user.admin)
+            return user
         if admin is not None and admin != user.admin:
             await unit.users.set_admin(user.id, admin=admin)
+            # The configuration or the sign-in method says so, not the person.
+            await record(unit, Action.USER_CHANGED, at=self._clock.now(), by=None, target=user.name, admin=admin)
             return replace(user, admin=admin)
         return user

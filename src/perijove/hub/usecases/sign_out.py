@@ -13,10 +13,14 @@ from typing import Final
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User
 from perijove.hub.ports import ProxyGateway, Store
+from perijove.hub.usecases.audit import record
+from perijove.hub.usecases.end_sessions import end_sessions
+from perijove.hub.usecases.sign_in import themselves
 from perijove.kit.clock import Clock
 from perijove.wire.control import Revocation
 
@@ -70,12 +74,17 @@ class Revocations:
 
     async def revoke(self, *, sid: str = "", user: str = "", audience: str = "") -> None:
         """Refuse a session's or a user's identity tokens that were issued until now; sent again later if need be."""
-        before = int(self._clock.now().timestamp())
+        before = self._now()
         await self._send([Revocation(before=before, sid=sid, user=user, audience=audience)])
+
+    async def revoke_all(self, sids: Sequence[str]) -> None:
+        """The same for several sessions, or for none."""
+        if sids:
+            await self._send([Revocation(before=self._now(), sid=sid) for sid in sids])
 
     async def revoke_visits(self, visits: Iterable[tuple[str, str]]) -> None:
         """Refuse the identity tokens that users have for servers: pairs of a user's name and an audience."""
-        before = int(self._clock.now().timestamp())
+        before = self._now()
         await self._send([Revocation(before=before, user=user, audience=at) for user, at in sorted(visits)])
 
     def seconds_until_good(self, *, sid: str, user: str, audience: str) -> float:
@@ -94,6 +103,9 @@ class Revocations:
         )
         return int(now) + 1 - now + EARLY if stands else 0.0
 
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())
+
     async def _send(self, revocations: Sequence[Revocation]) -> None:
         self._recent.extend(revocations)
         for outbox in self._outboxes:
@@ -106,13 +118,17 @@ class Revocations:
 class SignOut:
     """Ends a session everywhere."""
 
-    def __init__(self, *, store: Store, revocations: Revocations) -> None:
+    def __init__(self, *, store: Store, clock: Clock, revocations: Revocations) -> None:
         self._store = store
+        self._clock = clock
         self._revocations = revocations
 
-    async def __call__(self, session: Session, user: User) -> None:
+    async def __call__(self, session: Session, user: User, *, address: str = "") -> None:
         """End *session* with its tokens, and close the door and the open WebSockets that it opened."""
         async with self._store.unit() as unit:
-            await unit.sessions.delete(session.id)
+            sids = await end_sessions(unit, user, [session])
+            by = themselves(user, address)
+            now = self._clock.now()
+            await record(unit, Action.SIGNED_OUT, at=now, by=by, target=user.name, session=session.id)
         log.info("session.ended", user=user.name)
-        await self._revocations.revoke(sid=session.id)
+        await self._revocations.revoke_all(sids)

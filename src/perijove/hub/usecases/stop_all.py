@@ -42,7 +42,7 @@ class StopAllServers:
         try:
             # Whoever overtakes us to the end may have stopped it.
             with suppress(StaleGeneration):
-                await self._stop_server.by_id(server.id)
+                await self._stop_server.by_id(server.id, why="perijove was stopped")
             return (await self._stop_server.gone(server, timeout=timeout)).state is State.STOPPED
         except NoSuchServer:
             return True

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from perijove.hub.domain.errors import LauncherAway, LaunchFailed, ProxyAway, WrongCredentials
-from perijove.hub.domain.servers import Server
+from perijove.hub.domain.servers import OWN_SIGN_IN, Server
 from perijove.hub.domain.users import User
-from perijove.hub.ports import Authenticated, DoorState, Exit, ProxyTable, Running, SpawnPlan
+from perijove.hub.ports import Authenticated, CannotOpen, DoorState, Exit, ProxyTable, Running, SpawnPlan
 from perijove.wire.control import Revocation
 from perijove.wire.routes import LAST_ACTIVITY, Route
 
@@ -83,13 +83,16 @@ class FakeSignIn:
     def __init__(self, *, password: str = "secret", admins: Sequence[str] = ()) -> None:  # noqa: S107  # a fake's
         self._password = password
         self._admins = frozenset(admins)
+        #: what is remembered of whoever signs in
+        self.auth_state: Mapping[str, Any] | None = None
 
     async def sign_in(self, form: Mapping[str, str]) -> Authenticated:
         """Whoever has the password may enter."""
         if form.get("password") != self._password:
             raise WrongCredentials
         name = form["username"].lower()
-        return Authenticated(name=name, admin=True if name in self._admins else None)
+        admin = True if name in self._admins else None
+        return Authenticated(name=name, admin=admin, auth_state=self.auth_state)
 
 
 class FakeSigner:
@@ -193,6 +196,28 @@ class FakeProcess:
     exit: Exit | None = None
 
 
+class FakeVault:
+    """Seals with a key that is written beside it; other keys can be taken away, and a new one put first."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = list(keys or ("first",))
+
+    def seal(self, text: str) -> str:
+        """Readable, but only by who knows how."""
+        return f"{self.keys[0]}|{text[::-1]}"
+
+    def open(self, sealed: str) -> str:
+        """As long as the key is there."""
+        key, _, text = sealed.partition("|")
+        if key not in self.keys:
+            raise CannotOpen
+        return text[::-1]
+
+    def is_current(self, sealed: str) -> bool:
+        """Whether the first key is the one beside it."""
+        return sealed.partition("|")[0] == self.keys[0]
+
+
 def _hear(work: asyncio.Future[Running]) -> None:
     if not work.cancelled():
         work.exception()
@@ -218,6 +243,14 @@ class FakeSpawners:
         #: processes are gone before the launch is answered
         self.die_at_once = False
         self.told: list[tuple[int, str]] = []
+        #: what servers' own tokens may do; empty: nothing stated
+        self.own_scopes: tuple[str, ...] = ()
+        #: what is wrong with what is configured of that; empty: nothing
+        self.wrong_scopes = ""
+        #: what servers' visitors may let them do
+        self.visitors_scopes: tuple[str, ...] = ()
+        #: whether processes sign their visitors in themselves
+        self.own_sign_in = False
         self._exits: asyncio.Queue[tuple[str, int, Exit]] = asyncio.Queue()
         #: newest generation of a key that was ended: its launch must not come to pass any more
         self._abandoned: dict[str, int] = {}
@@ -266,6 +299,16 @@ class FakeSpawners:
             self.terminations.append((server.key, server.generation))
             self.die(server.key, Exit(message="It was stopped.", log_tail=("stopping",), asked=True))
 
+    async def token_scopes(self, server: Server) -> Sequence[str]:  # noqa: ARG002  # the port's name
+        """What `own_scopes` holds."""
+        if self.wrong_scopes:
+            raise LaunchFailed(self.wrong_scopes)
+        return self.own_scopes
+
+    async def client_scopes(self, server: Server) -> Sequence[str]:  # noqa: ARG002  # the port's name
+        """What `visitors_scopes` holds."""
+        return self.visitors_scopes
+
     async def exits(self) -> AsyncIterator[tuple[str, int, Exit]]:
         """Every exit, as it happens."""
         while True:
@@ -289,9 +332,12 @@ class FakeSpawners:
 
     def _make(self, key: str, generation: int, environment: Mapping[str, str]) -> FakeProcess:
         self.launches.append((key, generation))
-        running = Running(target=f"http+unix://{key}".replace("/", "%2F"), handle={"pid": len(self.launches)})
+        running = Running(target=f"http+unix://{key}".replace("/", "%2F"), handle=self._handle())
         self.processes[key] = FakeProcess(generation=generation, running=running, environment=environment)
         return self.processes[key]
+
+    def _handle(self) -> dict[str, Any]:
+        return {"pid": len(self.launches)} | ({OWN_SIGN_IN: True} if self.own_sign_in else {})
 
     def _answer(self) -> None:
         if self.is_away:
@@ -321,6 +367,6 @@ class FakeProber:
 class FakeEnvironment:
     """The least a server can be told."""
 
-    def make(self, user: User, server: Server, token: str) -> dict[str, str]:
+    def make(self, user: User, server: Server, token: str, client_scopes: Sequence[str]) -> dict[str, str]:  # noqa: ARG002  # the port's
         """Who it is, and its token."""
         return {"JUPYTERHUB_USER": user.name, "JUPYTERHUB_SERVER_NAME": server.name, "JUPYTERHUB_API_TOKEN": token}

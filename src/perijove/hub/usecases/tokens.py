@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import InvalidRequest, InvalidScope, NoSuchToken, NoSuchUser
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
@@ -24,6 +26,7 @@ from perijove.hub.scopes.catalog import INHERIT
 from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.powers import Powers
 from perijove.hub.usecases.sign_out import Revocations
@@ -38,6 +41,31 @@ MAX_NOTE: Final = 1000
 MAX_SECONDS: Final = 100 * 365 * 86400
 _PUBLIC_ID: Final = re.compile(r"a([0-9]{1,18})")
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A server or service that a user has let act for them."""
+
+    client_id: str
+    #: what it called itself
+    description: str
+    #: of the first token it has
+    created: datetime
+    last_activity: datetime | None
+    scopes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tokens: Sequence[ApiToken]) -> Self:
+        """What its tokens, the most recently used first, tell of it."""
+        newest = tokens[0]
+        return cls(
+            client_id=newest.client_id,
+            description=newest.note,
+            created=min(token.created for token in tokens),
+            last_activity=newest.last_activity,
+            scopes=tuple(dict.fromkeys(scope for token in tokens for scope in token.scopes)),
+        )
 
 
 class Tokens:
@@ -93,6 +121,16 @@ class Tokens:
                 created=now,
                 expires_at=expires_at,
             )
+            await record(
+                unit,
+                Action.TOKEN_MADE,
+                at=now,
+                by=maker,
+                target=user.name,
+                token=token.public_id,
+                note=token.note,
+                scopes=" ".join(token.scopes),
+            )
         log.info("token.made", user=user.name, by=maker.name, token_id=token.public_id)
         return token, text
 
@@ -109,13 +147,47 @@ class Tokens:
         async with self._store.reading() as unit:
             return await self._find(unit, user, public_id)
 
-    async def revoke(self, user: User, public_id: str) -> None:
-        """End a token of *user*, and the visits it opened. Raises NoSuchToken."""
+    async def revoke(self, user: User, public_id: str, *, by: Principal | None = None) -> None:
+        """
+        End a token of *user*, and the visits it opened. Of one that an application was given all go that this user
+        gave it (contract d20). *by*: who asks, None the hub. Raises NoSuchToken.
+        """
         async with self._store.unit() as unit:
             token = await self._find(unit, user, public_id)
-            await unit.tokens.delete(token.id)
-        log.info("token.revoked", user=user.name, token_id=public_id)
-        await self._revocations.revoke(sid=f"token:{public_id}")
+            gone: Sequence[ApiToken] = [token]
+            if token.client_id:
+                gone = await unit.tokens.delete_of_client(token.client_id, user_id=user.id)
+            else:
+                await unit.tokens.delete(token.id)
+            await self._record_end(unit, user, gone, by)
+        await self._end_visits(user, gone)
+
+    async def revoke_application(self, user: User, client_id: str, *, by: Principal | None = None) -> None:
+        """End all tokens that *user* gave an application. It may have none."""
+        if not client_id:
+            return
+        async with self._store.unit() as unit:
+            gone = await unit.tokens.delete_of_client(client_id, user_id=user.id)
+            await self._record_end(unit, user, gone, by)
+        await self._end_visits(user, gone)
+
+    async def applications(self, user: User) -> Sequence[Application]:
+        """Applications that have tokens of *user*, the most recently used first."""
+        given: dict[str, list[ApiToken]] = {}
+        for token in await self.list(user):
+            if token.client_id:
+                given.setdefault(token.client_id, []).append(token)
+        return [Application.of(tokens) for tokens in given.values()]
+
+    async def _record_end(self, unit: Unit, user: User, tokens: Sequence[ApiToken], by: Principal | None) -> None:
+        now = self._clock.now()
+        for token in tokens:
+            about = {"token": token.public_id, "note": token.note}
+            await record(unit, Action.TOKEN_REVOKED, at=now, by=by, target=user.name, **about)
+
+    async def _end_visits(self, user: User, tokens: Sequence[ApiToken]) -> None:
+        log.info("token.revoked", user=user.name, tokens=[token.public_id for token in tokens])
+        await self._revocations.revoke_all([f"token:{token.public_id}" for token in tokens])
 
     async def owned(self, user: User) -> frozenset[str]:
         """All that *user* may do: no token of theirs does more. Raises NoSuchUser."""
@@ -127,6 +199,7 @@ class Tokens:
 
     def expanded_scopes(self, token: ApiToken, user: User, owned: frozenset[str]) -> frozenset[str]:
         """What *token* comes to, as the REST API shows it; *owned* is all that its owner may do."""
+        # What a client is given says in full which server or service it is about (`oauth/scopes.py`).
         held = self._roles.custom.widen(expand(token.scopes, Holder(user=user.name, server=token.server)))
         return held if INHERIT in held else intersect(held, owned)
 

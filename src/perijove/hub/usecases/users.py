@@ -5,11 +5,13 @@ Users as an administrator or a program sees them: create, read, list, change, de
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 
 from perijove.hub.domain.accounts import AccountState, retired
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import AlreadyExists, InvalidRequest, NoSuchUser, NotAllowed
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind, Principal
@@ -19,6 +21,8 @@ from perijove.hub.ports import Store, Unit
 from perijove.hub.rows import UserActivity, UserSort
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.audit import RENAMED_FROM, record
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.servers import StopServer
 from perijove.hub.usecases.share_visits import NOBODY, Visits, visits_of_servers
@@ -94,8 +98,10 @@ class CreateUsers:
 
     async def _add(self, unit: Unit, name: str, *, admin: bool, asker: Principal) -> User:
         log.info("user.added", user=name, admin=admin, by=asker.name)
-        user = await unit.users.add(name=name, admin=admin, created=self._clock.now())
+        now = self._clock.now()
+        user = await unit.users.add(name=name, admin=admin, created=now)
         await self._groups.join(unit, user)
+        await record(unit, Action.USER_ADDED, at=now, by=asker, target=user.name, how="added", admin=admin)
         return user
 
 
@@ -185,8 +191,11 @@ class ListUsers:
 class DeleteUser:
     """Removes a user with everything that the hub keeps about them; files on disk stay."""
 
-    def __init__(self, *, store: Store, stop_server: StopServer, revocations: Revocations, stop_timeout: float) -> None:
+    def __init__(
+        self, *, store: Store, clock: Clock, stop_server: StopServer, revocations: Revocations, stop_timeout: float
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._stop_server = stop_server
         self._revocations = revocations
         self._stop_timeout = stop_timeout
@@ -209,7 +218,7 @@ class DeleteUser:
             raise NoSuchUser
         _refuse_touching(asker, user)
         for server in servers:
-            stopped = await self._stop_server.and_wait(user, server.name, timeout=self._stop_timeout)
+            stopped = await self._stop_server.and_wait(user, server.name, timeout=self._stop_timeout, by=asker)
             if stopped.state is not State.STOPPED:
                 raise InvalidRequest(f"{name}'s server is still stopping: try again in a moment.")
         async with self._store.unit() as unit:
@@ -219,20 +228,36 @@ class DeleteUser:
             visits = await _visits(unit, user)
             await unit.users.delete(user.id)
             await unit.accounts.put(retired(user.name, created=user.created))
+            await record(unit, Action.USER_DELETED, at=self._clock.now(), by=asker, target=user.name)
         log.info("user.deleted", user=name, by=asker.name)
         await self._revocations.revoke(user=name)
         await self._revocations.revoke_visits(visits)
 
 
-class PatchUser:
-    """Changes a user's name, and whether they are an administrator."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthStateChange:
+    """That a user's auth state is to be replaced; None forgets it."""
 
-    def __init__(self, *, store: Store, revocations: Revocations) -> None:
+    state: Mapping[str, Any] | None = field(repr=False)
+
+
+class PatchUser:
+    """Changes a user's name, whether they are an administrator, and what their sign-in method remembers."""
+
+    def __init__(self, *, store: Store, clock: Clock, revocations: Revocations, auth_states: AuthStateBook) -> None:
         self._store = store
+        self._clock = clock
+        self._auth_states = auth_states
         self._revocations = revocations
 
     async def __call__(
-        self, name: str, asker: Principal, *, new_name: str | None = None, admin: bool | None = None
+        self,
+        name: str,
+        asker: Principal,
+        *,
+        new_name: str | None = None,
+        admin: bool | None = None,
+        auth_state: AuthStateChange | None = None,
     ) -> User:
         """
         Change what is given (contract d8).
@@ -241,8 +266,10 @@ class PatchUser:
             NoSuchUser: nobody has that name.
             NotAllowed: *asker* is no administrator and touches one, or would make one.
             InvalidName: *new_name* can be nobody's.
-            InvalidRequest: *new_name* is taken, or a server of theirs runs.
+            InvalidRequest: *new_name* is taken, or a server of theirs runs; or no auth states are kept here.
         """
+        if auth_state is not None:
+            self._auth_states.check(auth_state.state)
         _refuse_raising(asker, admin=bool(admin))
         visits = NOBODY
         async with self._store.unit() as unit:
@@ -254,15 +281,28 @@ class PatchUser:
             if new_name is not None and new_name != name:
                 visits = await _visits(unit, user)
                 user = await self._rename(unit, user, check(normalise(new_name)))
+                await self._tell_of_name(unit, asker, name, user.name)
             if admin is not None and admin != user.admin:
                 await unit.users.set_admin(user.id, admin=admin)
                 user = replace(user, admin=admin)
+                now = self._clock.now()
+                await record(unit, Action.USER_CHANGED, at=now, by=asker, target=user.name, admin=admin)
+            if auth_state is not None:
+                await self._auth_states.put_in(unit, user, auth_state.state)
+                now = self._clock.now()
+                await record(unit, Action.USER_CHANGED, at=now, by=asker, target=user.name, auth_state="changed")
         log.info("user.changed", user=name, new_name=user.name, admin=user.admin, by=asker.name)
         if user.name != name or admin is False:
             # Who may do more than before need not come in anew.
             await self._revocations.revoke(user=name)
         await self._revocations.revoke_visits(visits)
         return user
+
+    async def _tell_of_name(self, unit: Unit, asker: Principal, old: str, new: str) -> None:
+        # Two: whoever gets one of the names later must not see what was done under it before (`AuditLog`).
+        now = self._clock.now()
+        await record(unit, Action.USER_CHANGED, at=now, by=asker, target=old, renamed_to=new)
+        await record(unit, Action.USER_CHANGED, at=now, by=asker, target=new, **{RENAMED_FROM: old})
 
     async def _rename(self, unit: Unit, user: User, name: str) -> User:
         # A server's key, directory and environment have the name in them: it must not run meanwhile.

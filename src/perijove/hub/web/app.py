@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
-from perijove.hub.web.api import hub, servers, shares, tokens, users
+from perijove.hub.web.api import audit, authorizations, hub, servers, sessions, shares, tokens, users
 from perijove.hub.web.api.openapi.document import document
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
@@ -29,7 +29,10 @@ from perijove.hub.web.lab import routes as lab
 from perijove.hub.web.lab.assets import LAB_ASSETS
 from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
+from perijove.hub.web.oauth import authorize as oauth_authorize
+from perijove.hub.web.oauth import token as oauth_token
 from perijove.hub.web.pages import accounts, home, people, reference, root, sharing, sign_in, spawn, user_server
+from perijove.hub.web.pages import sessions as sessions_page
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
 from perijove.hub.web.quick import ErrorHandler, QuickRoutes, QuickTable
@@ -38,9 +41,22 @@ from perijove.hub.web.remote_proxies import BelieveProxies
 #: what programs ask most
 _QUICK: Final = (users.list_users, users.get_user, users.post_activity, hub.get_self, hub.get_version)
 #: the files of the API, in the order of its description
-API: Final = (users, servers, tokens, shares, hub)
+API: Final = (users, servers, tokens, shares, oauth_authorize, oauth_token, sessions, audit, authorizations, hub)
 _PAGES: Final = tuple(
-    page.router for page in (root, sign_in, accounts, home, sharing, spawn, tokens_page, people, reference, user_server)
+    page.router
+    for page in (
+        root,
+        sign_in,
+        accounts,
+        home,
+        sharing,
+        spawn,
+        tokens_page,
+        sessions_page,
+        people,
+        reference,
+        user_server,
+    )
 )
 
 

@@ -15,6 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 #: The version of JupyterHub whose contract the hub keeps; servers compare their major version with it.
 JUPYTERHUB_VERSION: Final = "6.1.1"
 
+#: The one page below the API's prefix: JupyterHub has it there (contract b). Below the hub's prefix.
+OAUTH_PAGE: Final = "api/oauth2/authorize"
+
 _EVERYWHERE: Final = {"X-JupyterHub-Version": JUPYTERHUB_VERSION, "X-Content-Type-Options": "nosniff"}
 PAGE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     _EVERYWHERE
@@ -73,6 +76,7 @@ class DefaultHeaders:
     def __init__(self, app: ASGIApp, *, api_prefix: str, file_prefixes: tuple[str, ...]) -> None:
         self._app = app
         self._api_prefix = api_prefix
+        self._oauth_page = f"{api_prefix.removesuffix('api')}{OAUTH_PAGE}"
         self._file_prefixes = file_prefixes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,6 +96,6 @@ class DefaultHeaders:
         await self._app(scope, receive, send_with_headers)
 
     def _defaults(self, path: str) -> Sequence[_Field]:
-        if path.startswith(self._api_prefix):
+        if path.startswith(self._api_prefix) and path != self._oauth_page:
             return _API_FIELDS
         return _FILE_FIELDS if path.startswith(self._file_prefixes) else _PAGE_FIELDS

@@ -11,18 +11,23 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Request
 
 from perijove.config.settings import HubSettings
+from perijove.hub.domain.principals import Principal
 from perijove.hub.ports import Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.audit import AuditLog
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook
+from perijove.hub.usecases.oauth_provider import OAuthProvider
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies
 from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.share_codes import ShareCodes
 from perijove.hub.usecases.shares import Shares
 from perijove.hub.usecases.sign_in import SignIn
@@ -60,6 +65,9 @@ class Parts:
     identify: Identify
     sign_in: SignIn
     sign_out: SignOut
+    sessions: Sessions
+    audit: AuditLog
+    auth_states: AuthStateBook
     first_admin: FirstAdmin
     invitations: Invitations
     sign_up: SignUp
@@ -70,6 +78,7 @@ class Parts:
     delete_user: DeleteUser
     patch_user: PatchUser
     tokens: Tokens
+    oauth: OAuthProvider
     start_server: StartServer
     stop_server: StopServer
     get_server: GetServer
@@ -91,7 +100,7 @@ class Parts:
     #: asks the process to end; the arguments are whether to stop the servers and the proxy (None: as configured)
     shut_down: Callable[[bool | None, bool | None], None]
     #: reads the configuration again, here and in all other hubs
-    reload: Callable[[], Awaitable[Reading[Any]]]
+    reload: Callable[[Principal | None], Awaitable[Reading[Any]]]
 
 
 def parts_of(request: Request) -> Parts:

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from perijove.hub.domain import errors as domain
 from perijove.hub.web import errors as web
 from perijove.hub.web.edge import edge_of
-from perijove.hub.web.headers import API_HEADERS, PAGE_HEADERS
+from perijove.hub.web.headers import API_HEADERS, OAUTH_PAGE, PAGE_HEADERS
 from perijove.hub.web.pages.frame import frame_of
 
 log = structlog.get_logger(__name__)
@@ -170,4 +170,5 @@ def error_page(
 
 
 def _is_api(request: Request) -> bool:
-    return request.url.path.startswith(f"{edge_of(request).parts.settings.hub_prefix}api")
+    hub = edge_of(request).parts.settings.hub_prefix
+    return request.url.path.startswith(f"{hub}api") and request.url.path != f"{hub}{OAUTH_PAGE}"

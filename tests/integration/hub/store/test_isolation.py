@@ -18,6 +18,7 @@ import pytest
 
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.accounts import AccountState
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import HubError
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.notices import Notice
@@ -26,8 +27,11 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.store.sql import SqlStore
+from perijove.hub.usecases.audit import record
+from perijove.hub.usecases.audit_chain import AuditChain, verify
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.servers import CreateServer
-from perijove.hub.usecases.testing import START, FakeRandomness
+from perijove.hub.usecases.testing import START, FakeClock, FakeRandomness
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, PatchUser
 from perijove.kit.tasks import TaskGroup
 from tests.support.databases import Databases
@@ -249,7 +253,9 @@ async def test_somebody_who_is_approved_and_refused_at_once_is_one_of_the_two(tw
 
 
 def delete_user(hub: Hub, store: Store) -> DeleteUser:
-    return DeleteUser(store=store, stop_server=hub.stop, revocations=hub.revocations, stop_timeout=PATIENCE)
+    return DeleteUser(
+        store=store, clock=FakeClock(), stop_server=hub.stop, revocations=hub.revocations, stop_timeout=PATIENCE
+    )
 
 
 async def test_a_server_is_not_started_for_a_user_who_is_being_deleted(two: Two) -> None:
@@ -334,8 +340,12 @@ async def test_of_two_renamings_to_one_name_one_is_refused(two: Two) -> None:
         await world.add_user(name)
     revocations = two.people(two.one).revocations
 
+    def patch(store: Store) -> PatchUser:
+        states = AuthStateBook(store=store, vault=None)
+        return PatchUser(store=store, clock=FakeClock(), revocations=revocations, auth_states=states)
+
     def rename(name: str) -> Callable[[Store], Awaitable[Any]]:
-        return lambda store: PatchUser(store=store, revocations=revocations)(name, ROOT, new_name="eve")
+        return lambda store: patch(store)(name, ROOT, new_name="eve")
 
     results = await two.overlap(rename("ada"), rename("bob"))
 
@@ -438,3 +448,22 @@ async def test_a_reading_unit_cannot_write(two: Two) -> None:
     with pytest.raises(HubError):
         async with two.one.reading() as unit:
             await unit.users.add(name="ada", admin=False, created=START)
+
+
+async def test_two_hubs_that_seal_the_audit_log_make_one_chain(two: Two) -> None:
+    async def tell(count: int) -> None:
+        async with two.one.unit() as unit:
+            for number in range(count):
+                await record(unit, Action.SHARED, at=START, by=ROOT, target=f"user{number}")
+
+    def seal(store: Store) -> Awaitable[int]:
+        return AuditChain(store=store, clock=FakeClock()).seal()
+
+    await tell(3)
+    first = await two.overlap(seal, seal)
+    await tell(2)
+    await seal(two.other)
+
+    verifier = await verify(two.one)
+    assert first == [3, 0]
+    assert (verifier.count, verifier.faults()) == (5, [])

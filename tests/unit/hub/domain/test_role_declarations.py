@@ -43,6 +43,12 @@ def test_a_service_keeps_only_the_hash_of_its_token() -> None:
         ({"admin": "yes"}, "admin must be True or False"),
         ({"info": []}, "info must be a dictionary"),
         ({"url": "localhost:99"}, "url must begin with"),
+        ({"oauth_client_id": "grades"}, "must begin with service-"),
+        ({"oauth_redirect_uri": "https://a.example/cb#x"}, "oauth_redirect_uri must be"),
+        ({"oauth_redirect_uri": "//a.example/cb"}, "oauth_redirect_uri must be"),
+        ({"oauth_no_confirm": 1}, "oauth_no_confirm must be True or False"),
+        ({"oauth_client_allowed_scopes": ["no:such"]}, "no scope"),
+        ({"oauth_client_allowed_scopes": "tokens"}, "must be a list"),
         ({"kommand": ["x"]}, "'culler' has an unknown key 'kommand'"),
     ],
 )
@@ -93,3 +99,18 @@ def test_a_wrong_role_is_refused_by_name(declared: dict[str, Any], words: str) -
 def test_metascopes_cannot_be_given_to_services() -> None:
     with pytest.raises(InvalidRequest, match="mean nothing"):
         check_metascopes(Role(name="culling", scopes=("self",), services=frozenset({"culler"})))
+
+
+def test_a_service_says_how_it_signs_people_in() -> None:
+    service = read_service(
+        {
+            **SERVICE,
+            "oauth_client_id": "service-x",
+            "oauth_redirect_uri": "https://app.example/cb",
+            "oauth_no_confirm": True,
+            "oauth_client_allowed_scopes": ["tokens!user"],
+        }
+    )
+
+    assert (service.oauth_client_id, service.oauth_redirect_uri) == ("service-x", "https://app.example/cb")
+    assert (service.oauth_no_confirm, service.oauth_client_allowed_scopes) == (True, ("tokens!user",))

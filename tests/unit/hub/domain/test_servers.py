@@ -7,7 +7,7 @@ import pytest
 
 from perijove.hub.domain.errors import InvalidRequest, InvalidServerName
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.servers import Server, check_display_name, check_server_name, first_generation
+from perijove.hub.domain.servers import OWN_SIGN_IN, Server, check_display_name, check_server_name, first_generation
 
 SERVER = Server(
     id=1,
@@ -72,3 +72,9 @@ def test_a_server_made_anew_is_younger_than_every_start_of_the_one_before() -> N
     starts = 50
 
     assert first_generation(SERVER.created + timedelta(seconds=1)) > before + starts
+
+
+@pytest.mark.parametrize("handle", [{}, {OWN_SIGN_IN: "yes"}, {OWN_SIGN_IN: 1}, {"pid": 1}])
+def test_a_run_is_behind_the_door_unless_its_handle_says_otherwise(handle: dict[str, object]) -> None:
+    assert not replace(SERVER, handle=handle).does_own_sign_in
+    assert replace(SERVER, handle={**handle, OWN_SIGN_IN: True}).does_own_sign_in

@@ -121,3 +121,12 @@ def test_a_configuration_that_lets_nobody_in_is_warned_about() -> None:
         make_authenticator(NativeAuthenticator, config=Config(), book=MemoryPasswordBook({}))
 
     assert [entry["event"] for entry in logged] == ["authenticator.nobody_allowed"]
+
+
+async def test_what_is_to_be_remembered_is_handed_on_and_not_shown() -> None:
+    authenticator = DummyAuthenticator(allow_all=True, enable_auth_state=True)
+
+    person = await AuthenticatorSignIn(authenticator=authenticator, store=MemoryStore()).sign_in(form("ada", "x"))
+
+    assert person.auth_state == {"name": "ada"}
+    assert "auth_state" not in repr(person)

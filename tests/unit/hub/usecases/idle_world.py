@@ -67,6 +67,7 @@ class Watch:
             stop_server=hub.stop,
             delete_user=DeleteUser(
                 store=store,
+                clock=world.clock,
                 stop_server=hub.stop,
                 revocations=Revocations(outboxes=[], clock=world.clock),
                 stop_timeout=10,

@@ -15,10 +15,14 @@ from perijove.hub.ports import Store
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
+from perijove.hub.usecases.audit import AuditLog
+from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import load_roles
+from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.sign_in import SessionMaker, SignedIn, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.testing import (
@@ -28,6 +32,7 @@ from perijove.hub.usecases.testing import (
     FakeRandomness,
     FakeSigner,
     FakeSignIn,
+    FakeVault,
 )
 from perijove.hub.usecases.tokens import Tokens
 
@@ -66,21 +71,31 @@ class People:
             rule=AttemptRule(per_account=3, per_address=10, window_seconds=60),
         )
         self.sessions = SessionMaker(store=self.store, clock=self.clock, randomness=self.randomness, policy=policy)
+        self.failures = FailedSignIns(store=self.store, clock=self.clock)
+        self.method = FakeSignIn(admins=["root"])
+        self.vault = FakeVault()
+        self.auth_states = AuthStateBook(store=self.store, vault=self.vault)
         self.sign_in = SignIn(
             store=self.store,
             clock=self.clock,
-            method=FakeSignIn(admins=["root"]),
+            method=self.method,
             limiter=self.limiter,
             sessions=self.sessions,
+            failures=self.failures,
+            auth_states=self.auth_states,
             admin_users=frozenset(admin_users),
         )
-        self.sign_out = SignOut(store=self.store, revocations=self.revocations)
+        self.sign_out = SignOut(store=self.store, clock=self.clock, revocations=self.revocations)
         self.identify = Identify(
             store=self.store,
             clock=self.clock,
             roles=self.roles,
             activity=self.activity,
             blocked_users=frozenset(blocked_users),
+        )
+        self.audit = AuditLog(store=self.store, clock=self.clock)
+        self.own_sessions = Sessions(
+            store=self.store, clock=self.clock, activity=self.activity, revocations=self.revocations
         )
         self.first_admin = FirstAdmin(store=self.store, clock=self.clock, randomness=self.randomness)
         hasher = FakeHasher()

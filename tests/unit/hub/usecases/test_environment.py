@@ -23,7 +23,7 @@ SERVER = Server(id=2, user_id=1, user_name=USER.name, name="", state=State.LAUNC
 
 def make(settings: HubSettings = SETTINGS, server: Server = SERVER) -> dict[str, str]:
     return ServerEnvironment(settings=settings, signer=FakeSigner(), lab_assets_url="/hub/lab-assets/abc").make(
-        USER, server, "the-token"
+        USER, server, "the-token", ["read:users!user"]
     )
 
 
@@ -42,7 +42,7 @@ def test_a_server_learns_what_the_contract_lists() -> None:
         "JUPYTERHUB_OAUTH_CALLBACK_URL": "/user/ada%2Bx@example.org/oauth_callback",
         "JUPYTERHUB_OAUTH_ACCESS_SCOPES": access,
         "JUPYTERHUB_OAUTH_SCOPES": access,
-        "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES": "[]",
+        "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES": '["read:users!user"]',
         "JUPYTERHUB_USER": "ada+x@example.org",
         "JUPYTERHUB_SERVER_NAME": "",
         "JUPYTERHUB_ACTIVITY_INTERVAL": "300",

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from perijove.hub.domain.oauth_codes import OAuthCode
+from perijove.hub.usecases.audit_chain import AuditChain
 from perijove.hub.usecases.housekeeping import FLUSH_SECONDS, HOUR, Housekeeping
 from perijove.hub.usecases.testing import START
 from perijove.kit.tasks import TaskGroup
@@ -10,7 +12,15 @@ from tests.unit.hub.usecases.people import People
 
 
 def housekeeping(people: People) -> Housekeeping:
-    return Housekeeping(store=people.store, activity=people.activity, clock=people.clock, limiter=people.limiter)
+    return Housekeeping(
+        store=people.store,
+        activity=people.activity,
+        clock=people.clock,
+        limiter=people.limiter,
+        audit=AuditChain(store=people.store, clock=people.clock, retention_days=10),
+        failures=people.failures,
+        auth_states=people.auth_states,
+    )
 
 
 async def test_what_has_ended_is_thrown_away() -> None:
@@ -113,3 +123,25 @@ async def test_a_clock_a_little_behind_is_not_worth_a_word() -> None:
     people.clock.set(START - timedelta(minutes=50))
 
     assert await housekeeping(people).clock_warning() == ""
+
+
+async def test_codes_that_nobody_came_with_are_thrown_away() -> None:
+    people = People()
+    user = (await people.enter()).user
+    code = OAuthCode(
+        code_hash="hash",
+        client_id="service-grades",
+        user_id=user.id,
+        session_id="session",
+        redirect_uri="/cb",
+        scopes=(),
+        expires_at=people.clock.now() + timedelta(seconds=300),
+    )
+    async with people.store.unit() as unit:
+        await unit.oauth_codes.add(code)
+    people.clock.advance(300)
+
+    await housekeeping(people).sweep()
+
+    async with people.store.unit() as unit:
+        assert await unit.oauth_codes.take("hash") is None

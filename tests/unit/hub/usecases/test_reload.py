@@ -8,6 +8,8 @@ from structlog.testing import capture_logs
 
 from perijove.config.errors import WrongValue
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.principals import Kind as PrincipalKind
+from perijove.hub.domain.principals import Principal
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases import reload as module
 from perijove.hub.usecases.membership import Membership
@@ -35,7 +37,7 @@ class File:
 
 def hub(store: MemoryStore, file: File, name: str, taken: list[int]) -> tuple[Membership, Reload[int]]:
     membership = Membership(store=store, clock=FakeClock(), name=name, lease_seconds=10)
-    reload = Reload(store=store, membership=membership, read=file.read)
+    reload = Reload(store=store, clock=FakeClock(), membership=membership, read=file.read)
     reload.into(_into(taken))
     return membership, reload
 
@@ -45,6 +47,28 @@ def _into(taken: list[int]) -> Callable[[int], Awaitable[None]]:
         taken.append(inputs)
 
     return take
+
+
+async def test_the_audit_log_tells_who_had_it_read_again_and_names_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(read: Callable[[], object]) -> object:
+        return read()
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
+    store, file = MemoryStore(), File()
+    _, reload = hub(store, file, "one", [])
+    root = Principal(kind=PrincipalKind.USER, name="root", scopes=frozenset(), address="10.0.0.1")
+
+    await reload(root)
+    await reload.asked_here()
+    file.is_wrong = True
+    with pytest.raises(InvalidRequest):
+        await reload(root)
+
+    async with store.reading() as unit:
+        by_signal, by_root = await unit.audit.page(limit=9)
+    assert (by_root.actor, by_root.address) == ("root", "10.0.0.1")
+    assert by_signal.actor == ""
+    assert by_root.detail == {"changed": ["Perijove.allow_signup"]}
 
 
 async def test_what_was_read_is_taken_over_and_what_needs_a_restart_is_said() -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.domain.lifecycle import State
-from perijove.hub.domain.servers import Server
+from perijove.hub.domain.servers import OWN_SIGN_IN, Server
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.testing import START, FakeProxy
 from perijove.kit.tasks import TaskGroup
@@ -69,3 +70,15 @@ async def test_a_removal_that_the_proxy_did_not_hear_puts_the_table_in_doubt() -
         assert (settled, table.is_doubtful) == (False, True)
         with pytest.raises(ProxyAway):
             await routes.add(SERVER)
+
+
+@pytest.mark.parametrize(
+    ("handle", "access", "audience"), [({}, "gated", "ada/work"), ({OWN_SIGN_IN: True}, "open", "")]
+)
+async def test_only_a_server_that_signs_visitors_in_itself_has_an_open_route(
+    handle: dict[str, object], access: str, audience: str
+) -> None:
+    async with TaskGroup("test") as tasks:
+        route = RouteTable(proxy=FakeProxy(), tasks=tasks, base_url="/").route_of(replace(SERVER, handle=handle))
+
+    assert (route.access, route.audience) == (access, audience)

@@ -3,16 +3,20 @@ from __future__ import annotations
 import pytest
 
 from perijove.config.settings import ServerPolicy
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import (
     AlreadyExists,
+    AlreadyRunning,
     InvalidRequest,
     InvalidServerName,
     NoSuchServer,
     TooManyServers,
 )
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.usecases.servers import MAX_OPTIONS, CreateServer, GetServer, RemoveServer
 from perijove.hub.usecases.sign_out import Revocations
+from perijove.hub.usecases.stop_all import StopAllServers
 from tests.unit.hub.usecases.world import World
 
 NAMED = ServerPolicy(allow_named_servers=True, named_server_limit_per_user=2)
@@ -165,3 +169,50 @@ async def test_a_server_is_read_with_fresh_activity() -> None:
         assert await get(ada, "") == server
         with pytest.raises(NoSuchServer):
             await get(ada, "other")
+
+
+# -- the audit log -------------------------------------------------------------------------------------------------
+
+
+async def told(world: World) -> list[tuple[Action, str, str, str]]:
+    """Oldest first: what, by whom, whose server and which, and why."""
+    async with world.store.reading() as unit:
+        entries = await unit.audit.page(limit=99)
+    return [
+        (row.action, row.actor, f"{row.target}/{row.detail['server']}", str(row.detail.get("why", "")))
+        for row in reversed(entries)
+    ]
+
+
+async def test_starts_and_stops_are_told_with_who_asked_and_only_if_they_change_something() -> None:
+    world = World()
+    ada = await world.add_user()
+    root = Principal(kind=Kind.USER, name="root", scopes=frozenset())
+
+    async with world.hub(policy=NAMED) as hub:
+        await hub.start(ada, "work", by=root)
+        await hub.driver.settled((await hub.start(ada, "work", by=root)).id, 10)
+        with pytest.raises(AlreadyRunning):
+            await hub.start(ada, "work", by=root)
+        await hub.stop.and_wait(ada, "work", timeout=10, by=root)
+        await hub.stop(ada, "work", by=root)
+        server = await hub.driver.settled((await hub.start(ada, "")).id, 10)
+        await hub.stop.if_due(server, lambda _: "It was idle.")
+
+    assert await told(world) == [
+        (Action.SERVER_STARTED, "root", "ada/work", ""),
+        (Action.SERVER_STOPPED, "root", "ada/work", ""),
+        (Action.SERVER_STARTED, "", "ada/", ""),
+        (Action.SERVER_STOPPED, "", "ada/", "It was idle."),
+    ]
+
+
+async def test_stops_at_the_end_of_perijove_are_told() -> None:
+    world = World()
+    ada = await world.add_user()
+
+    async with world.hub() as hub:
+        await hub.driver.settled((await hub.start(ada, "")).id, 10)
+        await StopAllServers(store=world.store, stop_server=hub.stop)(timeout=10)
+
+    assert (await told(world))[-1] == (Action.SERVER_STOPPED, "", "ada/", "perijove was stopped")

@@ -12,6 +12,7 @@ from perijove.hub.domain.errors import (
 )
 from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
+from perijove.hub.usecases.audit_chain import AuditChain
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.servers import RemoveServer
 from perijove.hub.usecases.share_codes import LONGEST, MAX_CODES, SHORTEST, USUAL, OwnServer, ShareCodes
@@ -91,7 +92,15 @@ async def test_a_code_ends(people: Offering) -> None:
     assert await people.codes.of_owner("ada") == []
     async with people.store.unit() as unit:
         assert await unit.share_codes.by_hash(hash_secret(text)) is not None
-    chores = Housekeeping(store=people.store, activity=people.activity, clock=people.clock, limiter=people.limiter)
+    chores = Housekeeping(
+        store=people.store,
+        activity=people.activity,
+        clock=people.clock,
+        limiter=people.limiter,
+        audit=AuditChain(store=people.store, clock=people.clock, retention_days=10),
+        failures=people.failures,
+        auth_states=people.auth_states,
+    )
     await chores.sweep()
     async with people.store.unit() as unit:
         assert await unit.share_codes.by_hash(hash_secret(text)) is None

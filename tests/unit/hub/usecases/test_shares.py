@@ -34,6 +34,9 @@ class Sharing(People):
     def __init__(self) -> None:
         super().__init__(roles=[SHARING])
         self.shares = Shares(store=self.store, clock=self.clock, revocations=self.revocations)
+        self.patch = PatchUser(
+            store=self.store, clock=self.clock, revocations=self.revocations, auth_states=self.auth_states
+        )
 
     async def with_server(self, name: str, server: str = "") -> Principal:
         """*name*, who has a server."""
@@ -313,7 +316,7 @@ async def test_a_share_follows_a_renamed_owner_and_leaves_the_old_name_alone(peo
     await people.shares.grant(ada, "ada", "", BOB)
     root = await people.principal("root")
 
-    await PatchUser(store=people.store, revocations=people.revocations)("ada", root, new_name="grace")
+    await people.patch("ada", root, new_name="grace")
     refused = people.revoked()
     await people.with_server("ada")
 
@@ -328,7 +331,7 @@ async def test_a_renamed_recipient_keeps_the_share_and_the_old_name_has_none(peo
     await people.shares.grant(ada, "ada", "", BOB)
     root = await people.principal("root")
 
-    await PatchUser(store=people.store, revocations=people.revocations)("bob", root, new_name="rob")
+    await people.patch("bob", root, new_name="rob")
     await people.enter("bob")
 
     assert await people.scopes_of("bob") == set()
@@ -341,6 +344,7 @@ async def test_who_comes_after_a_deleted_owner_shares_nothing(people: Sharing) -
     await people.shares.grant(ada, "ada", "", BOB)
     delete = DeleteUser(
         store=people.store,
+        clock=people.clock,
         stop_server=Stopped(people),  # type: ignore[arg-type]  # nothing runs
         revocations=people.revocations,
         stop_timeout=1,
@@ -360,7 +364,7 @@ class Stopped:
     def __init__(self, people: Sharing) -> None:
         self._people = people
 
-    async def and_wait(self, user: User, name: str, *, timeout: float) -> Server | None:  # noqa: ARG002
+    async def and_wait(self, user: User, name: str, **_asked: object) -> Server | None:
         """The row as it is."""
         async with self._people.store.reading() as unit:
             return await unit.servers.get(user.id, name)

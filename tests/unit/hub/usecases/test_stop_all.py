@@ -56,7 +56,7 @@ class Overtaken(StopServer):
         self._world = world
         self._error = error
 
-    async def by_id(self, server_id: int) -> Server:
+    async def by_id(self, server_id: int, *, why: str) -> Server:  # noqa: ARG002  # as the real one
         async with self._world.store.unit() as unit:
             row = await unit.servers.by_id(server_id)
             assert row is not None
@@ -73,6 +73,6 @@ async def test_what_others_have_stopped_or_removed_counts_as_stopped(error: Exce
     ada = await world.add_user()
     async with world.hub() as hub:
         await hub.driver.settled((await hub.start(ada, "")).id, 10)
-        stop = Overtaken(world, error, store=world.store, driver=hub.driver)
+        stop = Overtaken(world, error, store=world.store, clock=world.clock, driver=hub.driver)
 
         assert await StopAllServers(store=world.store, stop_server=stop)(timeout=10) == 1

@@ -147,3 +147,30 @@ async def test_a_token_that_inherits_shows_just_that() -> None:
     token, _ = await people.tokens.create(user=user, maker=await people.principal())
 
     assert people.tokens.expanded_scopes(token, user, await people.tokens.owned(user)) == {"inherit"}
+
+
+async def test_revoking_one_token_of_an_application_revokes_all_that_this_user_gave_it() -> None:
+    people = People()
+    ada, bob = (await people.enter("ada")).user, (await people.enter("bob")).user
+    async with people.store.unit() as unit:
+        rows = [
+            await unit.tokens.add(
+                user_id=user.id,
+                prefix="p",
+                token_hash="",
+                scopes=("tokens!user", "read:users!user"),
+                note="Service grades",
+                created=people.clock.now(),
+                client_id="service-grades",
+            )
+            for user in (ada, ada, bob)
+        ]
+    (application,) = await people.tokens.applications(ada)
+
+    await people.tokens.revoke(ada, rows[0].public_id)
+
+    assert (application.client_id, application.description) == ("service-grades", "Service grades")
+    assert application.scopes == ("tokens!user", "read:users!user")
+    assert await people.tokens.applications(ada) == []
+    assert len(await people.tokens.applications(bob)) == 1
+    assert [item.sid for item in people.proxy.revocations] == [f"token:{row.public_id}" for row in rows[:2]]

@@ -9,7 +9,8 @@ from perijove.hub.domain.errors import AlreadyExists, InvalidName, InvalidReques
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.users import User
-from perijove.hub.usecases.testing import START
+from perijove.hub.usecases.auth_states import AuthStateBook
+from perijove.hub.usecases.testing import START, FakeClock
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
 from tests.unit.hub.usecases.world import Hub, World
 
@@ -22,11 +23,18 @@ def create(world: World) -> CreateUsers:
 
 
 def delete(hub: Hub, timeout: float = 10) -> DeleteUser:
-    return DeleteUser(store=hub.store, stop_server=hub.stop, revocations=hub.revocations, stop_timeout=timeout)
+    return DeleteUser(
+        store=hub.store, clock=FakeClock(), stop_server=hub.stop, revocations=hub.revocations, stop_timeout=timeout
+    )
 
 
 def patch(hub: Hub) -> PatchUser:
-    return PatchUser(store=hub.store, revocations=hub.revocations)
+    return PatchUser(
+        store=hub.store,
+        clock=FakeClock(),
+        revocations=hub.revocations,
+        auth_states=AuthStateBook(store=hub.store, vault=None),
+    )
 
 
 async def find(world: World, name: str) -> User | None:

@@ -141,6 +141,7 @@ class FusedUnit:
         self.facts = Fused(unit.facts, fuse)
         self.shares = Fused(unit.shares, fuse)
         self.share_codes = Fused(unit.share_codes, fuse)
+        self.audit = Fused(unit.audit, fuse)
         self.alone = unit.alone
         self.notify = unit.notify
 
@@ -308,7 +309,7 @@ class World:
             driver=driver,
             sharing=SharedProgress(store=store, driver=driver, progress=progress, membership=membership),
             start=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
-            stop=StopServer(store=store, driver=driver),
+            stop=StopServer(store=store, clock=clock, driver=driver),
             routes=routes,
             reconciler=reconcilers[0],
             proxies=Proxies(gateways=gateways, reconcilers=reconcilers),

@@ -20,11 +20,15 @@ from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.domain.errors import InvalidRequest
 from perijove.hub.domain.groups import read_groups
 from perijove.hub.domain.idle import read_policies
+from perijove.hub.domain.principals import Principal
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.admission import Admission
+from perijove.hub.usecases.audit import AuditLog
+from perijove.hub.usecases.audit_failures import FailedSignIns
+from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.drive_servers import Driver
@@ -33,6 +37,7 @@ from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import load_roles
 from perijove.hub.usecases.membership import Membership
+from perijove.hub.usecases.oauth_provider import make_provider
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
@@ -40,6 +45,7 @@ from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import CreateServer, GetServer, RemoveServer, StartServer, StopServer
+from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.share_codes import ShareCodes
 from perijove.hub.usecases.shares import Shares
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
@@ -54,6 +60,7 @@ from perijove.hub.usecases.testing import (
     FakeRandomness,
     FakeSigner,
     FakeSpawners,
+    FakeVault,
 )
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
@@ -90,6 +97,7 @@ class Rig:
         self.shutdowns: list[tuple[bool | None, bool | None]] = []
         #: what reading the configuration again finds; empty: it is wrong
         self.readings: list[Reading[None]] = []
+        self.asked_to_reload: list[Principal | None] = []
         self._tasks = tasks
         self._settings = settings
         self._randomness = FakeRandomness()
@@ -147,9 +155,10 @@ class Rig:
         )
         admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
         self._tasks.start("queue", admission.run())
-        stop_server = StopServer(store=store, driver=driver)
+        stop_server = StopServer(store=store, clock=clock, driver=driver)
         book = StorePasswordBook(store=store, hasher=self.hasher)
         authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
+        auth_states = AuthStateBook(store=store, vault=FakeVault())
         return Parts(
             settings=settings,
             clock=clock,
@@ -164,8 +173,13 @@ class Rig:
                 method=AuthenticatorSignIn(authenticator=authenticator, store=store),
                 limiter=limiter,
                 sessions=sessions,
+                failures=FailedSignIns(store=store, clock=clock),
+                auth_states=auth_states,
             ),
-            sign_out=SignOut(store=store, revocations=revocations),
+            auth_states=auth_states,
+            sign_out=SignOut(store=store, clock=clock, revocations=revocations),
+            sessions=Sessions(store=store, clock=clock, activity=activity, revocations=revocations),
+            audit=AuditLog(store=store, clock=clock),
             first_admin=FirstAdmin(store=store, clock=clock, randomness=randomness),
             invitations=Invitations(
                 store=store, clock=clock, randomness=randomness, hasher=self.hasher, sessions=sessions
@@ -180,10 +194,24 @@ class Rig:
             get_user=GetUser(store=store, activity=activity),
             list_users=ListUsers(store=store, activity=activity),
             delete_user=DeleteUser(
-                store=store, stop_server=stop_server, revocations=revocations, stop_timeout=policy.slow_stop_seconds
+                store=store,
+                clock=clock,
+                stop_server=stop_server,
+                revocations=revocations,
+                stop_timeout=policy.slow_stop_seconds,
             ),
-            patch_user=PatchUser(store=store, revocations=revocations),
+            patch_user=PatchUser(store=store, clock=clock, revocations=revocations, auth_states=auth_states),
             tokens=Tokens(store=store, clock=clock, randomness=randomness, roles=roles, revocations=revocations),
+            oauth=make_provider(
+                store=store,
+                clock=clock,
+                randomness=randomness,
+                roles=roles,
+                scopes=self.spawners,
+                identify=identify,
+                revocations=revocations,
+                settings=settings,
+            ),
             start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
             stop_server=stop_server,
             get_server=GetServer(store=store, activity=activity),
@@ -231,7 +259,8 @@ class Rig:
             shut_down=lambda servers, proxy: self.shutdowns.append((servers, proxy)),
         )
 
-    async def _reload(self) -> Reading[None]:
+    async def _reload(self, by: Principal | None) -> Reading[None]:
+        self.asked_to_reload.append(by)
         if not self.readings:
             raise InvalidRequest("Nothing was changed. config.py:2: there is no c.Perijove.prot.")
         return self.readings.pop()
@@ -320,7 +349,7 @@ class Browser:
         self._look(answer)
         return answer
 
-    async def post(self, path: str, **fields: str) -> httpx.Response:
+    async def post(self, path: str, **fields: str | list[str]) -> httpx.Response:
         answer = await self.client.post(path, data={"_xsrf": self.xsrf, **fields})
         self._look(answer)
         return answer

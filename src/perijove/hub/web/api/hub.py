@@ -100,9 +100,9 @@ async def post_shutdown(call: CallOf) -> Response:
 
 
 @router.post("/reload", dependencies=[needs("shutdown")])
-async def post_reload(parts: PartsOf) -> dict[str, list[str]]:
+async def post_reload(call: CallOf) -> dict[str, list[str]]:
     """Read the configuration again, in all hubs: what has changed and counts now, and what needs a restart."""
-    reading = await parts.reload()
+    reading = await call.parts.reload(call.principal)
     return {"changed": list(reading.changed), "needs_restart": list(reading.needs_restart)}
 
 

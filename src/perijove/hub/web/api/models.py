@@ -99,7 +99,7 @@ class Models:
         model = self.user(known, is_self=True) if known is not None else self._service()
         return model | {
             "token_id": principal.token_id or None,
-            "session_id": principal.session_id or None,
+            "session_id": principal.session_id or principal.given_in or None,
             "scopes": _in_order(principal.scopes),
         }
 
@@ -146,7 +146,10 @@ class Models:
             "expires_at": timestamp(token.expires_at),
             "note": token.note,
             "session_id": token.session_id or None,
-            "oauth_client": f"Server at {server_url(self.base_url, *_split(token.server))}"
+            # A client's description is its tokens' note: it is told even when there is no such client any more.
+            "oauth_client": token.note
+            if token.client_id
+            else f"Server at {server_url(self.base_url, *_split(token.server))}"
             if token.server
             else "JupyterHub",
         }

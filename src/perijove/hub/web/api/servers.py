@@ -73,7 +73,7 @@ async def post_server(call: CallOf, user_name: str, server_name: str = "") -> Re
     parts = call.parts
     options, display_name = _start_options(await json_object(call.request))
     user = await parts.get_user(user_name)
-    server = await parts.start_server(user, server_name, options=options, display_name=display_name)
+    server = await parts.start_server(user, server_name, options=options, display_name=display_name, by=call.principal)
     server = await parts.driver.settled(server.id, parts.settings.servers.slow_start_seconds)
     if server.is_ready:
         return Response(status_code=201, media_type="text/plain")
@@ -94,7 +94,7 @@ async def delete_server(call: CallOf, user_name: str, server_name: str = "") -> 
     user = await parts.get_user(user_name)
     try:
         timeout = parts.settings.servers.slow_stop_seconds
-        server = await parts.stop_server.and_wait(user, server_name, timeout=timeout)
+        server = await parts.stop_server.and_wait(user, server_name, timeout=timeout, by=call.principal)
     except NoSuchServer:
         if server_name:
             raise

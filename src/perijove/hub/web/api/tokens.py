@@ -60,7 +60,7 @@ async def get_token(call: CallOf, user_name: str, token_id: str) -> dict[str, An
 @router.delete("/{token_id}", dependencies=[needs("tokens", on=the_user)])
 async def delete_token(call: CallOf, user_name: str, token_id: str) -> Response:
     """End it, and every visit that it opened."""
-    await call.parts.tokens.revoke(await call.parts.get_user(user_name), token_id)
+    await call.parts.tokens.revoke(await call.parts.get_user(user_name), token_id, by=call.principal)
     return Response(status_code=204, media_type="text/plain")
 
 

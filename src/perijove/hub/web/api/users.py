@@ -13,7 +13,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.rows import UserActivity, UserSort
 from perijove.hub.scopes.decision import reach
 from perijove.hub.scopes.fields import READ_SCOPES
-from perijove.hub.usecases.users import KnownUser
+from perijove.hub.usecases.users import AuthStateChange, KnownUser
 from perijove.hub.web.access import needs, the_user
 from perijove.hub.web.api.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, member, only, texts
@@ -71,7 +71,7 @@ async def get_user(call: CallOf, user_name: str) -> Response:
     model = call.models.user(known, with_stopped=call.with_stopped)
     if not model:
         raise HiddenResource
-    return QuickJson(model)
+    return QuickJson(await _with_auth_state(call, known.user, model))
 
 
 @router.post("/{user_name}", dependencies=[needs("admin:users", on=the_user)])
@@ -86,11 +86,17 @@ async def create_user(call: CallOf, user_name: str) -> Response:
 @router.patch("/{user_name}", dependencies=[needs("admin:users", on=the_user)])
 async def patch_user(call: CallOf, user_name: str) -> Any:
     """Another name, or more or less to say."""
-    body = only(await json_object(call.request) or {}, "name", "admin")
+    body = only(await json_object(call.request) or {}, "name", "admin", "auth_state")
+    auth_state = AuthStateChange(state=member(body, "auth_state", dict)) if "auth_state" in body else None
     user = await call.parts.patch_user(
-        user_name, call.principal, new_name=member(body, "name", str), admin=member(body, "admin", bool)
+        user_name,
+        call.principal,
+        new_name=member(body, "name", str),
+        admin=member(body, "admin", bool),
+        auth_state=auth_state,
     )
-    return call.models.user(await call.parts.get_user.known(user.name))
+    model = call.models.user(await call.parts.get_user.known(user.name))
+    return await _with_auth_state(call, user, model)
 
 
 @router.delete("/{user_name}", dependencies=[needs("delete:users", on=the_user)])
@@ -108,6 +114,13 @@ async def post_activity(call: CallOf, user_name: str) -> Response:
         return Response(media_type="text/plain")
     deadlines = await call.parts.deadlines.of(speaking)
     return QuickJson({SERVERS: {row.name: deadline_body(deadlines.get(row.id)) for row in speaking}})
+
+
+async def _with_auth_state(call: Call, user: User, model: dict[str, Any]) -> dict[str, Any]:
+    """Filled in for one user alone, and only for a caller who is shown it."""
+    if "auth_state" not in model or not call.parts.auth_states.is_enabled:
+        return model
+    return model | {"auth_state": await call.parts.auth_states.get(user)}
 
 
 def _new(call: Call, user: User) -> dict[str, Any]:

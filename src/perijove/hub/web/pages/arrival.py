@@ -7,6 +7,7 @@ it, so that no redirect is spent on what is known already.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
@@ -25,7 +26,8 @@ PATIENCE: Final = 1.0
 async def arrive(frame: Frame, signed_in: SignedIn, *, then: str) -> Response:
     """Sign the browser in and send it to *then*, or into the person's own server."""
     found = await frame.parts.identify.by_session(signed_in.secret)
-    response = await _destination(frame, signed_in, found[1] if found else None, then)
+    principal = replace(found[1], address=frame.address) if found else None
+    response = await _destination(frame, signed_in, principal, then)
     frame.sign_in(response, signed_in)
     return response
 

@@ -160,7 +160,7 @@ class Frame:
         return csrf.of_visitor(self._new_visitor or self.edge.cookies.visitor(self.request))
 
     def _navigation(self) -> list[Link]:
-        pages = [("Home", "home"), ("Tokens", "token")]
+        pages = [("Home", "home"), ("Tokens", "token"), ("Sessions", "sessions")]
         if self.parts.about.has_accounts:
             pages.append(("Password", "password"))
         if may(self.principal, "admin:users", AnyResource()):

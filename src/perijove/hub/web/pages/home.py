@@ -15,7 +15,7 @@ from perijove.hub.web.access import SIGNED_IN, page_needs, the_server
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.sharing_views import SharingView, shared_views, who_has
-from perijove.hub.web.pages.views import server_view
+from perijove.hub.web.pages.views import server_view, visit_views
 from perijove.hub.web.pages.way_in import addresses
 from perijove.hub.web.problems import status_of
 
@@ -45,7 +45,8 @@ async def post_home(frame: FrameOf) -> Response:
 async def post_stop(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Stop a server, and wait a little so that the page that follows tells the truth."""
     patience = frame.parts.settings.servers.slow_stop_seconds
-    await frame.parts.stop_server.and_wait(await _owner(frame, user_name), server_name, timeout=patience)
+    owner = await _owner(frame, user_name)
+    await frame.parts.stop_server.and_wait(owner, server_name, timeout=patience, by=frame.principal)
     return await _back(frame)
 
 
@@ -96,6 +97,7 @@ async def _home(frame: Frame, *, error: HubError | None = None) -> Response:
         title="Home",
         error=str(error) if error else "",
         server=server_view(rows.pop("", None), name, "", where, now, ends.get("")),
+        visits=visit_views(await parts.audit.visits(known.user), now),
         named_allowed=parts.settings.servers.allow_named_servers,
         sharing={
             server: SharingView(

@@ -74,7 +74,7 @@ async def post_logout(frame: FrameOf) -> Response:
 async def _sign_out(frame: Frame) -> Response:
     session = frame.visitor.session if frame.visitor else None
     if session is not None:
-        await frame.parts.sign_out(session, await frame.user())
+        await frame.parts.sign_out(session, await frame.user(), address=frame.address)
     response = frame.go(f"{frame.hub}login")
     frame.edge.cookies.drop_session(frame.request, response)
     return response

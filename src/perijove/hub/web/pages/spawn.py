@@ -49,7 +49,7 @@ async def post_spawn(frame: FrameOf, user_name: str, server_name: str = "") -> R
     then = frame.next(form.get("next", ""))
     if not form.get("stay"):
         return await _spawn(frame, owner, server_name, then)
-    server = await frame.parts.start_server(owner, server_name)
+    server = await frame.parts.start_server(owner, server_name, by=frame.principal)
     await frame.parts.driver.settled(server.id, PATIENCE)
     return frame.go(then or f"{frame.hub}people")
 

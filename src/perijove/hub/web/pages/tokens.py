@@ -12,7 +12,7 @@ from perijove.hub.domain.errors import HubError, Invalid
 from perijove.hub.web.access import SIGNED_IN
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.pages.frame import Frame, FrameOf
-from perijove.hub.web.pages.views import token_views
+from perijove.hub.web.pages.views import application_views, token_views
 from perijove.hub.web.problems import status_of
 
 _DAY: Final = 24 * 3600
@@ -46,18 +46,29 @@ async def post_token(frame: FrameOf) -> Response:
 async def post_revoke(frame: FrameOf) -> Response:
     """End one."""
     form = await frame.form()
-    await frame.parts.tokens.revoke(await frame.user(), form.get("id", ""))
+    await frame.parts.tokens.revoke(await frame.user(), form.get("id", ""), by=frame.principal)
+    return frame.go(f"{frame.hub}token")
+
+
+@router.post("/token/revoke-application", dependencies=[SIGNED_IN])
+async def post_revoke_application(frame: FrameOf) -> Response:
+    """End all that one application was given."""
+    form = await frame.form()
+    await frame.parts.tokens.revoke_application(await frame.user(), form.get("client_id", ""), by=frame.principal)
     return frame.go(f"{frame.hub}token")
 
 
 async def _page(frame: Frame, *, created: str = "", error: HubError | None = None) -> Response:
-    tokens = await frame.parts.tokens.list(await frame.user())
+    user, now = await frame.user(), frame.parts.clock.now()
+    tokens = await frame.parts.tokens.list(user)
+    applications = await frame.parts.tokens.applications(user)
     limit = frame.parts.settings.token_expires_in_max_seconds
     return frame.show(
         "tokens.html",
         status=status_of(error) if error else 200,
         title="Tokens",
-        tokens=token_views(tokens, frame.parts.clock.now()),
+        tokens=token_views(tokens, now),
+        applications=application_views(applications, user.name, now, frame.parts.roles.custom.definitions),
         lifetimes=[(seconds, text) for seconds, text in LIFETIMES if not limit or 0 < seconds <= limit],
         created=created,
         error=str(error) if error else "",

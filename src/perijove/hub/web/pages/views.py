@@ -4,16 +4,23 @@ Domain values as the templates want them: words instead of enums, text beside ti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
+from perijove.hub.domain.audit import AuditEntry
+from perijove.hub.domain.devices import device_of
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.principals import Kind
 from perijove.hub.domain.servers import Server
+from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
+from perijove.hub.oauth.consent import in_words
+from perijove.hub.scopes.catalog import Definition
+from perijove.hub.usecases.tokens import Application
 from perijove.hub.usecases.users import KnownUser
 from perijove.wire.activity import Deadline
 from perijove.wire.door import ENTER_PATH
@@ -101,6 +108,40 @@ class TokenView:
     created: TimeView
     last_activity: TimeView | None
     expires_at: TimeView | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionView:
+    """A line of the sessions page."""
+
+    id: str
+    device: str
+    address: str
+    created: TimeView
+    last_seen: TimeView
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitView:
+    """That somebody else was in a server."""
+
+    by: str
+    #: empty: the default server
+    server: str
+    at: TimeView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationView:
+    """An application that a user has let act for them."""
+
+    client_id: str
+    description: str
+    #: what it may do, in words
+    allowed: list[str]
+    created: TimeView
+    last_activity: TimeView | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,5 +252,48 @@ def token_views(tokens: Iterable[ApiToken], now: datetime) -> list[TokenView]:
             expires_at=optional_time(token.expires_at, now),
         )
         for token in tokens
-        if not token.server
+        if not token.server and not token.client_id
+    ]
+
+
+def application_views(
+    applications: Iterable[Application], user: str, now: datetime, custom: Mapping[str, Definition]
+) -> list[ApplicationView]:
+    """Those to whom *user* has given tokens."""
+    return [
+        ApplicationView(
+            client_id=each.client_id,
+            description=each.description,
+            allowed=[permission.sentence for permission in in_words(each.scopes, user, custom)],
+            created=time_view(each.created, now),
+            last_activity=optional_time(each.last_activity, now),
+        )
+        for each in applications
+    ]
+
+
+def session_views(sessions: Iterable[Session], *, current: str, now: datetime) -> list[SessionView]:
+    """Sessions; *current* is the id of the one that asks."""
+    return [
+        SessionView(
+            id=session.id,
+            device=device_of(session.user_agent),
+            address=session.address,
+            created=time_view(session.created, now),
+            last_seen=time_view(session.last_seen, now),
+            is_current=session.id == current,
+        )
+        for session in sessions
+    ]
+
+
+def visit_views(entries: Iterable[AuditEntry], now: datetime) -> list[VisitView]:
+    """What the audit log says of others in one's servers."""
+    return [
+        VisitView(
+            by=f"the service {entry.actor}" if entry.actor_kind == Kind.SERVICE.value else entry.actor,
+            server=str(entry.detail.get("server", "")),
+            at=time_view(entry.at, now),
+        )
+        for entry in entries
     ]

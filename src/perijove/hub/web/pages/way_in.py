@@ -92,8 +92,11 @@ async def go_in(
     server = await _running(frame, destination, visitor, patience)
     if not server.is_ready:
         return _go_and_watch(frame, destination)
-    entry = await frame.parts.door.enter(visitor, server.key)
     response = frame.go(below(frame, destination))
+    if server.does_own_sign_in:
+        # It asks who comes by OAuth; there is no door, and a key for none would be in the wrong hands.
+        return response
+    entry = await frame.parts.door.enter(visitor, server.key)
     frame.let_in(response, value=entry.cookie_value, path=entry.path, max_age=entry.max_age)
     return response
 
@@ -106,13 +109,13 @@ async def _running(frame: Frame, destination: Destination, visitor: Principal, p
     if server is None or not server.is_active:
         if not may_start(visitor, destination.owner.name, destination.server):
             raise NotAllowed("This server is not running, and you may not start it.")
-        server = await _start(frame, destination)
+        server = await _start(frame, destination, visitor)
     return server if server.is_ready else await frame.parts.driver.settled(server.id, patience)
 
 
-async def _start(frame: Frame, destination: Destination) -> Server:
+async def _start(frame: Frame, destination: Destination, visitor: Principal) -> Server:
     try:
-        return await frame.parts.start_server(destination.owner, destination.server)
+        return await frame.parts.start_server(destination.owner, destination.server, by=visitor)
     except (AlreadyRunning, InvalidRequest):
         # Somebody else started or stopped it since we looked.
         server = await find(frame, destination.owner, destination.server)

@@ -199,9 +199,11 @@ async def test_reading_the_configuration_again_says_what_counts_now_and_what_doe
     async with rig.program(await rig.token("ada")) as program:
         answer = await program.post("/hub/api/reload")
         wrong = await program.post("/hub/api/reload")
+        asked = [by.name if by else "" for by in rig.asked_to_reload]
     async with rig.program(await rig.token("bob")) as program:
         refused = await program.post("/hub/api/reload")
 
+    assert asked == ["ada", "ada"]
     assert answer.json() == {"changed": ["Perijove.allow_signup"], "needs_restart": ["Perijove.port"]}
     assert wrong.status_code == 400
     assert wrong.json()["message"].startswith("Nothing was changed. config.py:2:")

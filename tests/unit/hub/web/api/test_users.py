@@ -152,3 +152,55 @@ async def test_groups_are_in_lists_and_who_is_made_joins_at_once(tasks: TaskGrou
         people = (await client.get("/hub/api/users")).json()
 
     assert [(person["name"], person["groups"]) for person in people] == [("ada", []), ("carol", ["class"])]
+
+
+# -- auth state ----------------------------------------------------------------------------------------------------
+
+
+async def test_administrators_write_and_read_what_the_sign_in_method_remembers(rig: Rig) -> None:
+    await rig.add_user("root", admin=True)
+    state = {"access_token": "upstream"}
+    async with rig.program(await rig.token("root")) as program:
+        patched = (await program.patch("/hub/api/users/bob", json={"auth_state": state})).json()
+        read = (await program.get("/hub/api/users/bob")).json()
+        listed = (await program.get("/hub/api/users")).json()
+        await program.patch("/hub/api/users/bob", json={"admin": False})
+        kept = (await program.get("/hub/api/users/bob")).json()
+        await program.patch("/hub/api/users/bob", json={"auth_state": None})
+        forgotten = (await program.get("/hub/api/users/bob")).json()
+
+    assert patched["auth_state"] == read["auth_state"] == kept["auth_state"] == state
+    assert {user["auth_state"] for user in listed} == {None}
+    assert forgotten["auth_state"] is None
+
+
+async def test_nobody_else_sees_it_not_even_of_themselves(rig: Rig) -> None:
+    await rig.add_user("root", admin=True)
+    async with rig.program(await rig.token("root")) as program:
+        await program.patch("/hub/api/users/bob", json={"auth_state": {"x": 1}})
+    async with rig.program(await rig.token("bob")) as program:
+        own = (await program.get("/hub/api/users/bob")).json()
+        refused = await program.patch("/hub/api/users/bob", json={"auth_state": {}})
+
+    assert "auth_state" not in own
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("state", ["text", 5, [1]])
+async def test_an_auth_state_is_an_object_or_nothing(rig: Rig, state: object) -> None:
+    await rig.add_user("root", admin=True)
+    async with rig.program(await rig.token("root")) as program:
+        answer = await program.patch("/hub/api/users/bob", json={"auth_state": state})
+
+    assert answer.status_code == 400
+
+
+async def test_where_none_are_kept_writing_one_is_refused(rig: Rig) -> None:
+    await rig.add_user("root", admin=True)
+    rig.parts.auth_states.adopt(None)
+    async with rig.program(await rig.token("root")) as program:
+        answer = await program.patch("/hub/api/users/bob", json={"auth_state": {"x": 1}})
+        nothing = await program.patch("/hub/api/users/bob", json={"auth_state": None})
+
+    assert (answer.status_code, nothing.status_code) == (400, 200)
+    assert "enable_auth_state" in answer.json()["message"]

@@ -143,3 +143,15 @@ async def test_a_failed_start_is_explained(rig: Rig) -> None:
     assert page.status_code == 500
     assert "There is no space left." in page.text
     assert "last words" in page.text
+
+
+async def test_a_server_that_signs_visitors_in_itself_gets_no_key_of_the_door(rig: Rig) -> None:
+    rig.spawners.own_sign_in = True
+    await rig.start("bob")
+    bob = await rig.signed_in("bob")
+
+    answer = await bob.get("/hub/spawn/bob")
+
+    assert answer.headers["location"] == "/user/bob/lab"
+    assert IDENTITY_COOKIE not in answer.headers.get("set-cookie", "")
+    assert rig.proxy.table["/user/bob"]["access"] == "open"

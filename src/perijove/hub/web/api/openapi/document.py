@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from perijove import __version__
+from perijove.hub.scopes.catalog import CATALOG
 from perijove.hub.web.access import Access, Caller, Public
 from perijove.hub.web.api.openapi.operations import COMMON, EMPTY, OPERATIONS, PATH, QUERY, Operation
 from perijove.hub.web.api.openapi.schemas import SCHEMAS, ref
@@ -40,7 +41,7 @@ def document(routes: Iterable[Declared], *, prefix: str) -> Mapping[str, Any]:
             "description": "The hub's REST API: JupyterHub's, with additions.",
         },
         "paths": paths,
-        "components": {"schemas": dict(SCHEMAS), "securitySchemes": {"token": _TOKEN}},
+        "components": {"schemas": dict(SCHEMAS), "securitySchemes": {"token": _TOKEN, "oauth2": _oauth(prefix)}},
     }
 
 
@@ -50,6 +51,13 @@ _TOKEN: Final = {
     "name": "Authorization",
     "description": "`token` and a token of a user or a service, with a space between.",
 }
+
+
+def _oauth(prefix: str) -> Mapping[str, Any]:
+    """How programs get a token of a person (contract b)."""
+    urls = {"authorizationUrl": f"{prefix}/oauth2/authorize", "tokenUrl": f"{prefix}/oauth2/token"}
+    scopes = {name: definition.description for name, definition in CATALOG.items()}
+    return {"type": "oauth2", "flows": {"authorizationCode": {**urls, "scopes": scopes}}}
 
 
 def described(routes: Iterable[Declared]) -> Iterable[Declared]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from perijove.hub.domain.audit import Action
+
 #: answers without a body
 EMPTY: Final = ""
 #: answers that are no JSON
@@ -100,6 +102,13 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     **{(method, f"/shares{end}"): row for end in _OF_OWNER for method, row in _SHARE_ROWS.items()},
     ("GET", "/share-codes/{user_name}"): Operation(answers={200: "PageOfShareCodes"}, query=_WINDOW),
     **{(method, f"/share-codes{end}"): row for end in _OF_OWNER for method, row in _CODE_ROWS.items()},
+    ("GET", "/users/{user_name}/sessions"): Operation(answers={200: "Sessions"}),
+    ("DELETE", "/users/{user_name}/sessions"): Operation(answers={204: EMPTY}),
+    ("DELETE", "/users/{user_name}/sessions/{session_id}"): Operation(answers={204: EMPTY}),
+    ("GET", "/audit"): Operation(
+        answers={200: "AuditEntries"}, query=("actor", "target", "action", "since", "until", "before", "limit")
+    ),
+    ("GET", "/users/{user_name}/audit"): Operation(answers={200: "AuditEntries"}, query=("action", "before", "limit")),
     ("GET", "/proxy"): Operation(answers={200: "RoutesOrPage"}, query=_WINDOW),
     ("POST", "/proxy"): Operation(answers={200: EMPTY}),
     ("POST", "/shutdown"): Operation(takes="Shutdown", answers={202: "Message"}),
@@ -130,6 +139,12 @@ QUERY: Final[Mapping[str, Parameter]] = {
         {"enum": ["id", "-id", "name", "-name", "last_activity", "-last_activity"]},
     ),
     "name_filter": Parameter("A part of their names."),
+    "actor": Parameter("Entries about what this user or service did."),
+    "target": Parameter("Entries about what was done to this user."),
+    "action": Parameter("Entries of this kind.", {"enum": [action.value for action in Action]}),
+    "since": Parameter("From this time on.", {"type": "string", "format": "date-time"}),
+    "until": Parameter("Before this time.", {"type": "string", "format": "date-time"}),
+    "before": Parameter("Entries with smaller ids: `next` of the page before.", {"type": "integer", "minimum": 0}),
     "include_stopped_servers": Parameter("Show servers that do not run, too, unless it is `0` or `false`."),
 }
 #: what a name in a path is, and an example
@@ -140,4 +155,5 @@ PATH: Final[Mapping[str, tuple[str, str]]] = {
     "group_name": ("A group's name.", "physics"),
     "owner_name": ("The name of whoever shares a server.", "grace"),
     "shared_name": ("The name of a server that somebody shares.", "gpu"),
+    "session_id": ("A session's id.", "0123456789abcdef0123456789abcdef"),
 }

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
+from perijove.hub.domain.audit import Action
+
 Schema: TypeAlias = Mapping[str, Any]
 
 TEXT: Final[Schema] = {"type": "string"}
@@ -190,7 +192,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         "required": ["usernames"],
     },
     "NewUser": {"type": "object", "properties": {"admin": {"type": ["boolean", "null"]}}},
-    "UserChange": taken({"name": TEXT, "admin": FLAG}),
+    "UserChange": taken({"name": TEXT, "admin": FLAG, "auth_state": {"type": ["object", "null"]}}),
     "Activity": {
         "type": "object",
         "properties": {
@@ -231,6 +233,39 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "ShareCodeWithText": shape(
         {**_SHARE_CODE, "code": TEXT, "accept_url": TEXT, "full_accept_url": TEXT_OR_NULL},
         says="`code` is told in this answer only.",
+    ),
+    "Sessions": shape({"sessions": list_of(ref("Session"))}),
+    "Session": shape(
+        {
+            "id": TEXT,
+            "created": TIME,
+            "last_seen": TIME,
+            "expires_at": TIME,
+            "address": TEXT,
+            "user_agent": TEXT,
+            "device": TEXT,
+            "current": FLAG,
+        },
+        says="`device` is `user_agent` in words; `current` is the one that asks.",
+    ),
+    "AuditEntries": shape(
+        {"entries": list_of(ref("AuditEntry")), "next": {"type": ["integer", "null"]}},
+        says="The newest first; `next` is `before` of the next page.",
+    ),
+    "AuditEntry": shape(
+        {
+            "id": COUNT,
+            "at": TIME,
+            "action": {"enum": [action.value for action in Action]},
+            "actor": TEXT,
+            "actor_kind": {"enum": ["user", "service", ""]},
+            "target": TEXT,
+            "detail": ANYTHING,
+            "address": TEXT,
+            "sequence": {"type": ["integer", "null"]},
+            "hash": TEXT_OR_NULL,
+        },
+        says="`sequence` and `hash` are null until it is sealed.",
     ),
     "Route": shape({"routespec": TEXT, "target": TEXT_OR_NULL, "data": ANYTHING}),
     "RoutesOrPage": {"oneOf": [paged(ref("Route"), named=True), by_name(ref("Route"))]},
