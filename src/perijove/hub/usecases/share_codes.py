@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import InvalidRequest, NoSuchServer, NoSuchShareCode, NoSuchUser, NotAllowed
 from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
@@ -23,6 +24,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.scopes.decision import ServerResource
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.shares import Granted, give, server_to_share, shareable_scopes
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock, Randomness
@@ -119,6 +121,9 @@ class ShareCodes:
                 created=now,
                 expires_at=now + timedelta(seconds=good_for),
             )
+            await record(
+                unit, Action.SHARE_CODE_MADE, at=now, by=giver, target=owner, server=name, scopes=" ".join(wanted)
+            )
         log.info("share_code.made", server=server.key, code_id=code.public_id, scopes=wanted, by=giver.name)
         return Offer(code=code, server=server), text
 
@@ -153,9 +158,9 @@ class ShareCodes:
         async with self._store.reading() as unit:
             return await self._find_offer(unit, text, user)
 
-    async def take(self, text: str, user: User) -> Granted:
+    async def take(self, text: str, user: User, *, by: Principal | None = None) -> Granted:
         """
-        Make *user* the share that the code is for, or add to the one that they have.
+        Make *user* the share that the code is for, or add to the one that they have; *by*: they, as they came.
 
         Raises:
             NoSuchShareCode: it does not exist, or not any more.
@@ -167,6 +172,17 @@ class ShareCodes:
             offer = await self._find_offer(unit, text, user)
             share, visits = await give(unit, self._clock, offer.server, user, offer.code.scopes)
             await unit.share_codes.note_exchange(offer.code.id, self._clock.now())
+            server = offer.server
+            await record(
+                unit,
+                Action.SHARED,
+                at=self._clock.now(),
+                by=by,
+                target=server.user_name,
+                server=server.name,
+                to=user.name,
+                scopes=" ".join(offer.code.scopes),
+            )
         log.info("share_code.taken", server=offer.server.key, code_id=offer.code.public_id, by=user.name)
         await self._revocations.revoke_visits(visits)
         return Granted(share=share, server=offer.server)

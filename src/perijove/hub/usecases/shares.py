@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import InvalidRequest, InvalidScope, NoSuchServer, NoSuchShare, NoSuchUser, NotAllowed
 from perijove.hub.domain.groups import Group
 from perijove.hub.domain.principals import Principal
@@ -26,6 +27,7 @@ from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.rights import rights_of
 from perijove.hub.scopes.shareable import bare_scopes, not_held
 from perijove.hub.usecases.alone import alone_with
+from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.share_visits import NOBODY, Visits, visits_of, visits_of_servers
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock
@@ -181,6 +183,16 @@ class Shares:
             if to.user == owner:
                 raise InvalidRequest("The owner of a server needs no share of it.")
             share, visits = await give(unit, self._clock, server, recipient, wanted)
+            await record(
+                unit,
+                Action.SHARED,
+                at=self._clock.now(),
+                by=giver,
+                target=owner,
+                server=name,
+                to=str(to),
+                scopes=" ".join(wanted),
+            )
         log.info("share.granted", server=server.key, to=str(to), scopes=wanted, by=giver.name)
         await self._revocations.revoke_visits(visits)
         return Granted(share=share, server=server)
@@ -212,6 +224,16 @@ class Shares:
                 return Granted(share=share, server=server)
             visits = await visits_of(unit, [share])
             changed = await self._reduce(unit, share, to, left)
+            await record(
+                unit,
+                Action.UNSHARED,
+                at=self._clock.now(),
+                by=asker,
+                target=owner,
+                server=name,
+                to=str(to),
+                left=" ".join(left),
+            )
         log.info("share.revoked", server=server.key, to=str(to), left=left, by=asker.name)
         await self._revocations.revoke_visits(visits)
         return Granted(share=changed, server=server) if changed is not None else None
@@ -239,6 +261,9 @@ class Shares:
                 return
             visits = await visits_of_servers(unit, [server.id])
             await unit.shares.delete_of_server(server.id)
+            await record(
+                unit, Action.UNSHARED, at=self._clock.now(), by=asker, target=owner, server=name, to="everybody"
+            )
         log.info("shares.revoked", server=server.key, by=asker.name)
         await self._revocations.revoke_visits(visits)
 
@@ -249,6 +274,7 @@ class Shares:
             granted = await _one(unit, to, owner, name)
             visits = await visits_of(unit, [granted.share])
             await unit.shares.delete(granted.share.id)
+            await record(unit, Action.UNSHARED, at=self._clock.now(), by=asker, target=owner, server=name, to=str(to))
         log.info("share.left", server=granted.server.key, to=str(to), by=asker.name)
         await self._revocations.revoke_visits(visits)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import (
     InvalidRequest,
     InvalidScope,
@@ -220,6 +221,24 @@ async def test_a_default_server_that_was_never_started_can_be_shared(people: Sha
 
     assert before == []
     assert [granted.share.user for granted in await people.shares.of_server("ada", "")] == ["bob"]
+
+
+async def test_who_shared_what_with_whom_is_in_the_audit_log(people: Sharing) -> None:
+    ada = await people.with_server("ada")
+    bob = await people.principal("bob")
+    await people.shares.grant(ada, "ada", "", BOB, [READ])
+    await people.shares.leave(bob, BOB, "ada", "")
+
+    async with people.store.reading() as unit:
+        left, given = [e for e in await unit.audit.page(limit=9, target="ada") if "to" in e.detail]
+
+    assert (given.action, given.actor, given.detail["to"], given.detail["scopes"]) == (
+        Action.SHARED,
+        "ada",
+        "bob",
+        READ,
+    )
+    assert (left.action, left.actor) == (Action.UNSHARED, "bob")
 
 
 # -- what must not be ------------------------------------------------------------------------------------------------

@@ -128,7 +128,9 @@ async def post_accept(frame: FrameOf, code: str = "") -> Response:
     """Take it, and go there, if there is something to go to."""
     form = await frame.form()
     try:
-        granted = await frame.parts.share_codes.take(form.get("code", "") or code, await frame.user())
+        granted = await frame.parts.share_codes.take(
+            form.get("code", "") or code, await frame.user(), by=frame.principal
+        )
     except (NoSuchShareCode, OwnServer) as error:
         # contract i: whoever posts a code had a page that said whether it is good
         raise Invalid(error.message) from error
