@@ -21,7 +21,7 @@ from perijove.config.check import traits_of
 from perijove.hub.domain.lifecycle import TRANSITIONS, Effect, Event, State
 from perijove.hub.scopes.catalog import CATALOG
 from perijove.hub.web.access import Access, Caller, Page, Scrape
-from perijove.hub.web.api import audit, authorizations, groups, hub, servers, services, sessions, tokens, users
+from perijove.hub.web.api import audit, authorizations, groups, hub, servers, services, sessions, shares, tokens, users
 from perijove.hub.web.declared import Declared
 from perijove.hub.web.oauth import authorize as oauth_authorize
 from perijove.hub.web.oauth import token as oauth_token
@@ -84,6 +84,7 @@ _API = {
     "Servers": [servers],
     "Services": [services],
     "Tokens": [tokens],
+    "Shares": [shares],
     "OAuth 2": [oauth_authorize, oauth_token],
     "Sessions": [sessions],
     "Audit log": [audit],

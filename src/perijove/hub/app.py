@@ -55,7 +55,9 @@ from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer,
 from perijove.hub.usecases.service_environment import ServiceEnvironment
 from perijove.hub.usecases.services import ChangeServices
 from perijove.hub.usecases.sessions import Sessions
+from perijove.hub.usecases.share_codes import ShareCodes
 from perijove.hub.usecases.share_progress import SharedProgress
+from perijove.hub.usecases.shares import Shares
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Revocations, SignOut
 from perijove.hub.usecases.stop_all import StopAllServers
@@ -262,6 +264,8 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
         change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=ground.revocations),
         remove_server=RemoveServer(store=store, revocations=ground.revocations),
         start_options=machinery.spawners,
+        shares=Shares(store=store, clock=clock, revocations=ground.revocations),
+        share_codes=ShareCodes(store=store, clock=clock, randomness=randomness, revocations=ground.revocations),
         driver=machinery.driver,
         proxies=machinery.proxies,
         queue=machinery.queue,
@@ -269,6 +273,7 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
             store=store,
             identify=ground.identify,
             roles=ground.roles,
+            revocations=ground.revocations,
             signer=ground.signer,
             clock=clock,
             randomness=randomness,

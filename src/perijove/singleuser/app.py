@@ -37,10 +37,12 @@ from perijove.singleuser.authorizer import ScopeAuthorizer
 from perijove.singleuser.busy import busy_with
 from perijove.singleuser.environment import ServerConfig
 from perijove.singleuser.exporters import ExportersHandler
+from perijove.singleuser.handlers import CONTENTS
 from perijove.singleuser.hubclient import poster
 from perijove.singleuser.identity import DoorIdentityProvider
 from perijove.singleuser.pages import page_config_hook
 from perijove.singleuser.stopping import Stopping
+from perijove.singleuser.watching import CHANNELS_PATH, ChannelsHandler
 from perijove.wire.environment import JUPYTERHUB_VERSION, JUPYTERHUB_VERSION_HEADER
 
 log = structlog.get_logger(__name__)
@@ -98,7 +100,12 @@ class SingleUserServer(ServerApp):
         self._own_end = Stopping(reporter=reporter, ask=poster(config.keep_url, config.api_token), now=now)
         self.tornado_settings.update(tornado_settings(config), **{stopping.SETTING: self._own_end})
         super().init_webapp()
-        ours = ((exporters.PATH, ExportersHandler), *stopping.HANDLERS)
+        ours = (
+            (exporters.PATH, ExportersHandler),
+            (CHANNELS_PATH, ChannelsHandler),
+            *CONTENTS,
+            *stopping.HANDLERS,
+        )
         base = re.escape(self.server_config.base_url)
         self.web_app.add_handlers(".*", [(base + path, handler) for path, handler in ours])  # type: ignore[no-untyped-call]
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from jupyter_server.auth import IdentityProvider, User
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 from traitlets import Instance, Unicode
 
@@ -96,7 +96,9 @@ class DoorIdentityProvider(IdentityProvider):
             upgrade=headers.get("Upgrade", "").lower() == "websocket",
         )
         if not allowed:
-            return None
+            # Not "nobody": a page would send them to the hub to sign in, which would send them here, and so on.
+            handler.current_user = found  # for the page that says so
+            raise HTTPError(403, found.refusal)
         self._note(handler)
         if found.by_token:
             # A program's request carries its credential on purpose: no cross-site request can do that,

@@ -10,14 +10,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from perijove.singleuser.environment import ServerConfig
+from perijove.singleuser.visitor import Visitor
 
 #: The pop-up that asks about news, and its requests to the outside.
 ANNOUNCEMENTS: Final = "@jupyterlab/apputils-extension:announcements"
 
+#: What the extension `@perijove/visiting` reads: the visitor's rights, with spaces between them, weakest first.
+RIGHTS_OPTION: Final = "perijoveRights"
+
 PageConfig = dict[str, Any]
 
 
-def page_config(config: ServerConfig, *, app: str, given: PageConfig) -> PageConfig:
+def page_config(config: ServerConfig, *, app: str, given: PageConfig, visitor: Visitor | None = None) -> PageConfig:
     """
     *given* with what perijove knows better.
 
@@ -25,9 +29,10 @@ def page_config(config: ServerConfig, *, app: str, given: PageConfig) -> PageCon
         config: this server's.
         app: `lab` or `notebook`: whose page it is.
         given: what the page's own handler put together.
+        visitor: who asks for it; None: not known, so its owner.
     """
     ours: PageConfig = {
-        "hubUser": config.user,
+        "hubUser": visitor.username if visitor is not None else config.user,
         "hubServerUser": config.user,
         "hubPrefix": config.hub_prefix,
         "hubHost": config.hub_host,
@@ -39,6 +44,8 @@ def page_config(config: ServerConfig, *, app: str, given: PageConfig) -> PageCon
         "buildCheck": False,
         "disabledExtensions": _with(given.get("disabledExtensions", []), ANNOUNCEMENTS),
     }
+    if visitor is not None:
+        ours |= _for_visitor(visitor)
     assets = {"lab": config.lab_assets_url, "notebook": config.notebook_assets_url}.get(app, "")
     if assets:
         ours["fullStaticUrl"] = assets.rstrip("/")
@@ -49,9 +56,18 @@ def page_config_hook(config: ServerConfig) -> Callable[[Any, PageConfig], PageCo
     """The hook that JupyterLab and Notebook call with a handler and its page configuration."""
 
     def hook(handler: Any, given: PageConfig) -> PageConfig:
-        return page_config(config, app=str(getattr(handler, "name", "")), given=given)
+        user = handler.current_user
+        visitor = user if isinstance(user, Visitor) else None
+        return page_config(config, app=str(getattr(handler, "name", "")), given=given, visitor=visitor)
 
     return hook
+
+
+def _for_visitor(visitor: Visitor) -> PageConfig:
+    found: PageConfig = {RIGHTS_OPTION: " ".join(visitor.scopes)}
+    if not visitor.may_run:
+        found["terminalsAvailable"] = False
+    return found
 
 
 def _with(disabled: object, name: str) -> list[str]:

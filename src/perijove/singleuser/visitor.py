@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jupyter_server.auth import User
 
-from perijove.wire.identity import IdentityClaims
+from perijove.wire.identity import EXECUTE, WRITE, IdentityClaims
 
 
 @dataclass
@@ -18,6 +18,23 @@ class Visitor(User):
     scopes: tuple[str, ...] = ()
     #: came with a hub API token: a program, which no other site can make send requests
     by_token: bool = False
+
+    @property
+    def may_save(self) -> bool:
+        """Whether files can be changed."""
+        return WRITE in self.scopes
+
+    @property
+    def may_run(self) -> bool:
+        """Whether code can be run: then everything can be done."""
+        return EXECUTE in self.scopes
+
+    @property
+    def refusal(self) -> str:
+        """What to say when they ask for more, a sentence."""
+        if self.may_save:
+            return "You may look at this server's files and change them, but not run code here."
+        return "You may look at this server, but not change anything or run code here."
 
 
 def visitor(claims: IdentityClaims) -> Visitor:

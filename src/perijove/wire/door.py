@@ -6,7 +6,9 @@ carry `Authorization: token <CONFIGPROXY_AUTH_TOKEN>`; anything else is answered
     `{"token": "<hub API token>", "audience": "ada/"}`; answers 200 `{"identity": "<JWT>", "expires_in": s}` or
     403 `{"reason": …}`.
 `…/_door/recheck`
-    `{"visits": [{"sid": …, "user": …, "audience": …}, …]}`, at most 1000; answers 200 `{"refused": [visit, …]}`.
+    `{"visits": [{"sid": …, "user": …, "audience": …, "scope": "read write"}, …]}`, at most 1000; answers 200
+    `{"refused": [visit, …]}`. `scope` is that of the identity token; a visit without it is refused only when nothing
+    at all is allowed any more, one with it also when something of it is not.
 
 `GET …/enter?server=<audience>&next=<path>` is where the proxy sends a navigation that has no valid token.
 """

@@ -15,10 +15,16 @@ def test_the_owner_may_do_everything(action: str, resource: str) -> None:
     assert may_act(FULL_ACCESS, action, resource)
 
 
-@pytest.mark.parametrize("resource", ["kernels", "sessions", "terminals", "server", "nbconvert", "lsp"])
+@pytest.mark.parametrize("resource", ["kernels", "sessions", "terminals", "server", "nbconvert", "lsp", "kernelspecs"])
 def test_starting_what_computes_is_running_code(resource: str) -> None:
     assert not may_act(WRITER, "write", resource)
     assert not may_act(WRITER, "execute", resource)
+
+
+def test_listening_to_events_is_reading_though_it_is_called_executing() -> None:
+    assert may_act(READER, "execute", "events")
+    assert not may_act((), "execute", "events")
+    assert not may_act(WRITER, "write", "events")
 
 
 def test_no_scope_is_no_access() -> None:
@@ -33,7 +39,13 @@ def test_no_scope_is_no_access() -> None:
         (READER, "GET", "lab", False, True),
         (READER, "PUT", "api/contents/a.ipynb", False, False),
         (READER, "GET", "nbconvert/html/a.ipynb", False, False),
-        (READER, "GET", "api/kernels/1/channels", True, False),
+        (READER, "GET", "api/kernels/1/channels", True, True),
+        (READER, "GET", "api/events/subscribe", True, True),
+        ((), "GET", "api/kernels/1/channels", True, False),
+        (READER, "GET", "api/kernels/1/channels/more", True, False),
+        (WRITER, "GET", "lsp/ws/python", True, False),
+        (WRITER, "GET", "api/collaboration/room/x", True, False),
+        (WRITER, "POST", "api/events", False, False),
         (READER, "GET", "proxy/8080/", False, False),
         (WRITER, "PUT", "api/contents/a.ipynb", False, True),
         (WRITER, "PUT", "lab/api/workspaces/default", False, True),

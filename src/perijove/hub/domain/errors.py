@@ -3,7 +3,7 @@ What can go wrong in the hub, in its own words. `web/problems.py` maps these to 
 
     HubError
     ├── NotFound                 NoSuchUser  NoSuchServer  NoSuchToken  NoSuchInvitation  NoSuchGroup
-    │                            NoSuchService  NoSuchSession
+    │                            NoSuchService  NoSuchSession  NoSuchShare  NoSuchShareCode
     ├── Refused                  NotAllowed  WrongCredentials  AwaitingApproval  InvitationSpent
     ├── Conflict                 AlreadyExists  AlreadyRunning  IllegalTransition  StaleGeneration
     │                            FixedByConfiguration
@@ -60,6 +60,14 @@ class NoSuchSession(NotFound):
 
 class NoSuchInvitation(NotFound):
     """This link is not valid: it was used, has ended, or never existed."""
+
+
+class NoSuchShare(NotFound):
+    """There is no such share."""
+
+
+class NoSuchShareCode(NotFound):
+    """This link is not valid: it has ended, was taken back, or never existed."""
 
 
 class Refused(HubError):

@@ -88,7 +88,12 @@ CATALOG: Final[Mapping[str, Definition]] = {
     "read:services": Definition("Read what is known about services.", ("read:services:name",)),
     "read:services:name": Definition("Read names of services."),
     "read:hub": Definition("Read details of the hub."),
-    "access:servers": Definition("Open servers."),
+    # JupyterHub has no finer access than this one; who shares a server here may give less of it.
+    "access:servers": Definition("Open servers, change files there and run code.", ("access:servers:write",)),
+    "access:servers:write": Definition(
+        "Open servers and change files there, without running code.", ("access:servers:read",)
+    ),
+    "access:servers:read": Definition("Open servers and look at files and results there."),
     "access:services": Definition("Open services."),
     "users:shares": Definition("Leave what was shared with users.", ("read:users:shares",)),
     "read:users:shares": Definition("Read what was shared with users."),

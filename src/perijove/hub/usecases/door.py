@@ -4,8 +4,9 @@ The door: who may pass to which server, as a signed statement (architecture, sec
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,17 +18,18 @@ from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.urls import server_url, split_audience
 from perijove.hub.ports import IdentitySigner, Store, Unit
 from perijove.hub.scopes.decision import Denied, ServerResource, may
+from perijove.hub.scopes.rights import ENTER, rights
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.identify import SERVICE_TOKEN, Identify
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.powers import Powers
+from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock, Randomness
 from perijove.wire.door import EXCHANGED_TOKEN_SECONDS, MAX_VISITS
-from perijove.wire.identity import FULL_ACCESS, IdentityClaims
+from perijove.wire.identity import IdentityClaims
 
 log = structlog.get_logger(__name__)
 
-ACCESS: Final = "access:servers"
 #: How long one visit is told of once: a browser's session, and a program, which comes every minute.
 TOLD_AGAIN: Final = timedelta(hours=1)
 PROGRAM_TOLD_AGAIN: Final = timedelta(days=1)
@@ -56,6 +58,8 @@ class Visit:
     sid: str
     user: str
     audience: str
+    #: the rights that they were let in with; empty: the proxy does not say
+    scope: tuple[str, ...] = ()
 
 
 class Door:
@@ -67,12 +71,14 @@ class Door:
         store: Store,
         identify: Identify,
         roles: RoleBook,
+        revocations: Revocations,
         signer: IdentitySigner,
         clock: Clock,
         randomness: Randomness,
         base_url: str,
     ) -> None:
         self._store = store
+        self._revocations = revocations
         self._identify = identify
         self._powers = Powers(roles)
         self._signer = signer
@@ -88,24 +94,30 @@ class Door:
             NotAllowed: this visitor may not enter, or came without a session.
             NoSuchServer: there is none, as far as this visitor may know.
         """
-        owner, name = split_audience(audience)
-        decision = may(principal, ACCESS, ServerResource(owner, name))
-        if isinstance(decision, Denied):
-            raise NoSuchServer if decision.hidden else NotAllowed
+        resource = ServerResource(*split_audience(audience))
+        await self._let_revocations_pass(principal, audience)
+        # Before anything is read: whatever is taken away after the reading is revoked with a later moment.
+        now = self._clock.now()
         async with self._store.unit() as unit:
             found = await unit.sessions.by_id(principal.session_id) if principal.session_id else None
-            server = await unit.servers.by_key(owner, name)
-            now = self._clock.now()
-            if found is not None and server is not None:
+            server = await unit.servers.by_key(resource.user, resource.server)
+            scopes = await self._powers.of_person(unit, found[1]) if found is not None else frozenset()
+            if server is not None and may(_Holder(scopes), ENTER, resource):
                 await self._tell(unit, principal, server.user_name, server.name, now, again=TOLD_AGAIN)
         if found is None or found[0].expires_at <= now:
             raise NotAllowed("Sign in to open this server.")
+        decision = may(_Holder(scopes), ENTER, resource)
+        if isinstance(decision, Denied):
+            raise NoSuchServer if decision.hidden else NotAllowed
         if server is None:
             raise NoSuchServer
         session, person = found
-        path = server_url(self._base_url, owner, name)
+        path = server_url(self._base_url, resource.user, resource.server)
+        signed = self._sign(
+            replace(principal, scopes=scopes), person.user.display_name, server.key, now, session.expires_at
+        )
         return Entry(
-            cookie_value=self._sign(principal, person.user.display_name, server.key, now, session.expires_at),
+            cookie_value=signed,
             path=path,
             max_age=int((session.expires_at - now).total_seconds()),
             server_path=path,
@@ -118,10 +130,13 @@ class Door:
         Raises:
             NotAllowed: no such token, or its holder may not enter *audience*.
         """
-        principal = await self._identify.by_token(token)
-        if principal is None or not may(principal, ACCESS, ServerResource(*split_audience(audience))):
-            raise NotAllowed
         now = self._clock.now()
+        principal = await self._identify.by_token(token)
+        if principal is not None and await self._let_revocations_pass(principal, audience):
+            now = self._clock.now()
+            principal = await self._identify.by_token(token)
+        if principal is None or not may(principal, ENTER, ServerResource(*split_audience(audience))):
+            raise NotAllowed
         owner, name = split_audience(audience)
         if not _is_own(principal, owner):
             async with self._store.unit() as unit:
@@ -130,6 +145,13 @@ class Door:
         if principal.token_ends is not None:
             ends = min(ends, principal.token_ends)
         return self._sign(principal, "", audience, now, ends), max(int((ends - now).total_seconds()), 0)
+
+    async def _let_revocations_pass(self, principal: Principal, audience: str) -> bool:
+        """Wait, less than a second, until a statement for *principal* is good; whether there was need to."""
+        seconds = self._revocations.seconds_until_good(sid=principal.visit_id, user=principal.name, audience=audience)
+        if seconds:
+            await asyncio.sleep(seconds)
+        return bool(seconds)
 
     async def recheck(self, visits: Sequence[Visit]) -> Sequence[Visit]:
         """Those of *visits* that would not be let in today. More than `MAX_VISITS` are not looked at: all refused."""
@@ -140,7 +162,7 @@ class Door:
         async with self._store.unit() as unit:
             for sid, user in {(visit.sid, visit.user) for visit in visits}:
                 scopes[sid, user] = await self._scopes_now(unit, sid, user, now)
-        refused = [visit for visit in visits if not self._passes(scopes[visit.sid, visit.user], visit.audience)]
+        refused = [visit for visit in visits if not self._passes(scopes[visit.sid, visit.user], visit)]
         if refused:
             log.info("door.refused_again", visits=len(visits), refused=len(refused))
         return refused
@@ -167,8 +189,10 @@ class Door:
             visit=principal.visit_id,
         )
 
-    def _passes(self, scopes: frozenset[str], audience: str) -> bool:
-        return bool(may(_Holder(scopes), ACCESS, ServerResource(*split_audience(audience))))
+    def _passes(self, scopes: frozenset[str], visit: Visit) -> bool:
+        """Whether *scopes* give all that the visitor was let in with; they may come again with what is left."""
+        given = rights(_Holder(scopes), ServerResource(*split_audience(visit.audience)))
+        return bool(given) and set(visit.scope) <= set(given)
 
     async def _scopes_now(self, unit: Unit, sid: str, user_name: str, now: datetime) -> frozenset[str]:
         if sid.startswith(_TOKEN):
@@ -199,7 +223,7 @@ class Door:
             sub=principal.name,
             sid=principal.visit_id,
             aud=audience,
-            scope=FULL_ACCESS,
+            scope=rights(principal, ServerResource(*split_audience(audience))),
             name=display_name or principal.name,
             iat=int(now.timestamp()),
             exp=int(ends.timestamp()),

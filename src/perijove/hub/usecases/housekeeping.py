@@ -1,5 +1,5 @@
 """
-Throws away what has ended: sessions, tokens, invitations. And writes noted activity down.
+Throws away what has ended: sessions, tokens, invitations, codes of shares. And writes noted activity down.
 
 A machine's clock can be wrong, and be put right later: what would have ended only by a wrong clock must still
 be there then. So rows are deleted only while the wall clock agrees with the one that nobody can set.
@@ -109,6 +109,7 @@ class Housekeeping:
             tokens = await unit.tokens.delete_expired(now)
             await unit.oauth_codes.delete_expired(now)
             invitations = await unit.accounts.delete_expired_invitations(now)
+            codes = await unit.share_codes.delete_expired(now)
         await self._audit.forget()
-        if sessions or tokens or invitations:
-            log.debug("rows.expired", sessions=sessions, tokens=tokens, invitations=invitations)
+        if sessions or tokens or invitations or codes:
+            log.debug("rows.expired", sessions=sessions, tokens=tokens, invitations=invitations, share_codes=codes)

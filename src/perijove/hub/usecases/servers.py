@@ -35,7 +35,7 @@ from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.overtaken import although_overtaken
-from perijove.hub.usecases.shut_out import shut_out, visitors_of
+from perijove.hub.usecases.share_visits import NOBODY, visits_of_servers
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
@@ -338,14 +338,15 @@ class ChangeServer:
                 raise NoSuchServer(f"User {user.name} has no such server {name!r}")
             if server.is_active:
                 raise InvalidRequest(f"{server.key} is active. Please stop it before modifying it.")
-            visitors: frozenset[str] = frozenset()
+            visits = NOBODY
             if new_name is not None:
-                visitors = await visitors_of(unit, server)
+                # Statements name servers: those for this one must not open the next of that name.
+                visits = await visits_of_servers(unit, [server.id])
                 changes |= await self._renaming(unit, server, new_name, display_name)
                 await _check_room(unit, user, limit)
             changed = await unit.servers.swap(server, replace(server, **changes))
         log.info("server.changed", server=server.key, new_name=changed.name)
-        await shut_out(self._revocations, server, visitors)
+        await self._revocations.revoke_visits(visits)
         return changed
 
     async def _renaming(self, unit: Unit, server: Server, new_name: str, display_name: str | None) -> dict[str, Any]:
@@ -382,10 +383,11 @@ class RemoveServer:
                 raise NoSuchServer
             if server.is_active:
                 raise InvalidRequest(f"{server.key} is not stopped yet")
-            visitors = await visitors_of(unit, server)
+            visits = await visits_of_servers(unit, [server.id])
             await unit.servers.delete(server.id)
         log.info("server.removed", server=server.key)
-        await shut_out(self._revocations, server, visitors)
+        # Statements name servers: those for this one must not open the next of that name.
+        await self._revocations.revoke_visits(visits)
 
 
 class GetServer:

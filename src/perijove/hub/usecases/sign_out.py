@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -28,6 +28,10 @@ log = structlog.get_logger(__name__)
 
 #: Revocations kept for a proxy that is away. It asks about every visit in use anyway, so the oldest may be lost.
 MAX_PENDING: Final = 10_000
+#: Revocations whose second has not passed; the oldest are forgotten, and who comes back at once is sent round again.
+MAX_RECENT: Final = 10_000
+#: Seconds that a wait for the next second takes longer: event loops wake a little early.
+EARLY: Final = 0.02
 
 
 class Outbox:
@@ -66,20 +70,44 @@ class Revocations:
     def __init__(self, *, outboxes: Sequence[Outbox], clock: Clock) -> None:
         self._outboxes = outboxes
         self._clock = clock
+        self._recent: deque[Revocation] = deque(maxlen=MAX_RECENT)
 
     async def revoke(self, *, sid: str = "", user: str = "", audience: str = "") -> None:
         """Refuse a session's or a user's identity tokens that were issued until now; sent again later if need be."""
-        await self._send([Revocation(before=self._now(), sid=sid, user=user, audience=audience)])
+        before = self._now()
+        await self._send([Revocation(before=before, sid=sid, user=user, audience=audience)])
 
     async def revoke_all(self, sids: Sequence[str]) -> None:
         """The same for several sessions, or for none."""
         if sids:
             await self._send([Revocation(before=self._now(), sid=sid) for sid in sids])
 
+    async def revoke_visits(self, visits: Iterable[tuple[str, str]]) -> None:
+        """Refuse the identity tokens that users have for servers: pairs of a user's name and an audience."""
+        before = self._now()
+        await self._send([Revocation(before=before, user=user, audience=at) for user, at in sorted(visits)])
+
+    def seconds_until_good(self, *, sid: str, user: str, audience: str) -> float:
+        """
+        How long to wait before a statement is signed that is good again; 0 if nothing stands against it.
+
+        Statements count whole seconds: what is signed in the second of a revocation is refused with what went before.
+        """
+        now = self._clock.now().timestamp()
+        while self._recent and self._recent[0].before < int(now):
+            self._recent.popleft()
+        # What another hub has revoked is not known here: its visitor is sent round until the second has passed.
+        stands = any(
+            (past.sid == sid if past.sid else past.user == user) and past.audience in {"", audience}
+            for past in self._recent
+        )
+        return int(now) + 1 - now + EARLY if stands else 0.0
+
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
 
     async def _send(self, revocations: Sequence[Revocation]) -> None:
+        self._recent.extend(revocations)
         for outbox in self._outboxes:
             for revocation in revocations:
                 outbox.put(revocation)

@@ -25,6 +25,7 @@ from perijove.hub.usecases.audit import RENAMED_FROM, record
 from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.servers import StopServer
+from perijove.hub.usecases.share_visits import NOBODY, Visits, visits_of_servers
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock
 
@@ -224,11 +225,13 @@ class DeleteUser:
             await alone_with(unit, user.name)
             if any(server.is_active for server in await unit.servers.of_users([user.id])):
                 raise InvalidRequest(f"{name}'s server has been started in the meantime.")
+            visits = await _visits(unit, user)
             await unit.users.delete(user.id)
             await unit.accounts.put(retired(user.name, created=user.created))
             await record(unit, Action.USER_DELETED, at=self._clock.now(), by=asker, target=user.name)
         log.info("user.deleted", user=name, by=asker.name)
         await self._revocations.revoke(user=name)
+        await self._revocations.revoke_visits(visits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +271,7 @@ class PatchUser:
         if auth_state is not None:
             self._auth_states.check(auth_state.state)
         _refuse_raising(asker, admin=bool(admin))
+        visits = NOBODY
         async with self._store.unit() as unit:
             await alone_with(unit, name, normalise(new_name or name))
             user = await unit.users.by_name(name)
@@ -275,6 +279,7 @@ class PatchUser:
                 raise NoSuchUser
             _refuse_touching(asker, user)
             if new_name is not None and new_name != name:
+                visits = await _visits(unit, user)
                 user = await self._rename(unit, user, check(normalise(new_name)))
                 await self._tell_of_name(unit, asker, name, user.name)
             if admin is not None and admin != user.admin:
@@ -290,6 +295,7 @@ class PatchUser:
         if user.name != name or admin is False:
             # Who may do more than before need not come in anew.
             await self._revocations.revoke(user=name)
+        await self._revocations.revoke_visits(visits)
         return user
 
     async def _tell_of_name(self, unit: Unit, asker: Principal, old: str, new: str) -> None:
@@ -311,6 +317,11 @@ class PatchUser:
         await unit.accounts.rename(user.name, name)
         await unit.accounts.put(retired(user.name, created=user.created))
         return replace(user, name=name)
+
+
+async def _visits(unit: Unit, owner: User) -> Visits:
+    """Whom *owner*'s shares let in: statements name servers, and a name can be another's later."""
+    return await visits_of_servers(unit, [server.id for server in await unit.servers.of_users([owner.id])])
 
 
 def _refuse_touching(asker: Principal, user: User) -> None:

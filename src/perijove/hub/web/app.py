@@ -20,7 +20,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
-from perijove.hub.web.api import audit, authorizations, groups, hub, servers, services, sessions, tokens, users
+from perijove.hub.web.api import (
+    audit,
+    authorizations,
+    groups,
+    hub,
+    servers,
+    services,
+    sessions,
+    shares,
+    tokens,
+    users,
+)
 from perijove.hub.web.api.openapi.document import document
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
@@ -32,7 +43,7 @@ from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.oauth import authorize as oauth_authorize
 from perijove.hub.web.oauth import token as oauth_token
-from perijove.hub.web.pages import accounts, home, people, reference, root, sign_in, spawn, user_server
+from perijove.hub.web.pages import accounts, home, people, reference, root, sharing, sign_in, spawn, user_server
 from perijove.hub.web.pages import sessions as sessions_page
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
@@ -48,6 +59,7 @@ API: Final = (
     servers,
     services,
     tokens,
+    shares,
     oauth_authorize,
     oauth_token,
     sessions,
@@ -57,7 +69,19 @@ API: Final = (
 )
 _PAGES: Final = tuple(
     page.router
-    for page in (root, sign_in, accounts, home, spawn, tokens_page, sessions_page, people, reference, user_server)
+    for page in (
+        root,
+        sign_in,
+        accounts,
+        home,
+        sharing,
+        spawn,
+        tokens_page,
+        sessions_page,
+        people,
+        reference,
+        user_server,
+    )
 )
 
 

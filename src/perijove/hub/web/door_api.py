@@ -49,4 +49,7 @@ def _visit(item: Any) -> Visit:
     names = ("sid", "user", "audience")
     if not isinstance(item, dict) or not all(isinstance(item.get(name), str) for name in names):
         raise Invalid("A visit has a sid, a user and an audience.")
-    return Visit(**{name: item[name] for name in names})
+    scope = item.get("scope", "")
+    if not isinstance(scope, str):
+        raise Invalid("The scope of a visit is text.")
+    return Visit(**{name: item[name] for name in names}, scope=tuple(scope.split()))

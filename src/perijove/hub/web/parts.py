@@ -30,6 +30,8 @@ from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
 from perijove.hub.usecases.sessions import Sessions
+from perijove.hub.usecases.share_codes import ShareCodes
+from perijove.hub.usecases.shares import Shares
 from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
 from perijove.hub.usecases.tokens import Tokens
@@ -91,6 +93,8 @@ class Parts:
     change_server: ChangeServer
     remove_server: RemoveServer
     start_options: StartOptions
+    shares: Shares
+    share_codes: ShareCodes
     driver: Driver
     proxies: Proxies
     queue: QueueBook

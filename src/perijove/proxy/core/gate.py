@@ -89,6 +89,13 @@ class Visit:
     sid: str
     user: str
     audience: str
+    #: what its statement says it may do there
+    scope: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, claims: IdentityClaims) -> Visit:
+        """The visit that *claims* let in."""
+        return cls(sid=claims.sid, user=claims.sub, audience=claims.aud, scope=claims.scope)
 
 
 class _Verdict:
@@ -193,8 +200,7 @@ class Gate:
         for verdict in self._verdicts.values():
             if verdict.used:
                 verdict.used = False
-                claims = verdict.claims
-                visits.append(Visit(sid=claims.sid, user=claims.sub, audience=claims.aud))
+                visits.append(Visit.of(verdict.claims))
         return visits
 
     def _decide_by_cookie(

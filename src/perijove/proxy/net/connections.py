@@ -106,11 +106,7 @@ class Connections:
 
     def visits(self) -> list[Visit]:
         """Who holds a tunnel open, and where."""
-        return [
-            Visit(sid=tunnel.claims.sid, user=tunnel.claims.sub, audience=tunnel.claims.aud)
-            for tunnel in self._tunnels
-            if tunnel.claims is not None
-        ]
+        return [Visit.of(tunnel.claims) for tunnel in self._tunnels if tunnel.claims is not None]
 
     def check(self, now: float) -> None:
         """Look at all timers."""

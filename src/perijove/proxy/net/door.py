@@ -163,7 +163,7 @@ class Door:
         visits = list({*self.gate.take_visits(), *self._open_visits()})
         for start in range(0, len(visits), MAX_VISITS):
             batch = [
-                {"sid": visit.sid, "user": visit.user, "audience": visit.audience}
+                {"sid": visit.sid, "user": visit.user, "audience": visit.audience, "scope": " ".join(visit.scope)}
                 for visit in visits[start : start + MAX_VISITS]
             ]
             try:

@@ -13,13 +13,21 @@ read:groups read:groups:name delete:groups admin:services list:services read:ser
 access:servers access:services users:shares read:users:shares groups:shares read:groups:shares read:shares shares proxy
 shutdown read:metrics self inherit
 """
+#: less than all of somebody's server
+FINER = {"access:servers:read", "access:servers:write"}
 #: what JupyterHub has not
-OURS = {"read:audit"}
+OURS = {"read:audit", *FINER}
 
 
 def test_the_catalog_is_the_contract() -> None:
-    assert set(CATALOG) - OURS == set(NAMES.split())
-    assert len(CATALOG) == 47 + len(OURS)
+    assert set(CATALOG) == set(NAMES.split()) | OURS
+    assert len(NAMES.split()) == 47
+
+
+def test_less_than_all_of_a_server_is_below_all_of_it() -> None:
+    assert IMPLIED["access:servers"] == {"access:servers", *FINER}
+    assert IMPLIED["access:servers:write"] == FINER
+    assert IMPLIED["access:servers:read"] == {"access:servers:read"}
 
 
 def test_everything_implied_exists_and_nothing_implies_itself() -> None:

@@ -130,6 +130,7 @@ class People:
             store=self.store,
             identify=self.identify,
             roles=self.roles,
+            revocations=self.revocations,
             signer=self.signer,
             clock=self.clock,
             randomness=self.randomness,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from perijove.hub.domain.errors import NoSuchServer, NotAllowed
 from perijove.hub.domain.users import User
 from perijove.hub.usecases.door import Visit
+from perijove.hub.usecases.sign_out import EARLY
 from perijove.wire.door import EXCHANGED_TOKEN_SECONDS, MAX_VISITS
 from perijove.wire.identity import IdentityClaims
 from tests.unit.hub.usecases.people import People, service
@@ -199,3 +201,105 @@ async def test_too_many_visits_at_once_are_refused() -> None:
     visits = [Visit(sid=signed_in.session.id, user="ada", audience="ada/")] * (MAX_VISITS + 1)
 
     assert await people.door.recheck(visits) == visits
+
+
+async def share(people: People, owner: str, user: str, *scopes: str, server: str = "") -> None:
+    """Give *user* exactly *scopes* of *owner*'s server."""
+    async with people.store.unit() as unit:
+        row = await unit.servers.by_key(owner, server)
+        to = await unit.users.by_name(user)
+        assert row is not None
+        assert to is not None
+        await unit.shares.put(row.id, user_id=to.id, scopes=scopes, created=people.clock.now())
+
+
+@pytest.mark.parametrize(
+    ("scope", "rights"),
+    [
+        ("access:servers:read", ("read",)),
+        ("access:servers:write", ("read", "write")),
+        ("access:servers", ("read", "write", "execute")),
+    ],
+)
+async def test_a_statement_says_what_a_share_allows_and_no_more(scope: str, rights: tuple[str, ...]) -> None:
+    people = People()
+    await add_server(people, (await people.enter("ada")).user)
+    await people.enter("bob")
+    await share(people, "ada", "bob", scope)
+    bob = await people.principal("bob")
+    _, text = await people.tokens.create(user=await people.user("bob"), maker=bob)
+
+    await people.door.enter(bob, "ada/")
+    await people.door.exchange(text, "ada/")
+
+    assert [IdentityClaims.from_claims(claims).scope for claims in people.signer.signed] == [rights, rights]
+
+
+async def test_a_token_gets_no_more_than_its_own_scopes() -> None:
+    people = People()
+    user = (await people.enter()).user
+    _, text = await people.tokens.create(user=user, maker=await people.principal(), scopes=["access:servers:read!user"])
+
+    await people.door.exchange(text, "ada/")
+
+    assert IdentityClaims.from_claims(people.signer.signed[-1]).scope == ("read",)
+
+
+async def test_what_was_taken_back_while_somebody_was_on_their_way_in_is_not_signed() -> None:
+    """
+    A request is judged when it comes in, its statement is signed later, and lives as long as the session.
+    """
+    people = People()
+    await add_server(people, (await people.enter("ada")).user)
+    await people.enter("bob")
+    await share(people, "ada", "bob", "access:servers")
+    bob = await people.principal("bob")
+    await share(people, "ada", "bob", "access:servers:read")
+
+    await people.door.enter(bob, "ada/")
+
+    assert IdentityClaims.from_claims(people.signer.signed[-1]).scope == ("read",)
+
+
+async def test_a_visit_with_more_rights_than_there_are_left_is_refused() -> None:
+    """
+    They come in again at once, with what is left.
+    """
+    people = People()
+    await add_server(people, (await people.enter("ada")).user)
+    session = (await people.enter("bob")).session
+    await share(people, "ada", "bob", "access:servers:write")
+    fits = Visit(sid=session.id, user="bob", audience="ada/", scope=("read", "write"))
+    too_much = Visit(sid=session.id, user="bob", audience="ada/", scope=("read", "write", "execute"))
+    silent = Visit(sid=session.id, user="bob", audience="ada/")
+
+    assert await people.door.recheck([fits, too_much, silent]) == [too_much]
+
+
+async def test_who_comes_back_in_the_second_of_a_revocation_waits_for_the_next() -> None:
+    """
+    A statement of that second would be refused with the old ones, and the browser sent round and round.
+    """
+    people = People()
+    signed_in = await people.enter()
+    await add_server(people, signed_in.user)
+    ada = await people.principal()
+    _, text = await people.tokens.create(user=signed_in.user, maker=ada)
+    people.clock.advance(0.25)
+    waits = asyncio.get_running_loop().time
+
+    await people.revocations.revoke_visits([("ada", "ada/"), ("bob", "ada/")])
+    began = waits()
+    await people.door.enter(ada, "ada/")
+    entered = waits() - began
+    await people.door.exchange(text, "ada/")
+    exchanged = waits() - began - entered
+    people.clock.advance(0.75)
+    await people.door.enter(ada, "ada/")
+    later = waits() - began - entered - exchanged
+
+    assert [entered, exchanged, later] == pytest.approx([0.75 + EARLY, 0.75 + EARLY, 0])
+    assert [(revocation.user, revocation.audience) for revocation in people.proxy.revocations] == [
+        ("ada", "ada/"),
+        ("bob", "ada/"),
+    ]

@@ -152,6 +152,9 @@ async def test_the_token_of_a_server_allows_what_the_contract_lists() -> None:
         "read:users:groups!user=ada",
         "users:activity!user=ada",
         "read:users:activity!user=ada",
+        # What JupyterHub has not, below the first.
+        "access:servers:read!server=ada/",
+        "access:servers:write!server=ada/",
     }
 
 

@@ -48,7 +48,13 @@ async def test_a_code_gives_a_token_of_who_agreed() -> None:
     assert issued.scopes == ("access:servers!server=ada/", "read:users:name!user", "read:users:groups!user")
     assert holder is not None
     assert (holder.name, holder.session_id, holder.given_in) == ("ada", "", ada.session_id)
-    assert holder.scopes == {"access:servers!server=ada/", "read:users:name!user=ada", "read:users:groups!user=ada"}
+    assert holder.scopes == {
+        "access:servers!server=ada/",
+        "access:servers:write!server=ada/",
+        "access:servers:read!server=ada/",
+        "read:users:name!user=ada",
+        "read:users:groups!user=ada",
+    }
 
 
 async def test_a_token_ends_with_the_session_it_was_given_in() -> None:

@@ -141,6 +141,7 @@ class FusedUnit:
         self.facts = Fused(unit.facts, fuse)
         self.shares = Fused(unit.shares, fuse)
         self.services = Fused(unit.services, fuse)
+        self.share_codes = Fused(unit.share_codes, fuse)
         self.audit = Fused(unit.audit, fuse)
         self.alone = unit.alone
         self.notify = unit.notify

@@ -48,6 +48,8 @@ from perijove.hub.usecases.server_effects import ServerEffects
 from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
 from perijove.hub.usecases.sessions import Sessions
+from perijove.hub.usecases.share_codes import ShareCodes
+from perijove.hub.usecases.shares import Shares
 from perijove.hub.usecases.sign_in import SessionMaker, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
 from perijove.hub.usecases.start_breaker import StartBreaker
@@ -245,6 +247,8 @@ class Rig:
             change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=revocations),
             remove_server=RemoveServer(store=store, revocations=revocations),
             start_options=self.start_options,
+            shares=Shares(store=store, clock=clock, revocations=revocations),
+            share_codes=ShareCodes(store=store, clock=clock, randomness=randomness, revocations=revocations),
             driver=driver,
             queue=queue,
             proxies=proxies,
@@ -252,6 +256,7 @@ class Rig:
                 store=store,
                 identify=identify,
                 roles=roles,
+                revocations=revocations,
                 signer=signer,
                 clock=clock,
                 randomness=randomness,

@@ -38,7 +38,26 @@ async def test_visits_are_judged_again(rig: Rig) -> None:
     assert after.json() == {"refused": [visit]}
 
 
-@pytest.mark.parametrize("visits", [[1], [{"sid": "a"}], "all", [{"sid": 1, "user": "a", "audience": "b"}]])
+async def test_a_visit_with_more_rights_than_there_are_is_refused(rig: Rig) -> None:
+    browser = await rig.signed_in("bob")
+    visit = {"sid": browser.client.cookies["jupyterhub-session-id"], "user": "bob", "audience": "bob/"}
+    visits = [{**visit, "scope": "read write execute"}, {**visit, "scope": "read own"}]
+    async with rig.program(CONTROL_TOKEN) as proxy:
+        answer = await proxy.post("/hub/_door/recheck", json={"visits": visits})
+
+    assert answer.json() == {"refused": [visit]}
+
+
+@pytest.mark.parametrize(
+    "visits",
+    [
+        [1],
+        [{"sid": "a"}],
+        "all",
+        [{"sid": 1, "user": "a", "audience": "b"}],
+        [{"sid": "a", "user": "a", "audience": "b", "scope": ["read"]}],
+    ],
+)
 async def test_a_question_that_means_nothing_is_refused(rig: Rig, visits: object) -> None:
     async with rig.program(CONTROL_TOKEN) as proxy:
         assert (await proxy.post("/hub/_door/recheck", json={"visits": visits})).status_code == 400

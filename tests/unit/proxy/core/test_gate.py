@@ -317,7 +317,7 @@ def test_visits_are_told_once_per_use() -> None:
     world.decide(ask(COOKIE))
     world.decide(ask(b"Cookie: perijove-identity=bad"))
 
-    assert world.gate.take_visits() == [Visit(sid="s1", user="ada", audience="ada/")]
+    assert world.gate.take_visits() == [Visit(sid="s1", user="ada", audience="ada/", scope=("read",))]
     assert world.gate.take_visits() == []
 
 

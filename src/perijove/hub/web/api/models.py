@@ -153,8 +153,8 @@ class Models:
             "url": url,
             "user_options": dict(server.user_options),
             "progress_url": progress,
-            "full_url": self._full(url),
-            "full_progress_url": self._full(progress),
+            "full_url": self.full_url(url),
+            "full_progress_url": self.full_url(progress),
             "stop_reason": server.stop_reason,
         }
         place = self.queue.place_of(server.id) if server.state is State.QUEUED else None
@@ -209,7 +209,8 @@ class Models:
             "roles": list(self.roles.roles_of_service(self.principal.name, admin=self.principal.admin)),
         }
 
-    def _full(self, path: str) -> str | None:
+    def full_url(self, path: str) -> str | None:
+        """*path* as others find it from anywhere; None if the configuration does not say where this is."""
         if not self.public_url:
             return None
         return self.public_url.rstrip("/").removesuffix(self.base_url.rstrip("/")) + path

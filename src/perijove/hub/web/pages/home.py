@@ -1,5 +1,5 @@
 """
-The home page: one's servers, and the buttons on them.
+The home page: one's servers and the buttons on them, and what others share.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from starlette.responses import Response
 
 from perijove.hub.domain.errors import HubError, InvalidRequest, StaleGeneration
 from perijove.hub.domain.users import User
+from perijove.hub.scopes.decision import ServerResource, may
 from perijove.hub.web.access import SIGNED_IN, page_needs, the_server
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.pages.frame import Frame, FrameOf
+from perijove.hub.web.pages.sharing_views import SharingView, shared_views, who_has
 from perijove.hub.web.pages.views import server_view, visit_views
 from perijove.hub.web.pages.way_in import addresses
 from perijove.hub.web.problems import status_of
@@ -85,6 +87,10 @@ async def post_keep(frame: FrameOf, user_name: str, server_name: str = "") -> Re
     return await _back(frame)
 
 
+def _may_share(frame: Frame, owner: str, server: str) -> bool:
+    return bool(may(frame.principal, "shares", ServerResource(owner, server)))
+
+
 async def _owner(frame: Frame, user_name: str) -> User:
     return await frame.parts.get_user(user_name)
 
@@ -103,6 +109,7 @@ async def _home(frame: Frame, *, error: HubError | None = None) -> Response:
     ends = {row.name: deadlines.get(row.id) for row in known.servers}
     where = addresses(frame)
     name = known.user.name
+    shares = await parts.shares.of_owner(name)
     return frame.show(
         "home.html",
         status=status_of(error) if error else 200,
@@ -111,5 +118,13 @@ async def _home(frame: Frame, *, error: HubError | None = None) -> Response:
         server=server_view(rows.pop("", None), name, "", where, now, ends.get("")),
         visits=visit_views(await parts.audit.visits(known.user), now),
         named_allowed=parts.settings.servers.allow_named_servers,
+        sharing={
+            server: SharingView(
+                url=where.page("sharing", name, server) if _may_share(frame, name, server) else "",
+                who=who_has(item.share for item in shares if item.server.name == server),
+            )
+            for server in {"", *rows}
+        },
+        shared=shared_views(await parts.shares.with_user(name), where, now),
         named=[server_view(row, name, row.name, where, now, ends[row.name]) for row in rows.values()],
     )

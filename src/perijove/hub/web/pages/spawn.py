@@ -15,12 +15,13 @@ from perijove.hub.domain.errors import AlreadyRunning, HubError, InvalidRequest
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.users import User
+from perijove.hub.scopes.rights import ENTER
 from perijove.hub.web.access import SIGNED_IN, page_needs, the_server
 from perijove.hub.web.api.models import progress_url
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.forms import read_fields
 from perijove.hub.web.pages.frame import Frame, FrameOf
-from perijove.hub.web.pages.way_in import Destination, addresses, below, find, go_in
+from perijove.hub.web.pages.way_in import Destination, addresses, below, find, go_in, may_start
 from perijove.hub.web.problems import status_of
 
 #: Seconds for which a click on “start” waits before something is shown (contract i).
@@ -34,7 +35,7 @@ _NO_OPTIONS: Final = frozenset({"next", "display_name", "_xsrf"})
 #: fields of the form that are not the administrator's
 _OUR_FIELDS: Final = frozenset({"_xsrf", "_next", "_start", "next", "stay"})
 _MAY_START: Final = page_needs("start:servers", on=the_server)
-_MAY_WATCH: Final = page_needs("read:servers", "access:servers", "start:servers", on=the_server)
+_MAY_WATCH: Final = page_needs("read:servers", ENTER, "start:servers", on=the_server)
 
 router = Routes(include_in_schema=False)
 
@@ -89,9 +90,10 @@ def pending_page(frame: Frame, destination: Destination, server: Server | None, 
     owner, name = destination.owner.name, destination.server
     is_own = owner == frame.principal.name
     whose = "Your server" if is_own else f"The server of {owner}"
+    can_start = may_start(frame.principal, owner, name)
     common: dict[str, Any] = {
         "then": below(frame, destination),
-        "start_url": where.page("spawn", owner, name),
+        "start_url": where.page("spawn", owner, name) if can_start else "",
         "progress_url": progress_url(frame.hub, owner, name),
     }
     if server is not None and server.pending == "spawn":
@@ -103,6 +105,8 @@ def pending_page(frame: Frame, destination: Destination, server: Server | None, 
     stopping = server is not None and server.state is State.STOPPING
     reason = server.stop_reason if server is not None else ""
     what_now = "Wait a moment, then start it again." if stopping else "Start it and go on."
+    if not can_start:
+        what_now = f"{owner} can start it."
     failure = server.failure if server is not None and not stopping else ""
     title = f"{whose} is stopping" if stopping else f"{whose} {'did not start' if failure else 'is not running'}"
     return frame.show(

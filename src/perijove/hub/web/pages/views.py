@@ -23,6 +23,7 @@ from perijove.hub.scopes.catalog import Definition
 from perijove.hub.usecases.tokens import Application
 from perijove.hub.usecases.users import KnownUser
 from perijove.wire.activity import Deadline
+from perijove.wire.door import ENTER_PATH
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -66,6 +67,7 @@ class StoppingView:
 class ServerView:
     """A server and where its buttons lead."""
 
+    name: str
     title: str
     state_text: str
     #: class of the coloured dot
@@ -81,7 +83,6 @@ class ServerView:
     remove_url: str
     #: empty: it cannot be called something else
     rename_url: str
-    name: str
     failure: str
     failure_log: tuple[str, ...]
     #: why it was stopped, if nobody had asked for it
@@ -157,6 +158,11 @@ class Addresses:
         """Where its user wants to be: the configured page in the server."""
         return server_url(self.base_url, user, server) + self.default_url.lstrip("/")
 
+    def entrance(self, user: str, server: str) -> str:
+        """Where a visitor is let in anew, with what they may now, and sent to that page."""
+        audience, then = quote(f"{user}/{server}", safe=""), quote(self.home_of(user, server), safe="")
+        return f"{self.hub}{ENTER_PATH}?server={audience}&next={then}"
+
     def page(self, kind: str, user: str, server: str) -> str:
         """`/hub/<kind>/<user>[/<server>]`."""
         return f"{self.hub}{kind}/{quote(user, safe='@~')}" + (f"/{quote(server, safe='')}" if server else "")
@@ -197,6 +203,7 @@ def server_view(
     """*server*, or the default server that has never been started; *deadline*: until when it is kept."""
     state = server.state if server else State.STOPPED
     return ServerView(
+        name=name,
         title=(server.display_name if server else "") or name or "My server",
         state_text=_WORDS[state],
         mood={State.READY: "running", State.STOPPED: "stopped"}.get(state, "pending"),
@@ -209,7 +216,6 @@ def server_view(
         stop_url=addresses.page("stop", user, name),
         remove_url=addresses.page("remove", user, name) if name else "",
         rename_url=addresses.page("rename", user, name) if name else "",
-        name=name,
         failure=server.failure if server and state is State.STOPPED else "",
         failure_log=server.failure_log if server else (),
         stop_reason=server.stop_reason if server and state is State.STOPPED else "",

@@ -19,6 +19,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, may
+from perijove.hub.scopes.rights import ENTER
 from perijove.hub.web.pages.frame import Frame
 from perijove.hub.web.pages.views import Addresses
 
@@ -46,7 +47,7 @@ def addresses(frame: Frame) -> Addresses:
 
 def may_enter(principal: Principal, owner: str, server: str) -> bool:
     """Whether *principal* may look into that server."""
-    return bool(may(principal, "access:servers", ServerResource(owner, server)))
+    return bool(may(principal, ENTER, ServerResource(owner, server)))
 
 
 def may_start(principal: Principal, owner: str, server: str) -> bool:

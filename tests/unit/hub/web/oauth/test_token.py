@@ -125,6 +125,9 @@ async def test_a_servers_own_token_says_what_the_contract_shows(rig: Rig) -> Non
 
     assert answer["scopes"] == [
         "access:servers!server=bob/",
+        # Ours besides: less than all of a server.
+        "access:servers:read!server=bob/",
+        "access:servers:write!server=bob/",
         "read:users:activity!user=bob",
         "read:users:groups!user=bob",
         "read:users:name!user=bob",

@@ -73,7 +73,7 @@ def described(routes: Iterable[Declared]) -> Iterable[Declared]:
 def _operation(route: Declared, method: str, path: str, row: Operation) -> Mapping[str, Any]:
     access = _access_of(route)
     said: dict[str, Any] = {
-        "operationId": f"{method.lower()}{re.sub(r'[^a-z]+', '_', path)}".rstrip("_"),
+        "operationId": _operation_id(method, path),
         "summary": (route.endpoint.__doc__ or "").strip().splitlines()[0],
         "tags": [path.split("/")[1] or "hub"],
         "parameters": [*_path_parameters(path), *_query_parameters(row)],
@@ -92,6 +92,12 @@ def _operation(route: Declared, method: str, path: str, row: Operation) -> Mappi
         schema = ref(row.takes)
         said["requestBody"] = {"required": row.needs_body, "content": {"application/json": {"schema": schema}}}
     return said
+
+
+def _operation_id(method: str, path: str) -> str:
+    words = f"{method.lower()}{re.sub(r'[^a-z]+', '_', path)}"
+    # An address that ends with a slash is the default server's; without, it would be another one's.
+    return f"{words}default" if path.endswith("}/") else words.rstrip("_")
 
 
 def _needed(access: Caller) -> str:

@@ -50,6 +50,21 @@ _SERVER_ROWS: Final = {
     ("POST", "/keep"): Operation(answers={200: "Deadline"}),
     ("GET", "/progress"): Operation(answers={200: EVENTS}),
 }
+_SHARE_ROWS: Final = {
+    "GET": Operation(answers={200: "PageOfShares"}, query=_WINDOW),
+    "POST": Operation(takes="ShareRequest", needs_body=True, answers={200: "Share"}),
+    "PATCH": Operation(takes="ShareRequest", needs_body=True, answers={200: "ShareOrNothing"}),
+    "DELETE": Operation(answers={204: EMPTY}),
+}
+_CODE_ROWS: Final = {
+    "GET": Operation(answers={200: "PageOfShareCodes"}, query=_WINDOW),
+    "POST": Operation(takes="NewShareCode", answers={200: "ShareCodeWithText"}),
+    "DELETE": Operation(answers={204: EMPTY}, query=("code", "id")),
+}
+_SHARED_ROWS: Final = {"GET": Operation(answers={200: "Share"}), "DELETE": Operation(answers={204: EMPTY})}
+#: the default server's address, and those of the others
+_OF_OWNER: Final = ("/{user_name}/", "/{user_name}/{server_name}")
+_SHARED: Final = ("/shared/{owner_name}/", "/shared/{owner_name}/{shared_name}")
 _SERVER: Final = "/users/{user_name}/server"
 _NAMED: Final = "/users/{user_name}/servers/{server_name}"
 
@@ -90,6 +105,19 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         takes="NewService", needs_body=True, answers={201: "Service"}, errors=(409,)
     ),
     ("DELETE", "/services/{service_name}"): Operation(answers={200: EMPTY}, errors=(405,)),
+    **{
+        ("GET", path): Operation(answers={200: "PageOfShares"}, query=_WINDOW)
+        for path in ("/users/{user_name}/shared", "/groups/{group_name}/shared", "/shares/{user_name}")
+    },
+    **{
+        (method, f"{of}{end}"): row
+        for of in ("/users/{user_name}", "/groups/{group_name}")
+        for end in _SHARED
+        for method, row in _SHARED_ROWS.items()
+    },
+    **{(method, f"/shares{end}"): row for end in _OF_OWNER for method, row in _SHARE_ROWS.items()},
+    ("GET", "/share-codes/{user_name}"): Operation(answers={200: "PageOfShareCodes"}, query=_WINDOW),
+    **{(method, f"/share-codes{end}"): row for end in _OF_OWNER for method, row in _CODE_ROWS.items()},
     ("GET", "/users/{user_name}/sessions"): Operation(answers={200: "Sessions"}),
     ("DELETE", "/users/{user_name}/sessions"): Operation(answers={204: EMPTY}),
     ("DELETE", "/users/{user_name}/sessions/{session_id}"): Operation(answers={204: EMPTY}),
@@ -115,6 +143,8 @@ class Parameter:
 
 
 QUERY: Final[Mapping[str, Parameter]] = {
+    "code": Parameter("The text of a code; all codes, if neither this nor `id` is stated."),
+    "id": Parameter("The id of a code."),
     "offset": Parameter("How many to leave out.", {"type": "integer"}),
     "limit": Parameter("How many at most.", {"type": "integer"}),
     "state": Parameter(
@@ -140,5 +170,7 @@ PATH: Final[Mapping[str, tuple[str, str]]] = {
     "group_name": ("A group's name.", "class-a"),
     "service_name": ("A service's name.", "grader"),
     "token_id": ("A token's id.", "a1"),
+    "owner_name": ("The name of whoever shares a server.", "grace"),
+    "shared_name": ("The name of a server that somebody shares.", "gpu"),
     "session_id": ("A session's id.", "0123456789abcdef0123456789abcdef"),
 }

@@ -123,6 +123,28 @@ _TOKEN: Final = {
     "session_id": TEXT_OR_NULL,
     "oauth_client": TEXT,
 }
+_NAME_OR_NULL: Final = {"oneOf": [shape({"name": TEXT}), {"type": "null"}]}
+_SHARED_SERVER: Final = shape(
+    {"user": shape({"name": TEXT}), "name": TEXT, "url": TEXT, "full_url": TEXT_OR_NULL, "ready": FLAG}
+)
+_SHARE: Final = {
+    "server": _SHARED_SERVER,
+    "scopes": NAMES,
+    "user": _NAME_OR_NULL,
+    "group": _NAME_OR_NULL,
+    "kind": {"enum": ["user", "group"]},
+    "created_at": TIME,
+}
+_SHARE_CODE: Final = {
+    "server": _SHARED_SERVER,
+    "scopes": NAMES,
+    "id": TEXT,
+    "created_at": TIME,
+    "expires_at": TIME,
+    "exchange_count": COUNT,
+    "last_exchanged_at": TIME,
+}
+_SCOPES_OR_NULL: Final = {"type": ["array", "null"], "items": TEXT}
 _DEADLINE: Final = {"stop_at": TIME, "because": TEXT, "warn_seconds": COUNT, "may_be_put_off": FLAG}
 _CLASS: Final = shape({"class": TEXT, "version": TEXT})
 
@@ -232,6 +254,22 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         }
     ),
     "TokenWithText": shape({**_TOKEN, "token": TEXT}, says="`token` is told in this answer only."),
+    "Share": shape(_SHARE),
+    "ShareOrNothing": shape(_SHARE, always=(), says="Empty when nothing of the share is left."),
+    "PageOfShares": paged(ref("Share")),
+    "ShareRequest": taken(
+        {"scopes": _SCOPES_OR_NULL, "user": TEXT_OR_NULL, "group": TEXT_OR_NULL},
+        says="Exactly one of `user` and `group`. Without scopes it is about all access.",
+    ),
+    "ShareCode": shape(_SHARE_CODE),
+    "PageOfShareCodes": paged(ref("ShareCode")),
+    "NewShareCode": taken(
+        {"scopes": _SCOPES_OR_NULL, "expires_in": {"type": ["integer", "null"], "minimum": 60, "maximum": 31_536_000}}
+    ),
+    "ShareCodeWithText": shape(
+        {**_SHARE_CODE, "code": TEXT, "accept_url": TEXT, "full_accept_url": TEXT_OR_NULL},
+        says="`code` is told in this answer only.",
+    ),
     "Sessions": shape({"sessions": list_of(ref("Session"))}),
     "Session": shape(
         {
