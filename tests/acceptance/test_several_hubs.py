@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import product
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import psutil
@@ -30,6 +31,13 @@ pytestmark = pytest.mark.timeout(180)
 #: seconds that a start of somebody slow takes before anything is launched
 SLOW = 3
 HUBS = (1, 2)
+#: an application on another host
+APPLICATION = {
+    "name": "app",
+    "api_token": "secret-of-the-application",
+    "oauth_redirect_uri": "http://app.example/callback",
+    "oauth_no_confirm": True,
+}
 SLOWLY = f"""
 import asyncio
 
@@ -186,6 +194,41 @@ def test_people_need_not_care_which_hub_answers(site: Site, server: Postgres, da
             assert ada.get("/user/ada/api/status").status_code == 200
             # Not both at once: whoever comes back serves when it has registered.
             eventually(partial(is_registered, server, database, holder(number, incarnation)))
+
+
+def taken_away(site: Site, number: int) -> None:
+    """Whatever comes next is answered by another hub: this one takes longer to be back."""
+    hub = site.hub(number)
+    hub.kill()
+    hub.wait(timeout=10)
+
+
+def test_a_code_that_one_hub_gave_is_taken_by_another_and_once(site: Site, server: Postgres, database: str) -> None:
+    site.add(f"c.JupyterHub.services = c.JupyterHub.services + [{APPLICATION!r}]")
+    site.add('c.JupyterHub.extra_user_scopes = ["access:services!service=app"]')
+    assert site.interrupt() == 0
+    site.start()
+    eventually(lambda: registered(server, database) == {holder(number) for number in HUBS})
+    asked = {
+        "client_id": "service-app",
+        "redirect_uri": APPLICATION["oauth_redirect_uri"],
+        "response_type": "code",
+        "state": "s",
+    }
+    with Visitor(site, "ada") as ada:
+        assert ada.sign_in().status_code == 200
+        taken_away(site, 2)
+        sent = ada.led_from(f"/hub/api/oauth2/authorize?{urlencode(asked)}")
+    (code,) = parse_qs(urlsplit(sent).query)["code"]
+    form = {"grant_type": "authorization_code", "code": code, "client_secret": APPLICATION["api_token"], **asked}
+    with httpx.Client(base_url=site.origin, trust_env=False, timeout=30) as application:
+        eventually(lambda: holder(2, 2) in registered(server, database))
+        taken_away(site, 1)
+        given = application.post("/hub/api/oauth2/token", data=form)
+        again = application.post("/hub/api/oauth2/token", data=form)
+
+    assert given.json()["token_type"] == "Bearer"
+    assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
 
 
 def test_wrong_passwords_at_all_hubs_together_are_counted(site: Site, server: Postgres, database: str) -> None:
