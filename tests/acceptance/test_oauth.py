@@ -64,6 +64,10 @@ c.JupyterHub.load_roles = [
 """
 
 
+#: of ada's server; the server itself has no page of its own without JupyterLab
+PAGE = "/user/ada/files/hello.txt"
+
+
 @contextmanager
 def service_of(site: Site, port: int) -> Iterator[None]:
     """The service, with the variables that its operator gives it (contract g)."""
@@ -121,6 +125,19 @@ def opened(visitor: Visitor, path: str) -> httpx.Response:
     return visitor.get(path)
 
 
+def write_page(site: Site, rest: Rest) -> None:
+    """Something to look at, whatever is installed beside the server."""
+    token = rest("POST", "/hub/api/users/ada/tokens", json={}).json()["token"]
+    written = httpx.put(
+        f"{site.origin}/user/ada/api/contents/hello.txt",
+        json={"type": "file", "format": "text", "content": "hello"},
+        headers={"Authorization": f"token {token}"},
+        trust_env=False,
+        timeout=30,
+    )
+    assert written.status_code == 201, written.text
+
+
 def agree(page: httpx.Response, visitor: Visitor) -> httpx.Response:
     """Send the form of the consent page as it is."""
     return visitor.post(str(page.url), form_of(page))
@@ -138,8 +155,9 @@ def test_a_person_is_signed_in_to_jupyterhubs_own_server(site: Site, ada: Visito
     From the sign-in to a page of the server and its API, by redirects alone; nobody is asked, it is their own.
     """
     eventually(lambda: rest("GET", "/hub/api/users/ada").json()["servers"].get("", {}).get("ready"), within=90)
+    write_page(site, rest)
     page = ada.get("/user/ada/api/status")
-    told = ada.get("/user/ada/lab")
+    told = ada.get(PAGE)
     inside = ada.get("/user/ada/api/status")
 
     assert "/hub/" not in str(told.url), told.url
@@ -156,7 +174,7 @@ def test_what_its_user_does_there_is_known_to_the_hub(ada: Visitor, rest: Rest) 
     """
     `jupyterhub-singleuser` reports with its own token, which also is its secret as an OAuth client.
     """
-    ada.get("/user/ada/api/status")
+    ada.get(PAGE)
     before = rest("GET", "/hub/api/users/ada").json()["servers"][""]["last_activity"]
 
     ada.get("/user/ada/api/contents")
@@ -187,7 +205,7 @@ def test_a_visitor_is_asked_and_may_leave_again(site: Site, rest: Rest, ada: Vis
     ada.get("/user/ada/api/status")
     with Visitor(site, "tim") as tim:
         tim.submit("/hub/login?next=/hub/home", username="tim", password=PASSWORD)
-        asked = tim.get("/user/ada/lab")
+        asked = tim.get(PAGE)
         inside = agree(asked, tim)
         again = tim.get("/user/ada/api/contents")
         tokens = rest("GET", "/hub/api/users/tim/tokens").json()["api_tokens"]
@@ -195,7 +213,7 @@ def test_a_visitor_is_asked_and_may_leave_again(site: Site, rest: Rest, ada: Vis
         left = rest("GET", "/hub/api/users/tim/tokens").json()["api_tokens"]
 
     assert "Server at /user/ada/" in asked.text
-    assert urlsplit(str(inside.url)).path == "/user/ada/lab", inside.text
+    assert urlsplit(str(inside.url)).path == PAGE, inside.text
     assert again.status_code == 200
     assert [token["oauth_client"] for token in tokens] == ["Server at /user/ada/"]
     assert "access:servers!server=ada/" in tokens[0]["scopes"]
@@ -206,7 +224,7 @@ def test_who_may_not_enter_is_refused_before_anybody_is_asked(site: Site, ada: V
     ada.get("/user/ada/api/status")
     with Visitor(site, "bob") as bob:
         bob.submit("/hub/login?next=/hub/home", username="bob", password=PASSWORD)
-        refused = bob.get("/user/ada/lab")
+        refused = bob.get(PAGE)
 
     assert refused.status_code == 403
     assert "Server at /user/ada/ is not open to you" in refused.text
@@ -281,7 +299,7 @@ def test_a_server_that_stops_loses_what_its_visitors_gave_it(site: Site, rest: R
     with Visitor(site, "ada") as ada:
         ada.sign_in()
         eventually(lambda: rest("GET", "/hub/api/users/ada").json()["servers"].get("", {}).get("ready"), within=90)
-        ada.get("/user/ada/lab")
+        ada.get(PAGE)
         assert clients_of(rest, "ada") >= {"Server at /user/ada/"}
 
         rest.stop("ada")

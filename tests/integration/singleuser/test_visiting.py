@@ -154,11 +154,11 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("PUT", "an/extension/that/asks/nobody", {}),
 ]
 FILES: list[tuple[str, str, Any]] = [
-    ("PUT", "api/contents/x.txt", TEXT),
+    ("PUT", "api/contents/of-a-visitor.txt", TEXT),
     ("POST", "api/contents", {"type": "notebook"}),
     ("POST", "api/contents/a.ipynb/checkpoints", None),
-    ("PATCH", "api/contents/x.txt", {"path": "y.txt"}),
-    ("DELETE", "api/contents/y.txt", None),
+    ("PATCH", "api/contents/of-a-visitor.txt", {"path": "renamed-by-a-visitor.txt"}),
+    ("DELETE", "api/contents/renamed-by-a-visitor.txt", None),
     ("PUT", "lab/api/settings/@jupyterlab/apputils-extension:themes", {"raw": "{}"}),
     ("PUT", "lab/api/workspaces/x", {"data": {}, "metadata": {"id": "x"}}),
 ]
