@@ -148,6 +148,10 @@ async def two(databases: Databases) -> AsyncIterator[Two]:
         async with AsyncExitStack() as stack:
             one = await stack.enter_async_context(SqlStore(db_url))
             other = await stack.enter_async_context(SqlStore(db_url))
+            for store in (one, other):
+                # With the first connection SQLAlchemy learns of the server; cancelled in that, as a hub that ends
+                # cancels its loops, it leaves closing to Python.
+                await store.ping()
             yield Two(one, other, is_waiting, FakeRandomness())
 
 

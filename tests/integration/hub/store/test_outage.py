@@ -143,15 +143,17 @@ async def test_a_server_that_is_there_and_does_not_answer_is_away(
     """
     Its machine swaps, or somebody has stopped it: no end of a connection tells.
     """
-    monkeypatch.setattr("perijove.hub.store.server_database.ANSWER_SECONDS", 0.5)
     await store.ping()
     main = psutil.Process(server.pid)
     processes = [main, *main.children()]
     for process in processes:
         process.suspend()
     try:
-        with pytest.raises(StoreAway, match="too long"):
-            await add(store, "ada")
+        # Only here: a machine that has much to do answers later than that, too.
+        with monkeypatch.context() as hasty:
+            hasty.setattr("perijove.hub.store.server_database.ANSWER_SECONDS", 0.5)
+            with pytest.raises(StoreAway, match="too long"):
+                await add(store, "ada")
     finally:
         for process in processes:
             process.resume()
