@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import structlog
-
 from perijove import __version__
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn
@@ -67,8 +65,6 @@ from perijove.hub.web.metrics import Metrics
 from perijove.hub.web.parts import About, Parts
 from perijove.kit.tasks import TaskGroup
 from perijove.spawners.base import Backend
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,11 @@ def server_url(base_url: str, user: str, server: str) -> str:
     return f"{own}{segment(server)}/" if server else own
 
 
+def service_url(base_url: str, service: str) -> str:
+    """URL path of a service, with both slashes: `/services/grader/` (contract g)."""
+    return f"{base_url}services/{segment(service)}/"
+
+
 def server_route(base_url: str, user: str, server: str) -> str:
     """Path of a server's route: percent-decoded, no trailing slash (contract h)."""
     return f"{base_url}user/{user}/{server}".rstrip("/")

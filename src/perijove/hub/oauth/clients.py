@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from perijove.hub.domain.errors import InvalidServerName
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.servers import check_server_name
-from perijove.hub.domain.urls import is_redirect_uri, segment, server_url
+from perijove.hub.domain.urls import is_redirect_uri, server_url, service_url
 from perijove.hub.scopes.decision import Resource, ServerResource, ServiceResource
 from perijove.hub.scopes.expansion import Holder
 
@@ -81,7 +81,7 @@ def server_redirect_uri(base_url: str, user: str, server: str) -> str:
 
 def service_redirect_uri(base_url: str, service: str) -> str:
     """Where a service takes its answers, unless it says otherwise (contract g)."""
-    return f"{base_url}services/{segment(service)}/{CALLBACK}"
+    return f"{service_url(base_url, service)}{CALLBACK}"
 
 
 def possible_servers(client_id: str) -> Sequence[tuple[str, str]]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final
-from urllib.parse import quote
 
 import structlog
 
 from perijove.hub.domain.roles import Service
+from perijove.hub.domain.urls import service_url
 from perijove.hub.ports import Prober
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.services import ServiceDirectory
@@ -53,6 +53,6 @@ class CheckServices:
         self._silent = silent
 
     async def _answers(self, service: Service, room: asyncio.Semaphore) -> bool:
-        path = f"{self._base_url}services/{quote(service.name, safe='@~')}/"
+        path = service_url(self._base_url, service.name)
         async with room:
             return await self._prober.wait_until_answers(service.url, path, timeout=ANSWER_SECONDS)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from perijove.config.settings import HubSettings
+from perijove.config.urls import origin_of
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
@@ -46,8 +47,7 @@ class ServerEnvironment:
 
     def _about_the_hub(self) -> dict[str, str]:
         settings = self._settings
-        public = urlsplit(settings.public_url)
-        origin = f"{public.scheme}://{public.netloc}" if public.netloc else ""
+        origin = origin_of(settings.public_url)
         return {
             names.API_URL: settings.api_url,
             names.BASE_URL: settings.base_url,
@@ -59,7 +59,7 @@ class ServerEnvironment:
     def _about_the_server(self, user: User, server: Server, token: str) -> dict[str, str]:
         settings = self._settings
         prefix = server_url(settings.base_url, user.name, server.name)
-        public = urlsplit(settings.public_url)
+        origin = origin_of(settings.public_url)
         variables = {
             names.API_TOKEN: token,
             names.LEGACY_API_TOKEN: token,
@@ -68,7 +68,7 @@ class ServerEnvironment:
             names.SERVICE_PREFIX: prefix,
             names.ACTIVITY_INTERVAL: f"{settings.servers.activity_seconds:g}",
             names.ACTIVITY_URL: f"{settings.api_url}/users/{quote(user.name, safe='@~')}/activity",
-            names.PUBLIC_URL: f"{public.scheme}://{public.netloc}{prefix}" if public.netloc else "",
+            names.PUBLIC_URL: f"{origin}{prefix}" if origin else "",
         }
         if settings.servers.default_url:
             variables[names.DEFAULT_URL] = settings.servers.default_url

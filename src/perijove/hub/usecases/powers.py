@@ -4,7 +4,6 @@ What somebody may do right now: the configuration's roles, what groups and share
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -40,17 +39,14 @@ class Powers:
     async def reaching(self, unit: Unit, scopes: frozenset[str]) -> frozenset[str]:
         """Expanded *scopes* with the members of the groups that they are filtered to."""
         names = _groups(scopes)
-        return _with_members(scopes, _frozen(await _members(unit, names))) if names else scopes
+        return _with_members(scopes, await _members(unit, names)) if names else scopes
 
 
-async def _members(unit: Unit, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    groups, _ = await unit.groups.page(offset=0, limit=len(list(names)), names=names)
+async def _members(unit: Unit, names: frozenset[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Each group with its members, in one order: by what is the same, what follows from it is remembered."""
+    groups, _ = await unit.groups.page(offset=0, limit=len(names), names=names)
     members = await unit.groups.members_of([group.id for group in groups])
-    return {group.name: members.get(group.id, ()) for group in groups}
-
-
-def _frozen(members: Mapping[str, Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((name, tuple(users)) for name, users in sorted(members.items()))
+    return tuple(sorted((group.name, tuple(members.get(group.id, ()))) for group in groups))
 
 
 _groups = lru_cache(maxsize=_REMEMBERED)(groups_of_filters)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from urllib.parse import quote, urlsplit
 
 from perijove.config.settings import HubSettings
+from perijove.config.urls import origin_of
 from perijove.hub.domain.managed_services import ManagedService
 from perijove.hub.domain.roles import Service
+from perijove.hub.domain.urls import service_url
 from perijove.hub.oauth.clients import CALLBACK, SERVICE_PREFIX, client_of
 from perijove.wire import environment as names
 
@@ -26,14 +27,13 @@ class ServiceEnvironment:
 
     def prefix(self, name: str) -> str:
         """Path below which the proxy sends requests to a service."""
-        return f"{self._settings.base_url}services/{quote(name, safe='@~')}/"
+        return service_url(self._settings.base_url, name)
 
     def make(self, service: ManagedService) -> dict[str, str]:
         """The variables of *service*; what its declaration says itself wins."""
         settings, name = self._settings, service.name
         prefix = self.prefix(name)
-        public = urlsplit(settings.public_url)
-        origin = f"{public.scheme}://{public.netloc}" if public.netloc else ""
+        origin = origin_of(settings.public_url)
         client = self._clients.get(name)
         access = json.dumps(["access:services", f"access:services!service={name}"])
         variables = {

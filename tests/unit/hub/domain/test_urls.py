@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from perijove.hub.domain.urls import is_redirect_uri, server_route, server_url, split_audience
+from perijove.hub.domain.urls import is_redirect_uri, server_route, server_url, service_url, split_audience
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,14 @@ from perijove.hub.domain.urls import is_redirect_uri, server_route, server_url, 
 def test_urls_are_encoded_and_routes_are_not(base: str, user: str, server: str, url: str, route: str) -> None:
     assert server_url(base, user, server) == url
     assert server_route(base, user, server) == route
+
+
+@pytest.mark.parametrize(
+    ("base", "service", "url"),
+    [("/", "grader", "/services/grader/"), ("/jupyter/", "a+b@c", "/jupyter/services/a%2Bb@c/")],
+)
+def test_a_service_has_an_address_of_its_own(base: str, service: str, url: str) -> None:
+    assert service_url(base, service) == url
 
 
 @pytest.mark.parametrize(("audience", "parts"), [("ada/", ("ada", "")), ("ada/work", ("ada", "work")), ("", ("", ""))])

@@ -14,7 +14,7 @@ from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
-from perijove.hub.domain.urls import segment, server_url
+from perijove.hub.domain.urls import segment, server_url, service_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, UserResource, may
 from perijove.hub.scopes.fields import visibility_of, visible_group_fields, visible_service_fields
@@ -128,7 +128,7 @@ class Models:
             "roles": list(self.roles.roles_of_service(service.name, admin=service.admin)),
             "admin": service.admin,
             "url": service.url,
-            "prefix": f"{self.base_url}services/{quote(service.name, safe='@~')}/" if service.url else "",
+            "prefix": service_url(self.base_url, service.name) if service.url else "",
             "command": list(known.command),
             # The process is the launcher's, or somebody else's.
             "pid": 0,

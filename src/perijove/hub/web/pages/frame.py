@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from perijove.config.urls import origin_of
 from perijove.hub.domain.principals import Principal
+from perijove.hub.domain.urls import service_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import AnyResource, ServiceResource, may
 from perijove.hub.usecases.sign_in import SignedIn
@@ -173,7 +174,7 @@ class Frame:
         """Services that the visitor may enter (contract g, `display`)."""
         base_url = self.parts.settings.base_url
         return [
-            Link(text=service.name, url=f"{base_url}services/{quote(service.name, safe='@~')}/", current=False)
+            Link(text=service.name, url=service_url(base_url, service.name), current=False)
             for service in self.parts.services.remembered
             if service.url and service.display and may(self.principal, "access:services", ServiceResource(service.name))
         ]
