@@ -27,6 +27,7 @@ from perijove.launcher.protocol import Protocol
 from perijove.launcher.reaper import Reaper
 from perijove.launcher.records import Records
 from perijove.launcher.servers import Servers
+from perijove.launcher.starting import Starter
 from perijove.launcher.templates import Template, clean_environment
 from perijove.wire.launcher import ExitReport
 
@@ -98,17 +99,17 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             protocol.tell(report)
 
     async with TaskGroup("launcher") as tasks:
-        servers = Servers(
+        records = Records(layout.runtime / "servers")
+        starter = Starter(
             layout=layout,
-            accounts=accounts,
             template=template,
-            records=Records(layout.runtime / "servers"),
+            records=records,
             reaper=reaper,
-            tasks=tasks,
             clock=SystemClock(),
             randomness=SystemRandomness(),
-            tell=tell,
+            switch_user=accounts.as_root,
         )
+        servers = Servers(layout=layout, accounts=accounts, starter=starter, records=records, tasks=tasks, tell=tell)
         protocol = Protocol(
             servers=servers, describe=lambda: describe(as_root=as_root), hub_uid=settings.hub_uid, tasks=tasks
         )

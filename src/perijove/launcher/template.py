@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from perijove.kit.processes import start_time
-from perijove.launcher.children import become_server
-from perijove.launcher.plan import DESCRIPTORS, HEADER, ChildPlan, framed
+from perijove.launcher.children import become
+from perijove.launcher.plan import HEADER, MAX_DESCRIPTORS, ChildPlan, framed
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -46,7 +46,7 @@ def main() -> None:
     while (request := _receive(channel)) is not None:
         plan, descriptors = request
         _answer(channel, _fork(channel, plan, descriptors))
-        for fd in descriptors:
+        for fd in descriptors.values():
             os.close(fd)
 
 
@@ -56,16 +56,17 @@ def _die_with(parent: int) -> None:
         os._exit(0)
 
 
-def _receive(channel: socket.socket) -> tuple[ChildPlan, list[int]] | None:
+def _receive(channel: socket.socket) -> tuple[ChildPlan, dict[str, int]] | None:
     descriptors = array.array("i")
-    data, ancillary, _, _ = channel.recvmsg(HEADER.size, socket.CMSG_LEN(DESCRIPTORS * descriptors.itemsize))
+    data, ancillary, _, _ = channel.recvmsg(HEADER.size, socket.CMSG_LEN(MAX_DESCRIPTORS * descriptors.itemsize))
     for level, kind, payload in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
     if not data:
         return None
     (length,) = HEADER.unpack(data + _read_exactly(channel, HEADER.size - len(data)))
-    return ChildPlan.from_bytes(_read_exactly(channel, length)), descriptors.tolist()
+    plan = ChildPlan.from_bytes(_read_exactly(channel, length))
+    return plan, dict(zip(plan.descriptors, descriptors, strict=True))
 
 
 def _read_exactly(channel: socket.socket, count: int) -> bytes:
@@ -82,8 +83,7 @@ def _answer(channel: socket.socket, message: dict[str, object]) -> None:
     channel.sendall(framed(json.dumps(message).encode()))
 
 
-def _fork(channel: socket.socket, plan: ChildPlan, descriptors: list[int]) -> dict[str, object]:
-    listening, log, gate = descriptors
+def _fork(channel: socket.socket, plan: ChildPlan, descriptors: dict[str, int]) -> dict[str, object]:
     reading, writing = os.pipe()
     try:
         middle = os.fork()
@@ -94,7 +94,7 @@ def _fork(channel: socket.socket, plan: ChildPlan, descriptors: list[int]) -> di
     if middle == 0:
         os.close(reading)
         channel.close()
-        _fork_again(plan, writing, listening=listening, log=log, gate=gate)
+        _fork_again(plan, writing, descriptors)
     os.close(writing)
     told = os.read(reading, 64)
     os.close(reading)
@@ -105,13 +105,13 @@ def _fork(channel: socket.socket, plan: ChildPlan, descriptors: list[int]) -> di
     return {"pid": int(pid), "start_time": int(started)}
 
 
-def _fork_again(plan: ChildPlan, writing: int, *, listening: int, log: int, gate: int) -> NoReturn:
+def _fork_again(plan: ChildPlan, writing: int, descriptors: dict[str, int]) -> NoReturn:
     try:
         pid = os.fork()
     except OSError:
         os._exit(1)
     if pid == 0:
-        become_server(plan, listening=listening, log=log, gate=gate)
+        become(plan, descriptors)
     os.write(writing, f"{pid} {start_time(pid)}".encode())
     os._exit(0)
 
