@@ -18,6 +18,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import split_audience
 from perijove.hub.ports import Exit, Spawners, Store
 from perijove.hub.usecases.forever import forever
+from perijove.hub.usecases.running_servers import in_pages
 from perijove.hub.usecases.until_there import until_there
 from perijove.kit.tasks import TaskGroup
 
@@ -45,9 +46,8 @@ class ExitWatch:
 
     async def poll_ready(self) -> None:
         """Find the ready servers whose process is gone without anybody having heard."""
-        async with self._store.reading() as unit:
-            rows = await unit.servers.in_states([State.READY])
-        await self.check(rows)
+        async for rows in in_pages(self._store, [State.READY]):
+            await self.check(rows)
 
     async def check(self, rows: Sequence[Server]) -> None:
         """Look whether the processes of these servers are there."""
