@@ -19,7 +19,9 @@ from perijove.launcher.reaper import Reaper
 from perijove.launcher.records import Record, Records
 from perijove.launcher.server import Server
 from perijove.launcher.sockets import bind, free_port
+from perijove.launcher.surroundings import Surroundings
 from perijove.launcher.templates import Forked, Template
+from perijove.launcher.walls import Walls
 from perijove.wire.launcher import Launched, LaunchRequest
 
 
@@ -35,7 +37,7 @@ class Starter:
         reaper: Reaper,
         clock: Clock,
         randomness: Randomness,
-        switch_user: bool,
+        surroundings: Surroundings,
     ) -> None:
         self._layout = layout
         self._template = template
@@ -43,7 +45,7 @@ class Starter:
         self._reaper = reaper
         self._clock = clock
         self._randomness = randomness
-        self._switch_user = switch_user
+        self._surroundings = surroundings
 
     async def start(self, request: LaunchRequest, account: Account) -> Server:
         """
@@ -66,6 +68,7 @@ class Starter:
         marker = self._randomness.hex(16)
         port = free_port() if request.own_port and request.argv else 0
         environment = server_environment(request, account, runtime=runtime, socket=path, marker=marker, port=port)
+        walls = self._surroundings.walls(account, runtime=runtime) if request.walled else None
         log_path = self._layout.log(request.key)
         with contextlib.ExitStack() as stack:
             listening = stack.enter_context(bind(path, gid=self._layout.socket_gid))
@@ -75,7 +78,7 @@ class Starter:
             stack.callback(os.close, gate)
             stack.callback(os.close, opener)
             forked = await self._template.fork(
-                self._plan(request, account, environment),
+                self._plan(request, account, environment, walls),
                 {OUTPUT: log_fd, ERRORS: log_fd, LISTENING: listening.fileno(), GATE: gate},
             )
             ended = self._reaper.exit_of(forked.pid)
@@ -83,15 +86,17 @@ class Starter:
             record = Record(launched=launched, marker=marker)
             self._records.write_running(directory, record)
             os.write(opener, b"1")
-        return Server(record=record, ended=ended)
+        return Server(record=record, ended=ended, has_init=walls is not None and walls.has_own_pids)
 
-    def _plan(self, request: LaunchRequest, account: Account, environment: dict[str, str]) -> ChildPlan:
+    def _plan(
+        self, request: LaunchRequest, account: Account, environment: dict[str, str], walls: Walls | None
+    ) -> ChildPlan:
         return ChildPlan(
             name=request.key,
             uid=account.uid,
             gid=account.gid,
             groups=account.groups,
-            switch_user=self._switch_user,
+            switch_user=self._surroundings.as_root,
             home=account.home,
             directory=request.directory,
             environment=environment,
@@ -101,6 +106,8 @@ class Starter:
             listens=request.listens,
             processes=request.limits.processes,
             open_files=request.limits.open_files,
+            walls=walls,
+            no_new_privs=self._surroundings.no_new_privs,
         )
 
     def _launched(self, request: LaunchRequest, forked: Forked, path: Path, log_path: Path, port: int) -> Launched:

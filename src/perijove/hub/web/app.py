@@ -112,7 +112,7 @@ class WebApplication:
         app: ASGIApp = Dispatch(routes)
         app = ExceptionMiddleware(app, _ON_ERRORS)
         app = ServerErrorMiddleware(app, problems.on_surprise)
-        app = LimitBody(app)
+        app = LimitBody(app, forgotten=(f"{prefix}user/", f"{parts.settings.base_url}user/"))
         app = ETags(app, prefix=f"{prefix}api/")
         app = MeasureRequests(app, metrics=parts.metrics)
         app = BelieveProxies(app, addresses=parts.settings.proxy_addresses)

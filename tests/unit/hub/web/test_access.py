@@ -48,6 +48,8 @@ def test_only_these_are_public(rig: Rig) -> None:
         "/hub/logo",
         "/hub/static/{name}",
         "/{rest:path}",
+        # Leads where a decision is made.
+        "/user/{rest:path}",
     }
 
 
