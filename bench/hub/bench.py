@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -228,6 +229,12 @@ def _run(bench: Bench, names: Sequence[str]) -> None:
         print(name, *(row.cells(["perijove", "jupyterhub"]) for row in bench.rows), sep="\n", flush=True)
 
 
+def _compile(python: Path) -> None:
+    """As installers do: the hubs' user may not write into a checkout, and would compile at every start what changed."""
+    where = "import compileall, perijove; compileall.compile_dir(perijove.__path__[0], quiet=1)"
+    subprocess.run([str(python), "-P", "-c", where], check=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("peers", type=Path, nargs="?", help="folder made by bench/prepare; without it perijove alone")
@@ -236,6 +243,7 @@ def main() -> None:
     parser.add_argument("--only", choices=list(PARTS), action="append", help="some of the parts")
     parser.add_argument("--write", type=Path, help="file for the table")
     arguments = parser.parse_args()
+    _compile(arguments.python)
     with folder("pj-assets-") as assets:
         _as_ordinary_user(assets)
         bench = Bench(rounds=arguments.rounds, peers=arguments.peers, python=arguments.python, assets=assets)

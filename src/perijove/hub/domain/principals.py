@@ -38,6 +38,8 @@ class Principal:
     token_ends: datetime | None = None
     #: the user, as read when they were identified; None for services
     user: User | None = field(default=None, compare=False, repr=False)
+    #: names of the user's groups, in order, as read with them
+    groups: tuple[str, ...] = field(default=(), compare=False, repr=False)
     #: where the request came from, for the audit log; the web edge knows
     address: str = field(default="", compare=False)
 

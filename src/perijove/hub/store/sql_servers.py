@@ -20,6 +20,7 @@ from perijove.hub.domain.servers import Server, first_generation
 from perijove.hub.store.kept import among, by_key, many, padded, sized
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
+from perijove.hub.store.values import maker
 from perijove.kit.steps import in_steps
 
 #: columns that a swap may change
@@ -88,11 +89,8 @@ def _swap(changed: Sequence[str]) -> Update:
     return update(servers).where(*fence).values({name: bindparam(f"new_{name}") for name in changed})
 
 
-def _server_of(row: Sequence[Any]) -> Server:
-    columns = dict(zip(_FIELDS, row, strict=True))
-    columns["state"] = _STATES[columns["state"]]
-    columns["failure_log"] = tuple(columns["failure_log"])
-    return Server(**columns)
+#: the value of a row
+_server_of: Final = maker(Server, _FIELDS, readers={"state": _STATES.__getitem__, "failure_log": tuple})
 
 
 def _stored(column: str, server: Server) -> Any:

@@ -35,6 +35,7 @@ from perijove.hub.store.gathered import gathered
 from perijove.hub.store.kept import by_key, many
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import accounts, group_members, groups, servers, shares, users
+from perijove.hub.store.values import maker
 
 _TOUCH: Final = (
     update(users)
@@ -44,11 +45,12 @@ _TOUCH: Final = (
     .values(last_activity=bindparam("at"))
 )
 _FIELDS: Final = tuple(column.name for column in users.columns)
+_make: Final = maker(User, _FIELDS)
 
 
 def user_of(row: Sequence[Any], at: int = 0) -> User:
     """The value of a row; in a join, its columns begin *at* that place."""
-    return User(**dict(zip(_FIELDS, row[at : at + len(_FIELDS)], strict=True)))
+    return _make(row[at:] if at else row)
 
 
 _MEMBERSHIPS: Final = group_members.alias("memberships")

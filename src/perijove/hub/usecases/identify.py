@@ -7,7 +7,6 @@ Uses are noted in memory and written by `activity.py` in one statement per tick.
 from __future__ import annotations
 
 import hmac
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -78,7 +77,7 @@ class Identify:
             scopes = await self._powers.of_person(unit, person)
         self._activity.note_session(session.id, now)
         self._activity.note_user(user.name, now)
-        return session, self._user(user, scopes, session_id=session.id)
+        return session, self._user(person, scopes, session_id=session.id)
 
     async def by_token(self, token: str) -> Principal | None:
         """The user or service that *token* belongs to; None if there is none or it has ended."""
@@ -101,8 +100,7 @@ class Identify:
         owners = await self._powers.of_person(unit, person)
         expanded = _expanded(row.scopes, person.user.name, row.server, self._roles.custom)
         scopes = _narrowed(await self._powers.reaching(unit, expanded), person.user.name, row.server, owners)
-        principal = self._user(person.user, scopes, token_id=row.public_id, token_ends=row.expires_at)
-        return replace(principal, given_in=row.session_id) if row.session_id else principal
+        return self._user(person, scopes, token_id=row.public_id, token_ends=row.expires_at, given_in=row.session_id)
 
     def is_blocked(self, user: User) -> bool:
         """Whether the configuration shuts *user* out."""
@@ -131,13 +129,15 @@ class Identify:
 
     def _user(
         self,
-        user: User,
+        person: Person,
         scopes: frozenset[str],
         *,
         session_id: str = "",
         token_id: str = "",
         token_ends: datetime | None = None,
+        given_in: str = "",
     ) -> Principal:
+        user = person.user
         return Principal(
             kind=Kind.USER,
             name=user.name,
@@ -147,7 +147,9 @@ class Identify:
             session_id=session_id,
             token_id=token_id,
             token_ends=token_ends,
+            given_in=given_in,
             user=user,
+            groups=person.groups,
         )
 
     def _service(self, service: Service, scopes: frozenset[str]) -> Principal:

@@ -133,20 +133,19 @@ class GetUser:
                 raise NoSuchUser
             servers = await unit.servers.of_users([user.id])
             groups = await unit.groups.of_users([user.id])
-        return self._known(user, servers, groups)
+        return self._known(user, servers, groups.get(user.id, ()))
 
-    async def known_of(self, user: User) -> KnownUser:
-        """*user*, whose row was just read, with all servers."""
+    async def known_of(self, user: User, groups: tuple[str, ...]) -> KnownUser:
+        """*user*, whose row and groups were just read, with all servers."""
         async with self._store.reading() as unit:
             servers = await unit.servers.of_users([user.id])
-            groups = await unit.groups.of_users([user.id])
         return self._known(user, servers, groups)
 
-    def _known(self, user: User, servers: Sequence[Server], groups: Mapping[int, Sequence[str]]) -> KnownUser:
+    def _known(self, user: User, servers: Sequence[Server], groups: Sequence[str]) -> KnownUser:
         return KnownUser(
             user=self._activity.fresh_user(user),
             servers=tuple(self._activity.fresh_server(row) for row in servers),
-            groups=tuple(groups.get(user.id, ())),
+            groups=tuple(groups),
         )
 
 

@@ -54,6 +54,8 @@ class RouteTable:
     def __init__(self) -> None:
         self._root = _Node()
         self._all: list[Route] = []
+        #: those without names, by method and path: nothing is nearer
+        self._whole: dict[tuple[str, str], Route] = {}
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._all)
@@ -81,10 +83,15 @@ class RouteTable:
             if method in place:
                 raise ValueError(f"{method} {route.path}: {place[method].path} is the same address.")
             place[method] = route
+            if not route.names:
+                self._whole[method, route.path] = route
         self._all.append(route)
 
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
         """The route of *path*, and what stands for the names in it; None: it has none for *method*."""
+        whole = self._whole.get((method, path))
+        if whole is not None:
+            return whole, {}
         for routes, values in _walk(self._root, path.split("/"), 0, ()):
             route = routes.get(method)
             if route is not None:

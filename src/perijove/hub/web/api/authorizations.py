@@ -59,4 +59,4 @@ async def _model(call: Call, owner: Principal | None) -> dict[str, Any]:
         raise NotFound
     if owner.user is None:
         return {"kind": "service", "name": owner.name, "admin": owner.admin}
-    return call.models.user(await call.parts.get_user.known_of(owner.user), is_self=True)
+    return call.models.user(await call.parts.get_user.known_of(owner.user, owner.groups), is_self=True)

@@ -64,7 +64,7 @@ async def get_info(parts: PartsOf) -> dict[str, Any]:
 async def get_self(call: CallOf) -> Response:
     """Who the caller is, and what they may."""
     user = call.principal.user
-    known = await call.parts.get_user.known_of(user) if user is not None else None
+    known = await call.parts.get_user.known_of(user, call.principal.groups) if user is not None else None
     return QuickJson(call.models.identity(known))
 
 

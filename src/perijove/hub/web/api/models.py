@@ -28,8 +28,7 @@ from perijove.hub.usecases.users import KnownUser
 _ONESELF = frozenset({"kind", "name", "groups"})
 
 
-#: of `2026-01-02T03:04:05.000006`
-_TO_MICROSECONDS: Final = 26
+_TIMESTAMP: Final = "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"
 #: sets of scopes whose order is remembered
 _REMEMBERED: Final = 1024
 
@@ -39,7 +38,8 @@ def timestamp(at: datetime | None) -> str | None:
     if at is None:
         return None
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)
-    return f"{utc.isoformat('T', 'microseconds')[:_TO_MICROSECONDS]}Z"
+    # Pages have hundreds of them, and this takes half the time of `isoformat` or of an f-string.
+    return _TIMESTAMP % (utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond)
 
 
 def progress_url(hub_prefix: str, user: str, server: str) -> str:
