@@ -42,7 +42,7 @@ USER_PREFIX: Final = f"pjlaunch{os.getpid()}-"
 NOBODY: Final = 65534
 PATIENCE: Final = 30.0
 #: Makes a launcher warm at once, where no notebook server is needed.
-TINY: Final = ("--app", "tests.support.tiny_app")
+TINY: Final = ("--app", "tests.support.tiny_app", "--kernel-app", "")
 SIGNER: Final = SigningKey.generate()
 
 needs_root = [pytest.mark.root, pytest.mark.skipif(os.getuid() != 0, reason="only root may be other users")]

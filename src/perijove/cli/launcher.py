@@ -13,8 +13,9 @@ from pathlib import Path
 import click
 
 from perijove.kit import logs, process
-from perijove.launcher.app import SERVER_APP, Settings, run
+from perijove.launcher.app import KERNEL_APP, SERVER_APP, Settings, run
 from perijove.launcher.errors import LauncherError
+from perijove.launcher.templates import RECYCLE_AFTER
 from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
 
@@ -26,6 +27,13 @@ from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIAB
 @click.option("--state-dir", type=click.Path(path_type=Path), required=True, help="Logs, and homes without root.")
 @click.option("--system-user-prefix", default="", help="Refuse system users that do not begin with this.")
 @click.option("--app", default=SERVER_APP, show_default=True, help="Module to warm up and to run as the server.")
+@click.option(
+    "--kernel-app", default=KERNEL_APP, show_default=True, help="The same for kernels; empty: they are not forked."
+)
+@click.option("--preload", multiple=True, help="Module that kernels find imported; again for each.")
+@click.option(
+    "--recycle-after", type=click.IntRange(min=1), default=RECYCLE_AFTER, show_default=True, help="Forks of a template."
+)
 @click.option("--stop-servers", is_flag=True, help="End the servers when the launcher is told to end.")
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
 @click.option(
@@ -44,6 +52,9 @@ def launcher(
     state_dir: Path,
     system_user_prefix: str,
     app: str,
+    kernel_app: str,
+    preload: tuple[str, ...],
+    recycle_after: int,
     stop_servers: bool,
     log_level: str,
     log_format: str,
@@ -58,6 +69,9 @@ def launcher(
         state_dir=state_dir.absolute(),
         system_user_prefix=system_user_prefix,
         app=app,
+        kernel_app=kernel_app,
+        preload=preload,
+        recycle_after=recycle_after,
         stop_servers=stop_servers,
         inherited=_inherited(),
     )

@@ -18,6 +18,7 @@ import signal
 import site
 import sys
 import tempfile
+import time
 import traceback
 import uuid
 from collections.abc import Iterable, Mapping
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from perijove.launcher import limits
-from perijove.launcher.plan import ERRORS, GATE, LISTEN_FD, LISTENING, OUTPUT, ChildPlan
+from perijove.launcher.plan import ERRORS, GATE, LISTEN_FD, LISTENING, MARKER, NO_MARKER, OUTPUT, ChildPlan
 
 #: EX_CONFIG of sysexits(3): the child could not become a server.
 EXIT_SETUP_FAILED: Final = 78
@@ -135,7 +136,27 @@ def _take_environment(plan: ChildPlan) -> None:
     else:
         _go_home(plan.home)
     tempfile.tempdir = None
+    time.tzset()
+    _show_marker(plan.environment.get(MARKER, ""))
     _use_user_site()
+
+
+def _show_marker(marker: str) -> None:
+    """
+    Write *marker* where others see it: /proc/PID/environ shows what a process began with, which for a copy is the
+    template's, and has room for it. By this, what a server leaves is found again.
+    """
+    room = f"{MARKER}={NO_MARKER}".encode()
+    if len(marker) != len(NO_MARKER):
+        return
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        # Fields 50 and 51 of proc(5), env_start and env_end; the first here is field 3.
+        start, end = int(fields[47]), int(fields[48])
+        offset = ctypes.string_at(start, end - start).find(room)
+        if offset >= 0:
+            written = f"{MARKER}={marker}".encode()
+            ctypes.memmove(start + offset, written, len(written))
 
 
 def _go_home(home: str) -> None:
@@ -161,6 +182,11 @@ def _reseed() -> None:
     # typeshed does not know these two; both remember the template.
     vars(uuid)["_last_timestamp"] = None
     vars(uuid)["_node"] = None
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        # With the template's, every user's pools would trust each other; and programs begin where it began.
+        process.current_process().authkey = os.urandom(32)
+        vars(process)["ORIGINAL_DIR"] = os.getcwd()  # noqa: PTH109  # text
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()

@@ -19,7 +19,8 @@ from perijove.launcher.reaper import Reaper
 from perijove.launcher.records import Record, Records
 from perijove.launcher.server import Server
 from perijove.launcher.sockets import bind, free_port
-from perijove.launcher.templates import Forked, Template
+from perijove.launcher.template_process import Forked
+from perijove.launcher.templates import Template
 from perijove.wire.launcher import Launched, LaunchRequest
 
 
@@ -36,6 +37,7 @@ class Starter:
         clock: Clock,
         randomness: Randomness,
         switch_user: bool,
+        kernels: Path | None = None,
     ) -> None:
         self._layout = layout
         self._template = template
@@ -44,6 +46,8 @@ class Starter:
         self._clock = clock
         self._randomness = randomness
         self._switch_user = switch_user
+        #: where servers ask for kernels; None: nowhere
+        self._kernels = kernels
 
     async def start(self, request: LaunchRequest, account: Account) -> Server:
         """
@@ -65,7 +69,16 @@ class Starter:
         path = self._layout.socket(request.key)
         marker = self._randomness.hex(16)
         port = free_port() if request.own_port and request.argv else 0
-        environment = server_environment(request, account, runtime=runtime, socket=path, marker=marker, port=port)
+        environment = server_environment(
+            request,
+            account,
+            runtime=runtime,
+            socket=path,
+            marker=marker,
+            port=port,
+            kernels=self._kernels,
+        )
+        plan = self._plan(request, account, environment)
         log_path = self._layout.log(request.key)
         with contextlib.ExitStack() as stack:
             listening = stack.enter_context(bind(path, gid=self._layout.socket_gid))
@@ -75,12 +88,11 @@ class Starter:
             stack.callback(os.close, gate)
             stack.callback(os.close, opener)
             forked = await self._template.fork(
-                self._plan(request, account, environment),
-                {OUTPUT: log_fd, ERRORS: log_fd, LISTENING: listening.fileno(), GATE: gate},
+                plan, {OUTPUT: log_fd, ERRORS: log_fd, LISTENING: listening.fileno(), GATE: gate}
             )
             ended = self._reaper.exit_of(forked.pid)
             launched = self._launched(request, forked, path, log_path, port)
-            record = Record(launched=launched, marker=marker)
+            record = Record(launched=launched, marker=marker, standing=plan.standing())
             self._records.write_running(directory, record)
             os.write(opener, b"1")
         return Server(record=record, ended=ended)

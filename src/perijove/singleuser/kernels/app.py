@@ -1,0 +1,70 @@
+"""
+IPython's kernel, in a fork of a process that has imported it. `run` makes of the fork what an interpreter would be that
+was started for this kernel alone; `preload` is what the template calls.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import locale
+import os
+import sys
+import threading
+from typing import Final
+
+from ipykernel.kernelapp import IPKernelApp
+
+from perijove.singleuser.kernels import libraries
+from perijove.singleuser.kernels import preload as preloading
+from perijove.singleuser.kernels.choice import MODULE, PARENT_VARIABLE
+from perijove.singleuser.kernels.shadows import in_order, own_names, shadowed
+
+#: `IPKernelApp.parent_handle`: no parent to poll for, and no terminal to write advice to.
+INIT: Final = 1
+#: Where everybody's modules are; what a fork has besides is its user's.
+_path_of_all: Final[list[str]] = []
+
+
+def preload() -> None:
+    """Import what a kernel needs, in the template."""
+    preloading.preload()
+    _path_of_all[:] = sys.path
+
+
+def run(*, listen_fd: int, args: list[str]) -> int:  # noqa: ARG001  # what all applications are called with
+    """Be the kernel with these arguments, until it ends; answer the exit code."""
+    own = [folder for folder in sys.path if folder not in _path_of_all]
+    if not _speaks_utf8() or shadowed(own_names(own), sys.modules):
+        # What is imported is not what this user would find: this takes an interpreter of their own, in our place.
+        os.environ.pop(PARENT_VARIABLE, None)
+        os.execv(sys.executable, [sys.executable, "-m", MODULE, *args])  # noqa: S606  # our own interpreter
+    sys.path[:] = in_order(sys.path, own)
+    sys.argv = [_file_of(MODULE), *args]
+    libraries.look_again(os.environ)
+    try:
+        IPKernelApp.launch_instance(argv=args, parent_handle=INIT)
+    finally:
+        _end_as_interpreters_do()
+    return 0
+
+
+def _speaks_utf8() -> bool:
+    """Take on the locale of the environment, as an interpreter does when it starts."""
+    try:
+        locale.setlocale(locale.LC_CTYPE, "")
+    except locale.Error:
+        return False
+    return locale.nl_langinfo(locale.CODESET) == "UTF-8"
+
+
+def _file_of(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    return spec.origin or module if spec is not None else module
+
+
+def _end_as_interpreters_do() -> None:
+    """The launcher's children end by _exit(2), which knows nothing of what is to be done at the end."""
+    # typeshed does not know these two; multiprocessing ends its forks with them, too.
+    vars(threading)["_shutdown"]()
+    vars(atexit)["_run_exitfuncs"]()
