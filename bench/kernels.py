@@ -63,7 +63,9 @@ def one(manager: Any) -> dict[str, Any]:
     manager.start_kernel()
     client = manager.client()
     client.start_channels()
-    client.wait_for_ready(timeout=60)
+    # Not `wait_for_ready`, which then waits for 0.2 s of silence.
+    client.kernel_info()
+    client.get_shell_msg(timeout=60)
     ready = time.perf_counter()
     process = psutil.Process(manager.provisioner.pid)
     time.sleep(REST)

@@ -36,7 +36,7 @@ from perijove.config.sources import (
     read_flags,
 )
 from perijove.config.tls import contradictions
-from perijove.config.traits import CryptKeeper, Perijove
+from perijove.config.traits import CryptKeeper, Launcher, Perijove
 from perijove.config.urls import BindUrl
 from perijove.hub.domain.errors import HubError
 from perijove.hub.domain.groups import read_groups
@@ -60,6 +60,7 @@ class Configuration:
     authenticator: Authenticator
     #: one per server is made of it; this one shows its values and carries those the hub needs
     spawner: Spawner
+    launcher: Launcher
     crypt_keeper: CryptKeeper = field(repr=False)
     #: none unless auth states are to be kept
     crypt_keys: tuple[bytes, ...] = field(repr=False)
@@ -104,6 +105,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         words=(*(("-f", str(file)) if file else ()), *flags),
         perijove=perijove,
         authenticator=authenticator,
+        launcher=_trial_launcher(config, file),
         crypt_keeper=crypt_keeper,
         crypt_keys=_crypt_keys(crypt_keeper, authenticator, file, flags),
         spawner=_trial_spawner(spawner_class, config, file),
@@ -130,6 +132,14 @@ def _trial_spawner(cls: type[Spawner], config: Config, file: Path | None) -> Spa
     for name, why in spawner.unenforceable().items():
         raise WrongValue(f"{place(file, 'Spawner', name)}c.Spawner.{name}: {why}")
     return spawner
+
+
+def _trial_launcher(config: Config, file: Path | None) -> Launcher:
+    launcher = build(Launcher, config, file=file)
+    for name in launcher.preload:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise WrongValue(f"{place(file, 'Launcher', 'preload')}c.Launcher.preload: {name!r} names no module.")
+    return launcher
 
 
 def _only(config: Config, section: str) -> Config:
@@ -190,7 +200,7 @@ def _find(finder: Any, trait: str, perijove: Perijove, file: Path | None) -> Any
 
 def known_classes(*chosen: type[Configurable]) -> Known:
     """Class name → class, for everything that may be configured; bases before those who inherit."""
-    classes: list[type[Configurable]] = [Perijove, CryptKeeper]
+    classes: list[type[Configurable]] = [Perijove, Launcher, CryptKeeper]
     for cls in (*AUTHENTICATORS.values(), *spawners().values(), *chosen):
         lineage = [c for c in reversed(cls.__mro__) if issubclass(c, Authenticator | Spawner)]
         classes += [c for c in lineage if c not in classes]

@@ -20,7 +20,7 @@ from perijove.config.errors import ConfigError
 from perijove.config.generate import as_json, as_text, effective, generated_file
 from perijove.config.sources import process_environment
 from perijove.config.tls import acme_words, speaks_https
-from perijove.config.traits import Perijove
+from perijove.config.traits import Launcher, Perijove
 from perijove.config.urls import origin_of, port_of
 from perijove.kit import logs
 from perijove.kit.process import default_workers
@@ -94,7 +94,13 @@ def serve(
 def _shown(configuration: Configuration, form: Any) -> str:
     text: str = form(
         effective(
-            [configuration.perijove, configuration.crypt_keeper, configuration.authenticator, configuration.spawner]
+            [
+                configuration.perijove,
+                configuration.launcher,
+                configuration.crypt_keeper,
+                configuration.authenticator,
+                configuration.spawner,
+            ]
         )
     )
     return text
@@ -109,6 +115,15 @@ def _tls(perijove: Perijove, public_origin: str) -> DeploymentTls | None:
         redirect_port=perijove.redirect_port,
         redirect_to=port_of(public_origin),
         acme_words=acme_words(perijove),
+    )
+
+
+def launcher_words(launcher: Launcher) -> tuple[str, ...]:
+    """Options of `perijove launcher`."""
+    return (
+        *(() if launcher.fork_kernels else ("--kernel-app", "")),
+        *(word for name in launcher.preload for word in ("--preload", name)),
+        *("--recycle-after", str(launcher.recycle_after)),
     )
 
 
@@ -149,6 +164,7 @@ def _run(configuration: Configuration) -> int:
         proxy_engine=p.proxy_engine,
         proxy_workers=default_workers() if p.proxy_workers < 0 else p.proxy_workers,
         proxy_args=tuple(p.proxy_args),
+        launcher_words=launcher_words(configuration.launcher),
         tls=_tls(p, public_origin),
         log_level=p.log_level,
         log_format=p.log_format,

@@ -226,6 +226,26 @@ class Perijove(Configurable):
         return f"/{inner}/" if inner else "/"
 
 
+class Launcher(Configurable):
+    """What servers and kernels are copied from, so that neither has to import what all of them need."""
+
+    fork_kernels = Bool(
+        True,
+        help="Whether kernels of this environment are copies of a process that has imported IPython; a server starts "
+        "others, and without this all of them, as jupyter_client does.",
+    ).tag(config=True)
+    preload = List(
+        Unicode(),
+        help='Modules that kernels find imported, such as ["numpy", "pandas", "matplotlib.pyplot"]. One that starts a '
+        "thread, or leaves a file open, is refused, and the log names it.",
+    ).tag(config=True)
+    recycle_after = Int(
+        1000,
+        min=1,
+        help="Copies after which a template is replaced by a new one, which is warm before the old one ends.",
+    ).tag(config=True)
+
+
 class CryptKeeper(Configurable):
     """What auth states are encrypted with (Authenticator.enable_auth_state)."""
 

@@ -19,6 +19,7 @@ IMPORTED: Final = (
     # The debugger: half of what a kernel takes to start.
     "ipykernel.debugger",
     # With every start.
+    "IPython.core.debugger",
     "IPython.extensions.storemagic",
     "faulthandler",
     "pdb",

@@ -6,6 +6,7 @@ The only place that knows jupyter_client's provisioners. Nobody notices which wa
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -30,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 #: What a kernelspec, or `KernelProvisionerFactory.default_provisioner_name`, calls it.
 NAME: Final = "perijove-provisioner"
+#: Looks whether it listens, and seconds between two of them: it is waited for no longer than ZeroMQ itself would.
+LISTEN_LOOKS: Final = 50
+LISTEN_PAUSE: Final = 0.004
 #: Ends of this server's kernels. A provisioner is made by jupyter_client, which hands it nothing of ours.
 ENDS: Final = Ends()
 
@@ -58,6 +62,7 @@ class WarmProvisioner(LocalProvisioner):
         if forked is None:
             return await super().launch_kernel(cmd, **kwargs)
         self.process = forked
+        await self._until_it_listens()
         # A forked kernel begins a session, and is the leader of its process group.
         self.pid = self.pgid = forked.pid
         self.cwd = kwargs.get("cwd", Path.cwd())
@@ -83,6 +88,19 @@ class WarmProvisioner(LocalProvisioner):
         except NotForked as exc:
             log.warning("kernel.not_forked", because=str(exc))
             return None
+
+    async def _until_it_listens(self) -> None:
+        """
+        Wait until its sockets are there, a short while. ZeroMQ tries again after 0.1 s when they are not, which is
+        longer than the kernel takes.
+        """
+        if self.connection_info.get("transport") != "ipc":
+            return
+        last = Path(f"{self.connection_info['ip']}-{self.connection_info['hb_port']}")
+        for _ in range(LISTEN_LOOKS):
+            if last.exists() or self.process.poll() is not None:
+                return
+            await asyncio.sleep(LISTEN_PAUSE)
 
     async def poll(self) -> int | None:
         """None while it runs."""
