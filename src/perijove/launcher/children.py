@@ -35,6 +35,7 @@ EXIT_NOT_RECORDED: Final = 75
 
 #: Where a child finds its gate.
 GATE_FD: Final = LISTEN_FD + 1
+_IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_SET_DUMPABLE: Final = 4
 #: Loaded in the template: after the change of user there may be nothing to load it from.
@@ -85,7 +86,8 @@ def _take_descriptors(given: Mapping[str, int]) -> None:
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # As every Python has it: without this, one client that goes away during an answer would end the server.
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in _IGNORED_BY_PYTHON:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _high_copy(fd: int) -> int:
@@ -201,7 +203,8 @@ def _run(plan: ChildPlan) -> int:
             os.set_inheritable(LISTEN_FD, False)
         argv = [*plan.argv, *plan.args]
         # An ignored signal stays ignored through exec, and shells would hand that on to every pipeline.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        for number in _IGNORED_BY_PYTHON:
+            signal.signal(number, signal.SIG_DFL)
         os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
     if LISTENING in plan.descriptors:
         os.set_inheritable(LISTEN_FD, False)

@@ -66,7 +66,7 @@ class KernelProtocol:
         """Listen at *path*, until cancelled."""
         with bind(path, gid=-1) as listening:
             # Its directory lets everybody through; who may ask is decided for each connection.
-            os.chmod(path, 0o666)  # noqa: PTH101, ASYNC240  # a name of ours, in memory
+            os.chmod(path, 0o666)  # noqa: PTH101, S103  # meant so; in memory
             while True:
                 try:
                     connection, _ = await asyncio.get_running_loop().sock_accept(listening)

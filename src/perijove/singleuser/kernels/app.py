@@ -24,16 +24,25 @@ from perijove.singleuser.kernels.shadows import in_order, own_names, shadowed
 INIT: Final = 1
 #: Where everybody's modules are; what a fork has besides is its user's.
 _path_of_all: Final[list[str]] = []
+#: Variables that modules set for the programs that they start: the debugger does.
+_set_by_imports: Final[dict[str, str]] = {}
+_path_of_launcher: Final[list[str]] = []
 
 
 def preload() -> None:
     """Import what a kernel needs, in the template."""
+    before = dict(os.environ)
     preloading.preload()
-    _path_of_all[:] = sys.path
+    _set_by_imports.update({name: value for name, value in os.environ.items() if name not in before})
+    # Where the launcher itself finds perijove, if that is not installed, is nothing for kernels.
+    own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    _path_of_all[:] = [folder for folder in sys.path if folder not in own]
+    _path_of_launcher[:] = [folder for folder in sys.path if folder in own]
 
 
 def run(*, listen_fd: int, args: list[str]) -> int:  # noqa: ARG001  # what all applications are called with
     """Be the kernel with these arguments, until it ends; answer the exit code."""
+    sys.path[:] = [folder for folder in sys.path if folder not in _path_of_launcher]
     own = [folder for folder in sys.path if folder not in _path_of_all]
     if not _speaks_utf8() or shadowed(own_names(own), sys.modules):
         # What is imported is not what this user would find: this takes an interpreter of their own, in our place.
@@ -41,6 +50,8 @@ def run(*, listen_fd: int, args: list[str]) -> int:  # noqa: ARG001  # what all 
         os.execv(sys.executable, [sys.executable, "-m", MODULE, *args])  # noqa: S606  # our own interpreter
     sys.path[:] = in_order(sys.path, own)
     sys.argv = [_file_of(MODULE), *args]
+    for name, value in _set_by_imports.items():
+        os.environ.setdefault(name, value)
     libraries.look_again(os.environ)
     try:
         IPKernelApp.launch_instance(argv=args, parent_handle=INIT)

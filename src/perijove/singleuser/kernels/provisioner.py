@@ -96,9 +96,9 @@ class WarmProvisioner(LocalProvisioner):
         """
         if self.connection_info.get("transport") != "ipc":
             return
-        last = Path(f"{self.connection_info['ip']}-{self.connection_info['hb_port']}")
+        last = f"{self.connection_info['ip']}-{self.connection_info['hb_port']}"
         for _ in range(LISTEN_LOOKS):
-            if last.exists() or self.process.poll() is not None:
+            if os.path.exists(last) or self.process.poll() is not None:  # noqa: PTH110, ASYNC240  # a name, in memory
                 return
             await asyncio.sleep(LISTEN_PAUSE)
 
