@@ -22,7 +22,7 @@ import pytest
 from perijove.wire import kernels as wire
 from perijove.wire.environment import LAUNCH
 from perijove.wire.launcher import Launched
-from tests.support.kernel import Kernel, is_forked, kernel
+from tests.support.kernel import PROGRAM, Kernel, is_forked, kernel
 from tests.support.launcher import LauncherProcess, browser, end, eventually, identity, launch_request, launched
 
 LENGTH: Final = struct.Struct(">I")
@@ -162,8 +162,8 @@ async def test_every_kernel_ends_with_its_server(launcher: LauncherProcess) -> N
     request_ = launch_request(server_name="short", environment={"PERIJOVE_AUDIENCE": "ada/"})
     async with launcher.client() as client:
         server = await launched(client, request_)
-        async with browser(server, identity(audience="ada/")) as visitor:
-            await visitor.post("/user/ada/short/api/kernels", json={"name": "python3"})
+        async with browser(server, PROGRAM) as visitor:
+            assert (await visitor.post("/user/ada/short/api/kernels", json={"name": "python3"})).status_code == 201
         kernels = [p for p in psutil.Process(launcher.pid).children() if marker_in(p) == marker_of(server)]
         psutil.Process(server.pid).kill()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,12 @@ print([matplotlib.get_backend(), matplotlib.get_configdir(), matplotlib.get_cach
 
 def targets_of(process: psutil.Process) -> set[str]:
     """What its descriptors are."""
-    return {str(path.readlink()) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
+    found = set()
+    for path in Path(f"/proc/{process.pid}/fd").iterdir():
+        # It runs on, and closes some.
+        with suppress(FileNotFoundError):
+            found.add(str(path.readlink()))
+    return found
 
 
 def differing(one: Any, other: Any) -> dict[Any, Any]:
