@@ -2,6 +2,7 @@
 Who gets a kernel from the launcher, and what becomes of those who send it something else.
 """
 
+# ruff: noqa: ASYNC220, ASYNC240 -- a test may start a program and look at a file while it waits for nothing else
 from __future__ import annotations
 
 import asyncio

@@ -65,12 +65,12 @@ def targets_of(process: psutil.Process) -> set[str]:
     return found
 
 
-def differing(one: Any, other: Any) -> dict[Any, Any]:
+def differing(one: Any, other: Any) -> Any:
     """What is not the same in both."""
     if isinstance(one, dict) and isinstance(other, dict):
         each = {name: differing(one.get(name), other.get(name)) for name in one | other}
-        return {name: found for name, found in each.items() if found}
-    return {} if one == other else (one, other)
+        return {name: found for name, found in each.items() if found} or None
+    return None if one == other else (one, other)
 
 
 async def test_it_is_forked_by_the_launcher_as_its_servers_user(
@@ -89,7 +89,7 @@ async def test_it_finds_what_an_ordinary_one_finds(server: Launched, warm: Kerne
     async with kernel(server, ORDINARY) as other:
         ordinary = ast.literal_eval(await other.says(cell))
 
-    assert differing(forked, ordinary) == {}
+    assert differing(forked, ordinary) is None
 
 
 async def test_modules_of_the_administrators_are_there_and_those_that_spoil_a_template_are_not(
