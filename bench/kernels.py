@@ -130,13 +130,21 @@ def main() -> None:
     rows = [
         _row("start → ready", forked["ready"], ordinary["ready"], "s", "≤ 0.12 s, 4.3×"),
         _row("unique memory at rest", forked["rest"], ordinary["rest"], "MB", ""),
-        _row("start → result of a first cell that imports them", forked_warm["cell"], ordinary_warm["cell"], "s", "≤ 0.2 s, 5.5×"),
+        _row(
+            "start → result of a first cell that imports them",
+            forked_warm["cell"],
+            ordinary_warm["cell"],
+            "s",
+            "≤ 0.2 s, 5.5×",
+        ),
         _row("unique memory after it", forked_warm["libraries"], ordinary_warm["libraries"], "MB", "≤ 35 MB, 3.5×"),
         _row("start → ready, with these preloaded", forked_warm["ready"], ordinary_warm["ready"], "s", ""),
         _row("unique memory at rest, with these preloaded", forked_warm["rest"], ordinary_warm["rest"], "MB", ""),
     ]
     text = table(["a kernel", "forked", "jupyter_client alone", "ratio", "to reach"], rows)
-    publish(f"{text}\n\nPreloaded: {', '.join(PRELOAD)}. Medians of {arguments.runs} runs. {machine()}.\n", arguments.write)
+    publish(
+        f"{text}\n\nPreloaded: {', '.join(PRELOAD)}. Medians of {arguments.runs} runs. {machine()}.\n", arguments.write
+    )
 
 
 def _row(what: str, ours: float, theirs: float, unit: str, bar: str) -> list[str]:

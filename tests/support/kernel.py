@@ -18,7 +18,7 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 
 from perijove.wire.launcher import Launched
-from tests.support.launcher import browser, identity
+from tests.support.launcher import browser, identity, main_process
 
 PROGRAM: Final = identity(sid="token:1", lifetime=24 * 3600)
 PATIENCE: Final = 40.0
@@ -109,7 +109,9 @@ class Kernel:
         return outcome.printed.strip()
 
     async def process(self) -> psutil.Process:
-        return psutil.Process(int(await self.says("import os; print(os.getpid())")))
+        """As the machine sees it; it may have another number behind its walls."""
+        own = int(await self.says("import os; print(os.getpid())"))
+        return psutil.Process(_outside(self.server, own))
 
     async def post(self, action: str) -> int:
         async with browser(self.server, PROGRAM) as visitor:
@@ -159,8 +161,24 @@ def _channels(server: Launched, kernel_id: str) -> connect:
     return unix_connect(server.socket, uri=uri, additional_headers=dict(PROGRAM), max_size=2**25)
 
 
+def _outside(server: Launched, pid: int) -> int:
+    """What the process *pid* of the namespace of *server* is called outside."""
+    space = _space(server.pid)
+    for process in psutil.process_iter():
+        with suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            numbers = next(line.split()[1:] for line in lines if line.startswith("NSpid:"))
+            if int(numbers[-1]) == pid and _space(process.pid) == space:
+                return process.pid
+    raise AssertionError(f"there is no process {pid} in the server's namespace")
+
+
+def _space(pid: int) -> str:
+    return str(Path(f"/proc/{pid}/ns/pid").readlink())
+
+
 def home_of(server: Launched) -> Path:
-    return Path(psutil.Process(server.pid).cwd())
+    return Path(psutil.Process(main_process(server)).cwd())
 
 
 def add_kernelspec(server: Launched, name: str, **changes: Any) -> None:

@@ -25,6 +25,7 @@ from perijove.config.crypt_keys import CRYPT_KEY_VARIABLE, read_keys
 from perijove.config.database import PASSWORD_VARIABLE, database_url, has_password
 from perijove.config.errors import WrongValue
 from perijove.config.hubs import contradictions_of_hubs, hub_name
+from perijove.config.launcher import Launcher
 from perijove.config.settings import HubSettings, Paths, ServerPolicy, SignInPolicy
 from perijove.config.sources import (
     DEFAULT_FILE,
@@ -36,7 +37,7 @@ from perijove.config.sources import (
     read_flags,
 )
 from perijove.config.tls import contradictions
-from perijove.config.traits import CryptKeeper, Launcher, Perijove
+from perijove.config.traits import CryptKeeper, Perijove
 from perijove.config.urls import BindUrl
 from perijove.hub.domain.errors import HubError
 from perijove.hub.domain.groups import read_groups
@@ -105,7 +106,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         words=(*(("-f", str(file)) if file else ()), *flags),
         perijove=perijove,
         authenticator=authenticator,
-        launcher=_trial_launcher(config, file),
+        launcher=build(Launcher, config, file=file),
         crypt_keeper=crypt_keeper,
         crypt_keys=_crypt_keys(crypt_keeper, authenticator, file, flags),
         spawner=_trial_spawner(spawner_class, config, file),
@@ -132,14 +133,6 @@ def _trial_spawner(cls: type[Spawner], config: Config, file: Path | None) -> Spa
     for name, why in spawner.unenforceable().items():
         raise WrongValue(f"{place(file, 'Spawner', name)}c.Spawner.{name}: {why}")
     return spawner
-
-
-def _trial_launcher(config: Config, file: Path | None) -> Launcher:
-    launcher = build(Launcher, config, file=file)
-    for name in launcher.preload:
-        if not all(part.isidentifier() for part in name.split(".")):
-            raise WrongValue(f"{place(file, 'Launcher', 'preload')}c.Launcher.preload: {name!r} names no module.")
-    return launcher
 
 
 def _only(config: Config, section: str) -> Config:
@@ -282,6 +275,7 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
             consecutive_failure_limit=spawner.consecutive_failure_limit,
             active_server_limit=p.active_server_limit,
             allow_named_servers=p.allow_named_servers,
+            start_by_visit=p.start_by_visit,
             named_server_limit_per_user=p.named_server_limit_per_user,
         ),
         admin_users=frozenset(p.admin_users) | frozenset(configuration.authenticator.admin_users),

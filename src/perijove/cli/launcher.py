@@ -15,6 +15,7 @@ import click
 from perijove.kit import logs, process
 from perijove.launcher.app import KERNEL_APP, SERVER_APP, Settings, run
 from perijove.launcher.errors import LauncherError
+from perijove.launcher.surroundings import Isolation
 from perijove.launcher.templates import RECYCLE_AFTER
 from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
@@ -34,6 +35,15 @@ from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIAB
 @click.option(
     "--recycle-after", type=click.IntRange(min=1), default=RECYCLE_AFTER, show_default=True, help="Forks of a template."
 )
+@click.option(
+    "--isolation",
+    type=click.Choice(["auto", "require", "off"]),
+    default="auto",
+    show_default=True,
+    help="Walls around every server: where the kernel lets them be built, or else no start, or none.",
+)
+@click.option("--shared-path", "shared_paths", multiple=True, help="Directory that all servers see. May be repeated.")
+@click.option("--new-privileges", is_flag=True, help="Let sudo and its like work in servers.")
 @click.option("--stop-servers", is_flag=True, help="End the servers when the launcher is told to end.")
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
 @click.option(
@@ -55,6 +65,9 @@ def launcher(
     kernel_app: str,
     preload: tuple[str, ...],
     recycle_after: int,
+    isolation: Isolation,
+    shared_paths: tuple[str, ...],
+    new_privileges: bool,
     stop_servers: bool,
     log_level: str,
     log_format: str,
@@ -72,6 +85,9 @@ def launcher(
         kernel_app=kernel_app,
         preload=preload,
         recycle_after=recycle_after,
+        isolation=isolation,
+        shared_paths=shared_paths,
+        no_new_privs=not new_privileges,
         stop_servers=stop_servers,
         inherited=_inherited(),
     )

@@ -18,9 +18,10 @@ import click
 from perijove.cli.configuration import Configuration, known_classes, load
 from perijove.config.errors import ConfigError
 from perijove.config.generate import as_json, as_text, effective, generated_file
+from perijove.config.launcher import launcher_words
 from perijove.config.sources import process_environment
 from perijove.config.tls import acme_words, speaks_https
-from perijove.config.traits import Launcher, Perijove
+from perijove.config.traits import Perijove
 from perijove.config.urls import origin_of, port_of
 from perijove.kit import logs
 from perijove.kit.process import default_workers
@@ -115,15 +116,6 @@ def _tls(perijove: Perijove, public_origin: str) -> DeploymentTls | None:
         redirect_port=perijove.redirect_port,
         redirect_to=port_of(public_origin),
         acme_words=acme_words(perijove),
-    )
-
-
-def launcher_words(launcher: Launcher) -> tuple[str, ...]:
-    """Options of `perijove launcher`."""
-    return (
-        *(() if launcher.fork_kernels else ("--kernel-app", "")),
-        *(word for name in launcher.preload for word in ("--preload", name)),
-        *("--recycle-after", str(launcher.recycle_after)),
     )
 
 

@@ -165,6 +165,11 @@ class Perijove(Configurable):
     api_page_max_limit = Int(200, min=1, help="Largest page size.").tag(config=True)
     authenticate_prometheus = Bool(True, help="Whether /hub/metrics needs the scope read:metrics.").tag(config=True)
 
+    start_by_visit = Bool(
+        True,
+        help="Whether one's own stopped server starts by being visited, or by a change that somebody makes in a page "
+        "of it that is still open. Background polls of a forgotten page never start it.",
+    ).tag(config=True)
     allow_named_servers = Bool(False, help="Whether users may have several servers.").tag(config=True)
     named_server_limit_per_user = Union(
         [Int(min=0), Callable()],
@@ -224,26 +229,6 @@ class Perijove(Configurable):
     def _both_slashes(self, proposal: dict[str, str]) -> str:
         inner = proposal["value"].strip("/")
         return f"/{inner}/" if inner else "/"
-
-
-class Launcher(Configurable):
-    """What servers and kernels are copied from, so that neither has to import what all of them need."""
-
-    fork_kernels = Bool(
-        True,
-        help="Whether kernels of this environment are copies of a process that has imported IPython; a server starts "
-        "others, and without this all of them, as jupyter_client does.",
-    ).tag(config=True)
-    preload = List(
-        Unicode(),
-        help='Modules that kernels find imported, such as ["numpy", "pandas", "matplotlib.pyplot"]. One that starts a '
-        "thread, or leaves a file open, is refused, and the log names it.",
-    ).tag(config=True)
-    recycle_after = Int(
-        1000,
-        min=1,
-        help="Copies after which a template is replaced by a new one, which is warm before the old one ends.",
-    ).tag(config=True)
 
 
 class CryptKeeper(Configurable):

@@ -8,18 +8,21 @@ Knows nothing of the socket (kernels_protocol.py). Kernels are not recorded: the
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import structlog
 
+from perijove.kit.processes import is_alive
 from perijove.launcher import logfiles
 from perijove.launcher.errors import Forbidden, LaunchFailed
-from perijove.launcher.plan import ERRORS, GATE, MARKER, OUTPUT, ChildPlan, kernel_of
+from perijove.launcher.plan import ERRORS, GATE, MARKER, OUTPUT, SERVER, ChildPlan, kernel_of
 from perijove.launcher.reaper import UNKNOWN_CODE, Reaper
 from perijove.launcher.records import Record
 from perijove.launcher.templates import Template
@@ -87,14 +90,17 @@ class Kernels:
             environment={**request.environment, MARKER: request.marker},
             directory=request.directory,
         )
-        try:
-            log_fd = logfiles.open_again(Path(record.launched.log))
-        except OSError as exc:
-            raise LaunchFailed(f"the log cannot be written: {exc.strerror}") from exc
-        try:
-            forked = await self._template.fork(plan, {OUTPUT: log_fd, ERRORS: log_fd, GATE: gate}, patience=PATIENCE)
-        finally:
-            os.close(log_fd)
+        with ExitStack() as opened:
+            try:
+                log_fd = logfiles.open_again(Path(record.launched.log))
+                opened.callback(os.close, log_fd)
+                given = {OUTPUT: log_fd, ERRORS: log_fd, GATE: gate}
+                if plan.walls is not None:
+                    given[SERVER] = _pidfd(record.launched.pid, record.launched.start_time)
+                    opened.callback(os.close, given[SERVER])
+            except OSError as exc:
+                raise LaunchFailed(f"its server is gone, or the server's log: {exc.strerror}") from exc
+            forked = await self._template.fork(plan, given, patience=PATIENCE)
         # No `await` from here on: the reaper must not have forgotten it.
         ended = self._reaper.exit_of(forked.pid)
         try:
@@ -103,6 +109,20 @@ class Kernels:
             raise LaunchFailed("the kernel ended at once") from exc
         log.debug("kernel.forked", server=standing.name, pid=forked.pid)
         return Kernel(pid=forked.pid, pidfd=pidfd, plan=plan, ended=ended)
+
+
+def _pidfd(pid: int, started: int) -> int:
+    """
+    A descriptor of that very process.
+
+    Raises:
+        ProcessLookupError: it has ended.
+    """
+    descriptor = os.pidfd_open(pid)
+    if is_alive(pid, started):
+        return descriptor
+    os.close(descriptor)
+    raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
 
 
 def end_of_kernel(kernel: Kernel, code: int) -> KernelEnd:  # noqa: ARG001  # its control groups know of memory

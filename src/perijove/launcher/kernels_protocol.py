@@ -119,7 +119,7 @@ class KernelProtocol:
                 await _send(connection, _error(wire.UNAVAILABLE, str(exc)))
                 return
         try:
-            data = _framed({"ok": {"pid": kernel.pid}})
+            data = _framed({"ok": {}})
             rights = array.array("i", [kernel.pidfd])
             # Small, and the first that is sent here: it fits into the socket's buffer, whole.
             connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from perijove.launcher.walls import Walls
 from perijove.wire import environment as names
 
 #: Length before every message between launcher and template.
@@ -24,6 +25,8 @@ OUTPUT: Final = "output"
 ERRORS: Final = "errors"
 LISTENING: Final = "listening"
 GATE: Final = "gate"
+#: The pidfd of the server whose namespaces a kernel enters.
+SERVER: Final = "server"
 #: Where the child finds its listening socket: SD_LISTEN_FDS_START of sd_listen_fds(3).
 LISTEN_FD: Final = 3
 #: Environment variable that names a server in all its processes, so that none is left behind.
@@ -67,6 +70,8 @@ class ChildPlan:
     oom_score_adj: int = 0
     #: whether programs with the set-user-id bit, such as `sudo`, give it nothing
     no_new_privs: bool = True
+    #: what it does not see; None: it sees all that its user may
+    walls: Walls | None = None
     #: names of the descriptors that travel with it
     descriptors: tuple[str, ...] = ()
 
@@ -88,7 +93,8 @@ class ChildPlan:
             TypeError, KeyError: it is of another version.
         """
         lists = {name: tuple(data[name]) for name in ("groups", "argv", "args", "cgroups", "descriptors")}
-        return cls(**{**data, **lists})
+        walls = Walls.from_json(data["walls"]) if data["walls"] is not None else None
+        return cls(**{**data, **lists, "walls": walls})
 
     def standing(self) -> ChildPlan:
         """What a server's kernels share with it: everything but what it runs, and what is secret about that."""

@@ -186,7 +186,7 @@ class Servers:
         self._tasks.start(f"watch {server.launched.key}", self._wait_for_end(server))
 
     async def _wait_for_end(self, server: Server) -> None:
-        code = await server.ended
+        code = server.meant(await server.ended)
         launched = server.launched
         await ending.sweep(server)
         report = report_of(server, code, logfiles.tail(Path(launched.log), REPORTED_LINES))

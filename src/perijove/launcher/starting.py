@@ -19,8 +19,10 @@ from perijove.launcher.reaper import Reaper
 from perijove.launcher.records import Record, Records
 from perijove.launcher.server import Server
 from perijove.launcher.sockets import bind, free_port
+from perijove.launcher.surroundings import Surroundings
 from perijove.launcher.template_process import Forked
 from perijove.launcher.templates import Template
+from perijove.launcher.walls import Walls
 from perijove.wire.launcher import Launched, LaunchRequest
 
 
@@ -36,7 +38,7 @@ class Starter:
         reaper: Reaper,
         clock: Clock,
         randomness: Randomness,
-        switch_user: bool,
+        surroundings: Surroundings,
         kernels: Path | None = None,
     ) -> None:
         self._layout = layout
@@ -45,9 +47,9 @@ class Starter:
         self._reaper = reaper
         self._clock = clock
         self._randomness = randomness
-        self._switch_user = switch_user
         #: where servers ask for kernels; None: nowhere
         self._kernels = kernels
+        self._surroundings = surroundings
 
     async def start(self, request: LaunchRequest, account: Account) -> Server:
         """
@@ -78,7 +80,8 @@ class Starter:
             port=port,
             kernels=self._kernels,
         )
-        plan = self._plan(request, account, environment)
+        walls = self._surroundings.walls(account, runtime=runtime) if request.walled else None
+        plan = self._plan(request, account, environment, walls)
         log_path = self._layout.log(request.key)
         with contextlib.ExitStack() as stack:
             listening = stack.enter_context(bind(path, gid=self._layout.socket_gid))
@@ -95,15 +98,17 @@ class Starter:
             record = Record(launched=launched, marker=marker, standing=plan.standing())
             self._records.write_running(directory, record)
             os.write(opener, b"1")
-        return Server(record=record, ended=ended)
+        return Server(record=record, ended=ended, has_init=walls is not None and walls.has_own_pids)
 
-    def _plan(self, request: LaunchRequest, account: Account, environment: dict[str, str]) -> ChildPlan:
+    def _plan(
+        self, request: LaunchRequest, account: Account, environment: dict[str, str], walls: Walls | None
+    ) -> ChildPlan:
         return ChildPlan(
             name=request.key,
             uid=account.uid,
             gid=account.gid,
             groups=account.groups,
-            switch_user=self._switch_user,
+            switch_user=self._surroundings.as_root,
             home=account.home,
             directory=request.directory,
             environment=environment,
@@ -113,6 +118,8 @@ class Starter:
             listens=request.listens,
             processes=request.limits.processes,
             open_files=request.limits.open_files,
+            walls=walls,
+            no_new_privs=self._surroundings.no_new_privs,
         )
 
     def _launched(self, request: LaunchRequest, forked: Forked, path: Path, log_path: Path, port: int) -> Launched:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from perijove.kit.processes import kill
+from perijove.kit.processes import kill, start_time
 from perijove.launcher.errors import LaunchFailed, TemplateLost
 from perijove.launcher.plan import HEADER, MARKER, NO_MARKER, ChildPlan, framed
 from perijove.launcher.reaper import Reaper
@@ -124,7 +124,8 @@ class TemplateProcess:
             raise Unfit(str(answer["unfit"]))
         if "error" in answer:
             raise LaunchFailed(str(answer["error"]))
-        return Forked(pid=answer["pid"], start_time=answer["start_time"])
+        # It waits at its gate, so it is there still; its own /proc may be another.
+        return Forked(pid=answer["pid"], start_time=start_time(answer["pid"]))
 
     def retire(self) -> None:
         """End it when it has done what it does at the moment."""

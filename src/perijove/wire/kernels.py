@@ -7,9 +7,9 @@ The asker sends one frame (a 4-byte big-endian length and that many bytes of JSO
     {"v": 1, "op": "kernel", "marker": str, "argv": [str, …], "environment": {str: str}, "directory": str}
 
 and is answered one frame, either `{"error": {"kind": …, "message": …}}`, after which the connection ends, or
-`{"ok": {"pid": int}}`, whose first byte brings a pidfd of the kernel. The kernel waits behind its gate: the asker
-writes `GO` into that pipe when it has the pidfd. A kernel whose asker, launcher or template dies before that never
-runs. It writes into the log of its server. When it ends, one more frame comes:
+`{"ok": {}}`, whose first byte brings a pidfd of the kernel; its number is what the asker's own /proc says. The kernel
+waits behind its gate: the asker writes `GO` into that pipe when it has the pidfd. A kernel whose asker, launcher or
+template dies before that never runs. It writes into the log of its server. When it ends, one more frame comes:
 `{"exit": {"reason": …, "status": int, "message": str}}`. The end of the connection without it says nothing of the
 kernel, which outlives the launcher.
 

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from perijove.wire.launcher import Launched
-from tests.support.kernel import ORDINARY, Kernel, add_kernelspec, is_forked, kernel
-from tests.support.launcher import LauncherProcess, eventually
+from tests.support.kernel import ORDINARY, Kernel, add_kernelspec, home_of, is_forked, kernel
+from tests.support.launcher import LauncherProcess, eventually, main_process
 
 #: Run in both kinds of kernel; what differs is a difference that people could notice.
 SURROUNDINGS = """
@@ -65,6 +65,10 @@ def targets_of(process: psutil.Process) -> set[str]:
     return found
 
 
+def namespace(process: psutil.Process, name: str) -> str:
+    return str(Path(f"/proc/{process.pid}/ns/{name}").readlink())
+
+
 def differing(one: Any, other: Any) -> Any:
     """What is not the same in both."""
     if isinstance(one, dict) and isinstance(other, dict):
@@ -79,8 +83,10 @@ async def test_it_is_forked_by_the_launcher_as_its_servers_user(
     process = await warm.process()
 
     assert is_forked(process, launcher.pid)
-    assert process.uids() == psutil.Process(server.pid).uids()
-    assert process.gids() == psutil.Process(server.pid).gids()
+    main = psutil.Process(main_process(server))
+    assert (process.uids(), process.gids()) == (main.uids(), main.gids())
+    for name in ("mnt", "ipc", "pid", "user"):
+        assert namespace(process, name) == namespace(main, name)
 
 
 @pytest.mark.parametrize("cell", [SURROUNDINGS, MATPLOTLIB], ids=["surroundings", "matplotlib"])
@@ -334,7 +340,7 @@ async def _stopped(warm: Kernel) -> dict[str, dict[str, object]] | None:
 
 
 async def test_users_own_startup_files_and_settings_count(server: Launched) -> None:
-    folder = Path(psutil.Process(server.pid).cwd()) / ".ipython" / "profile_default"
+    folder = home_of(server) / ".ipython" / "profile_default"
     (folder / "startup").mkdir(parents=True, exist_ok=True)
     (folder / "startup" / "own.py").write_text("from_startup = 42")
     (folder / "ipython_kernel_config.py").write_text("get_config().InteractiveShell.cache_size = 1234")
@@ -364,4 +370,4 @@ async def test_other_kernels_and_other_variables_take_an_interpreter_of_their_ow
             process = await started.process()
             found.append((process.ppid(), is_forked(process, launcher.pid), process.uids().real))
 
-    assert found == [(server.pid, False, psutil.Process(server.pid).uids().real)] * 2
+    assert found == [(main_process(server), False, psutil.Process(server.pid).uids().real)] * 2

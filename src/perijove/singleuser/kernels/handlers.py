@@ -10,8 +10,8 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError, authenticated
 
-from perijove.singleuser.interaction import OWN
 from perijove.singleuser.kernels.provisioner import ENDS
+from perijove.wire.notebook import OWN
 
 #: below the server's base URL
 END_PATH: Final = rf"{OWN}kernels/([\w-]{{1,64}})/end"
