@@ -206,3 +206,13 @@ def add_ordinary(server: Launched) -> None:
 def is_forked(process: psutil.Process, launcher_pid: int) -> bool:
     """Whether a kernel came from the launcher's template."""
     return process.ppid() == launcher_pid and "perijove.launcher.template" in process.cmdline()
+
+
+def targets_of(pid: int) -> set[str]:
+    """What the descriptors of a process are."""
+    found = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        # It runs on, and closes some.
+        with suppress(FileNotFoundError):
+            found.add(str(path.readlink()))
+    return found

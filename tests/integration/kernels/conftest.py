@@ -15,6 +15,7 @@ from tests.support.kernel import Kernel, add_ordinary, kernel
 from tests.support.launcher import (
     PATIENCE,
     LauncherProcess,
+    browser,
     end,
     launch_request,
     launched,
@@ -48,7 +49,11 @@ def launcher(request: pytest.FixtureRequest) -> Iterator[LauncherProcess]:
 def server(launcher: LauncherProcess) -> Iterator[Launched]:
     async def start() -> Launched:
         async with launcher.client() as client:
-            return await launched(client, launch_request())
+            running = await launched(client, launch_request())
+        # From its first answer on, it is where it is to be.
+        async with browser(running) as visitor:
+            await visitor.get("/user/ada/api")
+        return running
 
     async def stop(running: Launched) -> None:
         async with launcher.client() as client:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import psutil
 import pytest
 
 from perijove.wire.launcher import Launched
-from tests.support.kernel import ORDINARY, Kernel, add_kernelspec, home_of, is_forked, kernel
+from tests.support.kernel import ORDINARY, Kernel, add_kernelspec, home_of, is_forked, kernel, targets_of
 from tests.support.launcher import LauncherProcess, eventually, main_process
 
 #: Run in both kinds of kernel; what differs is a difference that people could notice.
@@ -53,16 +52,6 @@ import matplotlib, matplotlib.pyplot as plt
 print([matplotlib.get_backend(), matplotlib.get_configdir(), matplotlib.get_cachedir(), matplotlib.matplotlib_fname(),
        sorted(map(str, matplotlib.rcParams.items())), plt.isinteractive()])
 """
-
-
-def targets_of(process: psutil.Process) -> set[str]:
-    """What its descriptors are."""
-    found = set()
-    for path in Path(f"/proc/{process.pid}/fd").iterdir():
-        # It runs on, and closes some.
-        with suppress(FileNotFoundError):
-            found.add(str(path.readlink()))
-    return found
 
 
 def namespace(process: psutil.Process, name: str) -> str:
@@ -113,7 +102,7 @@ async def test_modules_of_the_administrators_are_there_and_those_that_spoil_a_te
 
 async def test_it_has_no_descriptor_and_no_variable_that_is_not_its_own(server: Launched, warm: Kernel) -> None:
     process = await warm.process()
-    targets = targets_of(process)
+    targets = targets_of(process.pid)
     environment = await warm.says("print(sorted(os.environ))")
     history = [target for target in targets if ".ipython" in target]
 
