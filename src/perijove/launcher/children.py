@@ -34,6 +34,12 @@ EXIT_SETUP_FAILED: Final = 78
 #: The launcher died before it had recorded this child.
 EXIT_NOT_RECORDED: Final = 75
 
+#: As shells have it.
+EXIT_CANNOT_RUN: Final = 127
+_CANNOT_RUN: Final = (
+    "{command} cannot be run: {why}. If it is there, then its interpreter is not, as this server sees it: "
+    "what lies below /home or /root has to be named in c.Launcher.shared_paths.\n"
+)
 #: Where a child finds its gate.
 GATE_FD: Final = LISTEN_FD + 1
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -219,7 +225,11 @@ def _run(plan: ChildPlan) -> int:
         # An ignored signal stays ignored through exec, and shells would hand that on to every pipeline.
         for number in _IGNORED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
-        os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
+        try:
+            os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
+        except OSError as exc:
+            sys.stderr.write(_CANNOT_RUN.format(command=argv[0], why=exc.strerror))
+            return EXIT_CANNOT_RUN
     if LISTENING in plan.descriptors:
         os.set_inheritable(LISTEN_FD, False)
     gc.enable()

@@ -42,7 +42,9 @@ class Destination:
 def addresses(frame: Frame) -> Addresses:
     """Where servers' pages are in this deployment."""
     settings = frame.parts.settings
-    return Addresses(base_url=settings.base_url, hub=settings.hub_prefix, default_url=settings.servers.default_url)
+    # Where people choose what to start, only the server knows what its first page is: its root leads there.
+    default_url = "" if frame.parts.start_options.has_form else settings.servers.default_url
+    return Addresses(base_url=settings.base_url, hub=settings.hub_prefix, default_url=default_url)
 
 
 def may_enter(principal: Principal, owner: str, server: str) -> bool:
