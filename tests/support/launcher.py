@@ -139,6 +139,14 @@ def launcher_process(*, own_uid: bool, words: tuple[str, ...] = ()) -> Iterator[
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def wait_until_kernels_are_warm(process: LauncherProcess) -> None:
+    """Until kernels are forked, which the log says at the level debug; before, they start the ordinary way."""
+    deadline = time.monotonic() + PATIENCE
+    while not any("template.warm" in line and "kernels.app" in line for line in process.log().splitlines()):
+        assert time.monotonic() < deadline, process.log()
+        time.sleep(0.1)
+
+
 def remove_test_users() -> None:
     """Remove the system users that tests have made, and what they still run."""
     for entry in [entry for entry in pwd.getpwall() if entry.pw_name.startswith(USER_PREFIX)]:

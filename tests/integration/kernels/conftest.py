@@ -5,7 +5,6 @@ A launcher per mode whose kernels find numpy and matplotlib imported, and one se
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -13,7 +12,6 @@ import pytest
 from perijove.wire.launcher import Launched
 from tests.support.kernel import Kernel, add_ordinary, kernel
 from tests.support.launcher import (
-    PATIENCE,
     LauncherProcess,
     browser,
     end,
@@ -22,24 +20,17 @@ from tests.support.launcher import (
     launcher_process,
     needs_root,
     remove_test_users,
+    wait_until_kernels_are_warm,
 )
 
 PRELOADED = ("numpy", "matplotlib.pyplot", "tests.support.starts_a_thread", "tests.support.opens_a_file")
-
-
-def wait_until_warm(process: LauncherProcess) -> None:
-    """Until kernels are forked; before, they would be started the ordinary way."""
-    deadline = time.monotonic() + PATIENCE
-    while not any("template.warm" in line and "kernels.app" in line for line in process.log().splitlines()):
-        assert time.monotonic() < deadline, process.log()
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session", params=[pytest.param("root", marks=needs_root), "own uid"])
 def launcher(request: pytest.FixtureRequest) -> Iterator[LauncherProcess]:
     words = [word for name in PRELOADED for word in ("--preload", name)]
     with launcher_process(own_uid=request.param == "own uid", words=(*words, "--log-level", "debug")) as process:
-        wait_until_warm(process)
+        wait_until_kernels_are_warm(process)
         yield process
     if request.param == "root":
         remove_test_users()

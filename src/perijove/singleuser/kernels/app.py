@@ -9,6 +9,7 @@ import atexit
 import importlib.util
 import locale
 import os
+import site
 import sys
 import threading
 from typing import Final
@@ -18,7 +19,7 @@ from ipykernel.kernelapp import IPKernelApp
 from perijove.singleuser.kernels import libraries
 from perijove.singleuser.kernels import preload as preloading
 from perijove.singleuser.kernels.choice import MODULE, PARENT_VARIABLE
-from perijove.singleuser.kernels.shadows import in_order, own_names, shadowed
+from perijove.singleuser.kernels.shadows import found_in, in_order, own_names, shadowed
 
 #: `IPKernelApp.parent_handle`: no parent to poll for, and no terminal to write advice to.
 INIT: Final = 1
@@ -42,13 +43,14 @@ def preload() -> None:
 
 def run(*, listen_fd: int, args: list[str]) -> int:  # noqa: ARG001  # what all applications are called with
     """Be the kernel with these arguments, until it ends; answer the exit code."""
-    sys.path[:] = [folder for folder in sys.path if folder not in _path_of_launcher]
-    own = [folder for folder in sys.path if folder not in _path_of_all]
-    if not _speaks_utf8() or shadowed(own_names(own), sys.modules):
+    path = [folder for folder in sys.path if folder not in _path_of_launcher]
+    own = [folder for folder in path if folder not in _path_of_all]
+    sys.path[:] = in_order(path, own, system=site.getsitepackages([sys.base_prefix]))
+    ahead = [*sys.path[: sys.path.index(own[0])], *_path_of_launcher] if own else sys.path
+    if not _speaks_utf8() or shadowed(own_names(own), found_in(sys.modules), ahead):
         # What is imported is not what this user would find: this takes an interpreter of their own, in our place.
         os.environ.pop(PARENT_VARIABLE, None)
         os.execv(sys.executable, [sys.executable, "-m", MODULE, *args])  # noqa: S606  # our own interpreter
-    sys.path[:] = in_order(sys.path, own)
     sys.argv = [_file_of(MODULE), *args]
     for name, value in _set_by_imports.items():
         os.environ.setdefault(name, value)
