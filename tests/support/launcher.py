@@ -42,7 +42,7 @@ USER_PREFIX: Final = f"pjlaunch{os.getpid()}-"
 NOBODY: Final = 65534
 PATIENCE: Final = 30.0
 #: Makes a launcher warm at once, where no notebook server is needed.
-TINY: Final = ("--app", "tests.support.tiny_app")
+TINY: Final = ("--app", "tests.support.tiny_app", "--kernel-app", "")
 SIGNER: Final = SigningKey.generate()
 
 needs_root = [pytest.mark.root, pytest.mark.skipif(os.getuid() != 0, reason="only root may be other users")]
@@ -137,6 +137,14 @@ def launcher_process(*, own_uid: bool, words: tuple[str, ...] = ()) -> Iterator[
             with suppress(psutil.Error, KeyError, ValueError):
                 psutil.Process(json.loads(record.read_text())["launched"]["pid"]).kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until_kernels_are_warm(process: LauncherProcess) -> None:
+    """Until kernels are forked, which the log says at the level debug; before, they start the ordinary way."""
+    deadline = time.monotonic() + PATIENCE
+    while not any("template.warm" in line and "kernels.app" in line for line in process.log().splitlines()):
+        assert time.monotonic() < deadline, process.log()
+        time.sleep(0.1)
 
 
 def remove_test_users() -> None:

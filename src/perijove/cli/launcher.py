@@ -13,9 +13,10 @@ from pathlib import Path
 import click
 
 from perijove.kit import logs, process
-from perijove.launcher.app import SERVER_APP, Settings, run
+from perijove.launcher.app import KERNEL_APP, SERVER_APP, Settings, run
 from perijove.launcher.errors import LauncherError
 from perijove.launcher.surroundings import Isolation
+from perijove.launcher.templates import RECYCLE_AFTER
 from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
 
@@ -27,6 +28,13 @@ from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIAB
 @click.option("--state-dir", type=click.Path(path_type=Path), required=True, help="Logs, and homes without root.")
 @click.option("--system-user-prefix", default="", help="Refuse system users that do not begin with this.")
 @click.option("--app", default=SERVER_APP, show_default=True, help="Module to warm up and to run as the server.")
+@click.option(
+    "--kernel-app", default=KERNEL_APP, show_default=True, help="The same for kernels; empty: they are not forked."
+)
+@click.option("--preload", multiple=True, help="Module that kernels find imported; again for each.")
+@click.option(
+    "--recycle-after", type=click.IntRange(min=1), default=RECYCLE_AFTER, show_default=True, help="Forks of a template."
+)
 @click.option(
     "--isolation",
     type=click.Choice(["auto", "require", "off"]),
@@ -54,6 +62,9 @@ def launcher(
     state_dir: Path,
     system_user_prefix: str,
     app: str,
+    kernel_app: str,
+    preload: tuple[str, ...],
+    recycle_after: int,
     isolation: Isolation,
     shared_paths: tuple[str, ...],
     new_privileges: bool,
@@ -71,6 +82,9 @@ def launcher(
         state_dir=state_dir.absolute(),
         system_user_prefix=system_user_prefix,
         app=app,
+        kernel_app=kernel_app,
+        preload=preload,
+        recycle_after=recycle_after,
         isolation=isolation,
         shared_paths=shared_paths,
         no_new_privs=not new_privileges,

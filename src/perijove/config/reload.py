@@ -92,7 +92,7 @@ def differing(old: Sequence[Configurable], new: Sequence[Configurable], *, reloa
     Names (`Class.trait`) of what has another value.
 
     Args:
-        old: the deployment, its authenticator, its spawner.
+        old: the deployment, its launcher, its authenticator, its spawner.
         new: the same as they are configured now.
         reloaded: whether those that are taken over are asked for, or the others.
     """
@@ -109,7 +109,10 @@ def differing(old: Sequence[Configurable], new: Sequence[Configurable], *, reloa
 
 def is_reloaded(owner: Configurable, name: str) -> bool:
     """Whether a changed value of that trait is taken over while the hub runs."""
-    return name in RELOADED if type(owner).__name__ == "Perijove" else name not in FIXED_OF_PLUGINS
+    kind = type(owner).__name__
+    if kind == "Perijove":
+        return name in RELOADED
+    return kind != "Launcher" and name not in FIXED_OF_PLUGINS
 
 
 def _values(owner: Configurable) -> Mapping[str, Any]:

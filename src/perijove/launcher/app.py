@@ -7,10 +7,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +24,8 @@ from perijove.kit.tasks import TaskGroup
 from perijove.launcher import limits
 from perijove.launcher.accounts import Accounts, OwnAccount, SystemAccounts
 from perijove.launcher.errors import LaunchFailed
+from perijove.launcher.kernels import Kernels
+from perijove.launcher.kernels_protocol import KernelProtocol
 from perijove.launcher.layout import Layout
 from perijove.launcher.protocol import Protocol
 from perijove.launcher.reaper import Reaper
@@ -29,13 +33,17 @@ from perijove.launcher.records import Records
 from perijove.launcher.servers import Servers
 from perijove.launcher.starting import Starter
 from perijove.launcher.surroundings import Isolation, Surroundings, why_not
-from perijove.launcher.templates import Template, clean_environment
+from perijove.launcher.template_files import Installed, installed
+from perijove.launcher.template_process import TemplateProcess, clean_environment
+from perijove.launcher.templates import RECYCLE_AFTER, Template
 from perijove.wire.launcher import ExitReport
 
 log = structlog.get_logger(__name__)
 
 #: What the template imports and its children run. A name, because the programs meet only in `wire`.
 SERVER_APP: Final = "perijove.singleuser.app"
+#: The same for kernels.
+KERNEL_APP: Final = "perijove.singleuser.kernels.app"
 #: Seconds that servers get to end by themselves with `--stop-servers`.
 STOP_GRACE: Final = 10.0
 
@@ -61,6 +69,12 @@ class Settings:
     #: a listening socket handed down by the supervisor; None: make our own at `socket`
     inherited: Listener | None = None
     app: str = SERVER_APP
+    #: empty: kernels are no business of this launcher
+    kernel_app: str = KERNEL_APP
+    #: what the kernels' template imports besides
+    preload: tuple[str, ...] = ()
+    #: forks after which a template is replaced
+    recycle_after: int = RECYCLE_AFTER
     #: what to do where the kernel lets no walls be built around a server
     isolation: Isolation = "auto"
     #: directories that all servers see although they lie where other people's files are
@@ -98,6 +112,8 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
     accounts: Accounts = (
         SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix) if as_root else OwnAccount(layout=layout)
     )
+    templates = _Templates(layout=layout, reaper=reaper, environment=environment, files=_raise_limit_of_files())
+    template = templates.server_template(settings)
     surroundings = Surroundings(
         layout=layout,
         as_root=as_root,
@@ -105,7 +121,6 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         missing=_missing_walls(settings.isolation, as_root=as_root),
         no_new_privs=settings.no_new_privs,
     )
-    template = Template(app=settings.app, reaper=reaper, environment=clean_environment(environment))
     watchers: list[Protocol] = []
 
     def tell(report: ExitReport) -> None:
@@ -121,6 +136,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             reaper=reaper,
             clock=SystemClock(),
             randomness=SystemRandomness(),
+            kernels=layout.kernel_socket() if settings.kernel_app else None,
             surroundings=surroundings,
         )
         servers = Servers(layout=layout, accounts=accounts, starter=starter, records=records, tasks=tasks, tell=tell)
@@ -130,6 +146,11 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         watchers.append(protocol)
         servers.adopt()
         tasks.start("template", template.keep())
+        if settings.kernel_app:
+            kernel_template = templates.kernel_template(settings)
+            kernels = Kernels(running=servers.records, template=kernel_template, reaper=reaper)
+            tasks.start("kernel template", kernel_template.keep())
+            tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(layout.kernel_socket()))
         tasks.start("logs", servers.keep_logs_short())
         async with _listening(settings, protocol):
             # Below a supervisor this is its business, and it says so in its own words.
@@ -140,6 +161,63 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             say("launcher.stopping", servers=len(servers.running()), stop_servers=settings.stop_servers)
         if settings.stop_servers:
             await servers.stop_all(STOP_GRACE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Templates:
+    """Makes the two templates."""
+
+    layout: Layout
+    reaper: Reaper
+    environment: Mapping[str, str]
+    #: how many open files servers and kernels may have
+    files: tuple[int, int]
+
+    def server_template(self, settings: Settings) -> Template:
+        """Notebook servers, whatever they are."""
+        environment = clean_environment(self.environment)
+        # -P: never import from the working directory.
+        return self._template(settings, settings.app, (), flags=("-P",), environment=environment)
+
+    def kernel_template(self, settings: Settings) -> Template:
+        """
+        IPython's kernel. What programs it starts are told how its interpreter was started, so that is as jupyter_client
+        would start it: without -P, in a folder that only root can write to.
+        """
+        environment = {
+            **clean_environment(self.environment),
+            "MPLCONFIGDIR": str(self.layout.template_cache()),
+            # The debugger's advice about how to start an interpreter would stand in the log for nobody.
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        }
+        return self._template(settings, settings.kernel_app, settings.preload, flags=(), environment=environment)
+
+    def _template(
+        self,
+        settings: Settings,
+        app: str,
+        modules: tuple[str, ...],
+        *,
+        flags: tuple[str, ...],
+        environment: Mapping[str, str],
+    ) -> Template:
+        start = partial(TemplateProcess, flags=flags, environment=environment, files=self.files, reaper=self.reaper)
+        return Template(
+            app=app,
+            modules=modules,
+            start=start,
+            installed=Installed(installed, SystemClock().monotonic),
+            recycle_after=settings.recycle_after,
+        )
+
+
+def _raise_limit_of_files() -> tuple[int, int]:
+    """
+    As many open files as may be, for one a kernel; answers the limits before, which are what servers begin with.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard
 
 
 def describe(surroundings: Surroundings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ Runs in the template's fork: no event loop, no thread, and nothing may return to
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import logging
@@ -18,6 +19,7 @@ import signal
 import site
 import sys
 import tempfile
+import time
 import traceback
 import uuid
 from collections.abc import Iterable, Mapping
@@ -25,7 +27,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from perijove.launcher import build, limits, namespaces
-from perijove.launcher.plan import ERRORS, GATE, LISTEN_FD, LISTENING, OUTPUT, SERVER, ChildPlan
+from perijove.launcher.plan import ERRORS, GATE, LISTEN_FD, LISTENING, MARKER, NO_MARKER, OUTPUT, SERVER, ChildPlan
 
 #: EX_CONFIG of sysexits(3): the child could not become a server.
 EXIT_SETUP_FAILED: Final = 78
@@ -40,6 +42,7 @@ _CANNOT_RUN: Final = (
 )
 #: Where a child finds its gate.
 GATE_FD: Final = LISTEN_FD + 1
+_IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def go_to_place(plan: ChildPlan, descriptors: Mapping[str, int]) -> None:
@@ -105,7 +108,8 @@ def _take_descriptors(given: Mapping[str, int]) -> None:
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # As every Python has it: without this, one client that goes away during an answer would end the server.
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in _IGNORED_BY_PYTHON:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _high_copy(fd: int) -> int:
@@ -154,7 +158,27 @@ def _take_environment(plan: ChildPlan) -> None:
     else:
         _go_home(plan.home)
     tempfile.tempdir = None
+    time.tzset()
+    _show_marker(plan.environment.get(MARKER, ""))
     _use_user_site()
+
+
+def _show_marker(marker: str) -> None:
+    """
+    Write *marker* where others see it: /proc/PID/environ shows what a process began with, which for a copy is the
+    template's, and has room for it. By this, what a server leaves is found again.
+    """
+    room = f"{MARKER}={NO_MARKER}".encode()
+    if len(marker) != len(NO_MARKER):
+        return
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        # Fields 50 and 51 of proc(5), env_start and env_end; the first here is field 3.
+        start, end = int(fields[47]), int(fields[48])
+        offset = ctypes.string_at(start, end - start).find(room)
+        if offset >= 0:
+            written = f"{MARKER}={marker}".encode()
+            ctypes.memmove(start + offset, written, len(written))
 
 
 def _go_home(home: str) -> None:
@@ -180,6 +204,11 @@ def _reseed() -> None:
     # typeshed does not know these two; both remember the template.
     vars(uuid)["_last_timestamp"] = None
     vars(uuid)["_node"] = None
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        # With the template's, every user's pools would trust each other; and programs begin where it began.
+        process.current_process().authkey = os.urandom(32)
+        vars(process)["ORIGINAL_DIR"] = os.getcwd()  # noqa: PTH109  # text
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
@@ -194,7 +223,8 @@ def _run(plan: ChildPlan) -> int:
             os.set_inheritable(LISTEN_FD, False)
         argv = [*plan.argv, *plan.args]
         # An ignored signal stays ignored through exec, and shells would hand that on to every pipeline.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        for number in _IGNORED_BY_PYTHON:
+            signal.signal(number, signal.SIG_DFL)
         try:
             os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
         except OSError as exc:

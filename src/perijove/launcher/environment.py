@@ -16,7 +16,14 @@ from perijove.wire.routes import unix_origin
 
 
 def server_environment(
-    request: LaunchRequest, account: Account, *, runtime: Path, socket: Path, marker: str, port: int = 0
+    request: LaunchRequest,
+    account: Account,
+    *,
+    runtime: Path,
+    socket: Path,
+    marker: str,
+    port: int = 0,
+    kernels: Path | None = None,
 ) -> dict[str, str]:
     """
     Everything the server's process will find in its environment.
@@ -38,6 +45,8 @@ def server_environment(
         "JUPYTER_RUNTIME_DIR": str(runtime),
         MARKER: marker,
     }
+    if kernels is not None:
+        ours[names.KERNEL_SOCKET] = str(kernels)
     if request.listens:
         ours[names.SERVICE_URL] = f"{origin}{prefix}"
     return {**defaults, **request.environment, **ours}

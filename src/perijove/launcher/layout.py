@@ -43,8 +43,9 @@ class Layout:
         for path, mode in (
             (self.runtime / "servers", 0o711),
             (self.runtime / "users", 0o711),
-            (self.runtime / "kernels", 0o711),
+            (self.kernel_socket().parent, 0o711),
             (self.state / "logs", 0o700),
+            (self.template_cache(), 0o700),
             (self.state / "users", 0o711),
         ):
             _make(path, mode)
@@ -70,6 +71,14 @@ class Layout:
         if len(os.fsencode(path)) > MAX_SOCKET_PATH:
             raise LaunchFailed(f"the runtime directory {self.runtime} has too long a path for unix sockets")
         return path
+
+    def kernel_socket(self) -> Path:
+        """Where servers ask for kernels; anybody may connect."""
+        return self.runtime / "kernels" / "s"
+
+    def template_cache(self) -> Path:
+        """What libraries compute when a template imports them, and keep, such as matplotlib's list of fonts."""
+        return self.state / "template"
 
     def remove_socket(self, key: str) -> None:
         """Nobody listens there any more."""

@@ -27,6 +27,11 @@ def open_fresh(path: Path) -> int:
     return os.open(path, flags, 0o600)
 
 
+def open_again(path: Path) -> int:
+    """A descriptor to append to, beside the one that the server has."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
 def shorten(path: Path, *, longest: int = MAX_LOG) -> bool:
     """
     Empty a log that has grown beyond *longest* bytes, its last lines kept in `<path>.1`; whether that was needed.

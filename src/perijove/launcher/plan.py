@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from perijove.launcher.walls import Walls
+from perijove.wire import environment as names
 
 #: Length before every message between launcher and template.
 HEADER: Final = struct.Struct(">I")
@@ -28,7 +30,13 @@ SERVER: Final = "server"
 #: Where the child finds its listening socket: SD_LISTEN_FDS_START of sd_listen_fds(3).
 LISTEN_FD: Final = 3
 #: Environment variable that names a server in all its processes, so that none is left behind.
-MARKER: Final = "PERIJOVE_LAUNCH"
+MARKER: Final = names.LAUNCH
+#: What a template has in its place: as long as any (Randomness.hex(16)).
+NO_MARKER: Final = "0" * 32
+#: Added to what a server has: when memory runs out, its kernels are killed before it.
+KERNEL_OOM_SCORE: Final = 300
+#: Worst standing that there is: proc(5), oom_score_adj.
+MAX_OOM_SCORE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +82,48 @@ class ChildPlan:
     @classmethod
     def from_bytes(cls, data: bytes) -> ChildPlan:
         """Read what `to_bytes` wrote."""
-        fields: dict[str, Any] = json.loads(data)
-        for name in ("groups", "argv", "args", "cgroups", "descriptors"):
-            fields[name] = tuple(fields[name])
-        if fields["walls"] is not None:
-            fields["walls"] = Walls.from_json(fields["walls"])
-        return cls(**fields)
+        return cls.from_json(json.loads(data))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ChildPlan:
+        """
+        Read what `asdict` made.
+
+        Raises:
+            TypeError, KeyError: it is of another version.
+        """
+        lists = {name: tuple(data[name]) for name in ("groups", "argv", "args", "cgroups", "descriptors")}
+        walls = Walls.from_json(data["walls"]) if data["walls"] is not None else None
+        return cls(**{**data, **lists, "walls": walls})
+
+    def standing(self) -> ChildPlan:
+        """What a server's kernels share with it: everything but what it runs, and what is secret about that."""
+        return replace(self, environment={}, directory="", argv=(), args=(), descriptors=())
+
+
+def kernel_of(
+    server: ChildPlan, *, app: str, args: tuple[str, ...], environment: Mapping[str, str], directory: str
+) -> ChildPlan:
+    """
+    The plan of a kernel of *server*: the same user, limits, control groups and walls, whatever those are.
+
+    Args:
+        server: as it was forked.
+        app: module that the kernel runs.
+        args: its arguments.
+        environment: the whole of it.
+        directory: where it begins; empty: at home.
+    """
+    return replace(
+        server.standing(),
+        name=f"kernel of {server.name}",
+        app=app,
+        args=args,
+        environment=dict(environment),
+        directory=directory,
+        listens=False,
+        oom_score_adj=min(server.oom_score_adj + KERNEL_OOM_SCORE, MAX_OOM_SCORE),
+    )
 
 
 def framed(data: bytes) -> bytes:

@@ -68,7 +68,7 @@ class Protocol:
         connection = Connection(writer)
         self._tasks.start("send", connection.send_all())
         try:
-            uid = _peer_uid(writer.get_extra_info("socket"))
+            uid = peer_uid(writer.get_extra_info("socket"))
             allowed = uid in self._allowed
             if not allowed:
                 log.warning("peer.refused", uid=uid)
@@ -212,7 +212,8 @@ async def _read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     return frame
 
 
-def _peer_uid(peer: socket.socket) -> int:
+def peer_uid(peer: socket.socket) -> int:
+    """Who is at the other end of a unix socket: the uid when they connected, as the operating system says."""
     credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size)
     _, uid, _ = _PEERCRED.unpack(credentials)
     return int(uid)

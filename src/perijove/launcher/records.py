@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import structlog
 
+from perijove.launcher.plan import ChildPlan
 from perijove.wire.launcher import ExitReport, Launched
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,8 @@ class Record:
     launched: Launched
     #: value of the environment marker that all its processes carry
     marker: str
+    #: what its kernels share with it; None: a launcher that forked no kernels started it
+    standing: ChildPlan | None = None
 
 
 class Records:
@@ -44,7 +47,9 @@ class Records:
 
     def write_running(self, directory: Path, record: Record) -> None:
         """Put *record* on disk: the server may run now."""
-        _write(directory / _RUNNING, {"launched": record.launched.to_json(), "marker": record.marker})
+        standing = asdict(record.standing) if record.standing is not None else None
+        data = {"launched": record.launched.to_json(), "marker": record.marker, "standing": standing}
+        _write(directory / _RUNNING, data)
 
     def write_exit(self, directory: Path, report: ExitReport) -> None:
         """The server ended: keep why, forget the rest."""
@@ -56,7 +61,8 @@ class Records:
         """Every server that was running when its launcher last knew."""
         for data in self._read_all(_RUNNING):
             try:
-                yield Record(launched=Launched(**data["launched"]), marker=data["marker"])
+                standing = ChildPlan.from_json(data["standing"]) if data.get("standing") else None
+                yield Record(launched=Launched(**data["launched"]), marker=data["marker"], standing=standing)
             except (TypeError, KeyError) as exc:
                 log.warning("record.unreadable", error=str(exc))
 

@@ -21,7 +21,7 @@ from perijove.launcher import ending, limits, logfiles
 from perijove.launcher.accounts import Accounts
 from perijove.launcher.errors import AlreadyRunning, LaunchFailed, Stale
 from perijove.launcher.layout import Layout
-from perijove.launcher.records import Records
+from perijove.launcher.records import Record, Records
 from perijove.launcher.server import UNSEEN, Server, end_of
 from perijove.launcher.server import report as report_of
 from perijove.launcher.starting import Starter
@@ -82,6 +82,10 @@ class Servers:
     def running(self) -> list[Launched]:
         """What runs now."""
         return [server.launched for server in self._running.values()]
+
+    def records(self) -> list[Record]:
+        """The same, with what the launcher alone knows."""
+        return [server.record for server in self._running.values()]
 
     def inspect(self, key: str) -> tuple[Launched | None, ExitReport | None]:
         """What runs under *key*, and how the run before ended."""

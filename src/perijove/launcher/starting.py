@@ -20,7 +20,8 @@ from perijove.launcher.records import Record, Records
 from perijove.launcher.server import Server
 from perijove.launcher.sockets import bind, free_port
 from perijove.launcher.surroundings import Surroundings
-from perijove.launcher.templates import Forked, Template
+from perijove.launcher.template_process import Forked
+from perijove.launcher.templates import Template
 from perijove.launcher.walls import Walls
 from perijove.wire.launcher import Launched, LaunchRequest
 
@@ -38,6 +39,7 @@ class Starter:
         clock: Clock,
         randomness: Randomness,
         surroundings: Surroundings,
+        kernels: Path | None = None,
     ) -> None:
         self._layout = layout
         self._template = template
@@ -45,6 +47,8 @@ class Starter:
         self._reaper = reaper
         self._clock = clock
         self._randomness = randomness
+        #: where servers ask for kernels; None: nowhere
+        self._kernels = kernels
         self._surroundings = surroundings
 
     async def start(self, request: LaunchRequest, account: Account) -> Server:
@@ -67,8 +71,17 @@ class Starter:
         path = self._layout.socket(request.key)
         marker = self._randomness.hex(16)
         port = free_port() if request.own_port and request.argv else 0
-        environment = server_environment(request, account, runtime=runtime, socket=path, marker=marker, port=port)
+        environment = server_environment(
+            request,
+            account,
+            runtime=runtime,
+            socket=path,
+            marker=marker,
+            port=port,
+            kernels=self._kernels,
+        )
         walls = self._surroundings.walls(account, runtime=runtime) if request.walled else None
+        plan = self._plan(request, account, environment, walls)
         log_path = self._layout.log(request.key)
         with contextlib.ExitStack() as stack:
             listening = stack.enter_context(bind(path, gid=self._layout.socket_gid))
@@ -78,12 +91,11 @@ class Starter:
             stack.callback(os.close, gate)
             stack.callback(os.close, opener)
             forked = await self._template.fork(
-                self._plan(request, account, environment, walls),
-                {OUTPUT: log_fd, ERRORS: log_fd, LISTENING: listening.fileno(), GATE: gate},
+                plan, {OUTPUT: log_fd, ERRORS: log_fd, LISTENING: listening.fileno(), GATE: gate}
             )
             ended = self._reaper.exit_of(forked.pid)
             launched = self._launched(request, forked, path, log_path, port)
-            record = Record(launched=launched, marker=marker)
+            record = Record(launched=launched, marker=marker, standing=plan.standing())
             self._records.write_running(directory, record)
             os.write(opener, b"1")
         return Server(record=record, ended=ended, has_init=walls is not None and walls.has_own_pids)

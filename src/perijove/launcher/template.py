@@ -1,9 +1,9 @@
 """
 The warm template: a process that has imported the application and waits to be forked.
 
-Started by `templates.py` as `python -m perijove.launcher.template FD APP`. It holds no credential, no
-user's file, no thread and no event loop; it dies with the launcher. Each child is forked twice, so that
-it becomes the launcher's (a subreaper's) child, which learns how it ended.
+Started by `template_process.py` as `python -m perijove.launcher.template FD APP [MODULE]...`. It holds no credential,
+no user's file, no thread and no event loop, which is looked at before each fork; it dies with the launcher. Each child
+is forked twice, so that it becomes the launcher's (a subreaper's) child, which learns how it ended.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import signal
 import socket
 import sys
 import time
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Final, NoReturn
 
 from perijove.launcher.children import become, go_to_place
 from perijove.launcher.plan import HEADER, MAX_DESCRIPTORS, ChildPlan, framed
+from perijove.launcher.template_preload import look, preload, unfit
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -34,19 +35,35 @@ def main() -> None:
     _die_with(os.getppid())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    own = {0, 1, 2, channel.fileno()}
+    _answer(channel, _warm_up(sys.argv[2], sys.argv[3:], own))
+    while (request := _receive(channel)) is not None:
+        plan, descriptors = request
+        # Of the application, or of a module that an administrator wanted: it would be in every child.
+        why = unfit(look(), own | set(descriptors.values()))
+        _answer(channel, {"unfit": why} if why else _fork(channel, plan, descriptors))
+        for fd in descriptors.values():
+            os.close(fd)
+
+
+def _warm_up(app: str, modules: Sequence[str], own: Collection[int]) -> dict[str, object]:
     began = time.monotonic()
-    importlib.import_module(sys.argv[2]).preload()
+    if not sys.flags.safe_path:
+        # The folder it was started in, which an interpreter without -P imports from first.
+        del sys.path[0]
+    importlib.import_module(app).preload()
+    done = preload(modules, look)
+    why = unfit(look(), own)
     gc.collect()
     gc.freeze()
     # A frozen heap must not be swept in the template: that would touch, and so copy, every page.
     gc.disable()
-    threads = len(list(Path("/proc/self/task").iterdir()))
-    _answer(channel, {"warm": threads == 1, "threads": threads, "seconds": time.monotonic() - began})
-    while (request := _receive(channel)) is not None:
-        plan, descriptors = request
-        _answer(channel, _fork(channel, plan, descriptors))
-        for fd in descriptors.values():
-            os.close(fd)
+    return {
+        "unfit": why,
+        "refused": done.refused,
+        "spoiled": done.spoiled,
+        "seconds": time.monotonic() - began,
+    }
 
 
 def _die_with(parent: int) -> None:

@@ -1,45 +1,50 @@
 """
-The launcher's end of the warm template: starts it, waits until it is warm, asks it to fork,
-and starts another when it dies. What happens inside is `template.py`.
+A warm template at all times: started, replaced when it is worn, when what is installed has changed, or when it dies.
+One that is replaced serves until the next is warm, so that no fork waits for that.
 """
 
 from __future__ import annotations
 
-import array
 import asyncio
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import structlog
 
-from perijove.kit.processes import kill, start_time
 from perijove.launcher.errors import LaunchFailed, TemplateLost
-from perijove.launcher.plan import HEADER, ChildPlan, framed
-from perijove.launcher.reaper import Reaper
+from perijove.launcher.plan import ChildPlan
+from perijove.launcher.template_files import Installed
+from perijove.launcher.template_process import WARM_TIMEOUT, Forked, Unfit, Warm
 
 log = structlog.get_logger(__name__)
 
-#: Seconds a template may take to import everything, on a slow disk.
-WARM_TIMEOUT: Final = 120.0
-#: Seconds a warm template may take to fork once.
-FORK_TIMEOUT: Final = 10.0
 #: Seconds before a template that died is replaced: doubled up to the last, back to the first when warm.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+#: Forks after which a template is replaced: each leaves a little behind, and copies drift from what was warm.
+RECYCLE_AFTER: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forked:
-    """A child of the template, named for good."""
+class Process(Protocol):
+    """What a template needs of its process; see template_process.py."""
 
     pid: int
-    start_time: int
+    ended: asyncio.Future[int]
+
+    async def warm(self) -> Warm:
+        """Wait until it has imported everything."""
+        ...
+
+    async def fork(self, plan: ChildPlan, descriptors: Mapping[str, int]) -> Forked:
+        """Fork a child."""
+        ...
+
+    def retire(self) -> None:
+        """End it when it has done what it does."""
+        ...
+
+    def end(self) -> None:
+        """End it now."""
+        ...
 
 
 class Template:
@@ -48,138 +53,137 @@ class Template:
 
     Args:
         app: module that it imports and that its children run.
-        reaper: tells when it ends.
-        environment: all it gets: nothing secret.
+        modules: what else it imports.
+        start: makes a process that imports these.
+        installed: says when what is installed has changed.
+        recycle_after: forks.
     """
 
-    def __init__(self, *, app: str, reaper: Reaper, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        app: str,
+        modules: Sequence[str] = (),
+        start: Callable[[Sequence[str]], Process],
+        installed: Installed,
+        recycle_after: int = RECYCLE_AFTER,
+    ) -> None:
         self.app = app
-        self._reaper = reaper
-        self._environment = dict(environment)
-        self._channel: socket.socket | None = None
+        self._modules = tuple(modules)
+        self._start = start
+        self._installed = installed
+        self._recycle_after = recycle_after
+        self._serving: Process | None = None
         self._warm = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._pid = 0
+        self._forks = 0
+        #: why the process that serves is to be replaced
+        self._because: asyncio.Future[str] | None = None
 
     async def keep(self) -> None:
         """Have a template at all times, until cancelled."""
         pause = FIRST_PAUSE
-        while True:
-            ended = self._start()
-            try:
-                await self._wait_until_warm()
+        try:
+            while True:
+                try:
+                    process = await self._warm_up()
+                except (LaunchFailed, TimeoutError, OSError) as exc:
+                    # The one before, if there is one, serves on.
+                    log.error("template.not_warm", app=self.app, error=str(exc))  # noqa: TRY400
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    await asyncio.sleep(pause)
+                    continue
                 pause = FIRST_PAUSE
-                code = await ended
-                log.warning("template.died", code=code, pid=self._pid)
-                self._pid = 0
-            except (LaunchFailed, TimeoutError, OSError) as exc:
-                log.error("template.not_warm", error=str(exc), pid=self._pid)  # noqa: TRY400
-                pause = min(pause * 2, LONGEST_PAUSE)
-            finally:
-                self._drop()
-            await asyncio.sleep(pause)
+                await self._until_replaced(process, self._put_in_place(process))
+        finally:
+            if self._serving is not None:
+                self._serving.end()
 
-    async def fork(self, plan: ChildPlan, descriptors: Mapping[str, int]) -> Forked:
+    async def fork(self, plan: ChildPlan, descriptors: Mapping[str, int], *, patience: float = WARM_TIMEOUT) -> Forked:
         """
         Fork a child; wait for the template to be warm if it is not yet.
 
         Args:
             plan: what becomes of the child.
             descriptors: what it gets, by the names of plan.py.
+            patience: seconds to wait for a warm template.
 
         Raises:
             LaunchFailed: there is no warm template in time, or it cannot fork.
             TemplateLost: it died; another will be warm soon.
         """
         try:
-            await asyncio.wait_for(self._warm.wait(), WARM_TIMEOUT)
+            await asyncio.wait_for(self._warm.wait(), patience)
         except TimeoutError as exc:
             raise LaunchFailed("the warm template does not come up; see the launcher's log") from exc
-        async with self._turn:
+        process = self._serving
+        if process is None:
+            raise TemplateLost
+        self._consider()
+        try:
+            return await process.fork(plan, descriptors)
+        except TemplateLost as exc:
+            if isinstance(exc, Unfit):
+                log.error("template.unfit", app=self.app, because=str(exc), pid=process.pid)  # noqa: TRY400
+            self._lose(process)
+            raise
+
+    def _consider(self) -> None:
+        """Whether this fork should be one of the last of its template."""
+        self._forks += 1
+        if self._forks >= self._recycle_after:
+            self._replace(f"it has been forked {self._forks} times")
+        elif self._installed.has_changed():
+            self._replace("what is installed has changed")
+
+    def _replace(self, because: str) -> None:
+        if self._because is not None and not self._because.done():
+            self._because.set_result(because)
+
+    async def _warm_up(self) -> Process:
+        refused: set[str] = set()
+        while True:
+            self._installed.remember()
+            process = self._start([self.app, *(name for name in self._modules if name not in refused)])
             try:
-                answer = await asyncio.wait_for(self._ask(plan, descriptors), FORK_TIMEOUT)
-            except (TimeoutError, OSError) as exc:
-                self._drop()
-                raise TemplateLost from exc
-        if "error" in answer:
-            raise LaunchFailed(str(answer["error"]))
-        # It waits at its gate, so it is there still; its own /proc may be another.
-        return Forked(pid=answer["pid"], start_time=start_time(answer["pid"]))
+                found = await process.warm()
+            except BaseException:
+                process.end()
+                raise
+            for name, why in found.refused.items():
+                log.error("preload.refused", module=name, because=why)
+            refused |= found.refused.keys()
+            if found.spoiled:
+                process.end()
+            elif found.unfit:
+                process.end()
+                raise LaunchFailed(f"{found.unfit}; a forked copy would not work")
+            else:
+                log.debug("template.warm", app=self.app, seconds=round(found.seconds, 2), pid=process.pid)
+                return process
 
-    def _start(self) -> asyncio.Future[int]:
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-P", "-m", "perijove.launcher.template", str(theirs.fileno()), self.app],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            cwd="/",
-            start_new_session=True,
-        )
-        theirs.close()
-        ended = self._reaper.exit_of(process.pid)
-        # Ours is the only wait for children (reaper.py): keep Popen from warning about a second one.
-        process.returncode = 0
-        self._channel, self._pid = ours, process.pid
-        return ended
-
-    async def _wait_until_warm(self) -> None:
-        report = await asyncio.wait_for(self._read(), WARM_TIMEOUT)
-        if not report["warm"]:
-            raise LaunchFailed(f"the template has {report['threads']} threads; a forked copy would hang")
-        log.debug("template.warm", seconds=round(report["seconds"], 2), pid=self._pid)
+    def _put_in_place(self, process: Process) -> asyncio.Future[str]:
+        """Let *process* serve; answers what will say why no longer."""
+        before, self._serving = self._serving, process
+        self._forks = 0
+        self._because = asyncio.get_running_loop().create_future()
         self._warm.set()
+        if before is not None:
+            before.retire()
+        return self._because
 
-    async def _ask(self, plan: ChildPlan, descriptors: Mapping[str, int]) -> dict[str, Any]:
-        if self._channel is None:
-            raise ConnectionError("the template is gone")
-        message = framed(replace(plan, descriptors=tuple(descriptors)).to_bytes())
-        rights = array.array("i", descriptors.values())
-        self._channel.sendmsg([message[: HEADER.size]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-        await asyncio.get_running_loop().sock_sendall(self._channel, message[HEADER.size :])
-        return await self._read()
+    async def _until_replaced(self, process: Process, because: asyncio.Future[str]) -> None:
+        either: list[asyncio.Future[Any]] = [process.ended, because]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if because.done():
+            log.info("template.replaced", app=self.app, because=because.result(), pid=process.pid)
+            return
+        log.warning("template.died", app=self.app, code=process.ended.result(), pid=process.pid)
+        self._lose(process)
+        await asyncio.sleep(FIRST_PAUSE)
 
-    async def _read(self) -> dict[str, Any]:
-        (length,) = HEADER.unpack(await self._read_exactly(HEADER.size))
-        message: dict[str, Any] = json.loads(await self._read_exactly(length))
-        return message
-
-    async def _read_exactly(self, count: int) -> bytes:
-        data = bytearray()
-        while len(data) < count:
-            if self._channel is None:
-                raise ConnectionError("the template is gone")
-            chunk = await asyncio.get_running_loop().sock_recv(self._channel, count - len(data))
-            if not chunk:
-                raise ConnectionError("the template closed its channel")
-            data += chunk
-        return bytes(data)
-
-    def _drop(self) -> None:
-        self._warm.clear()
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-        if self._pid:
-            kill(self._pid, signal.SIGKILL)
-            self._pid = 0
-
-
-def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """
-    What a template may know of the launcher's environment: where Python's modules are and how text is
-    encoded. No credential, no home.
-    """
-    kept = {name: environment[name] for name in ("PYTHONPATH", "TZ") if name in environment}
-    bin_directory = os.path.dirname(sys.executable)  # noqa: PTH120  # a name, not a file to touch
-    return {
-        **kept,
-        "PATH": f"{bin_directory}:/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": "/nonexistent",
-        "PYTHONUSERBASE": "/nonexistent",
-        # A thread pool made by an import would make the template unforkable.
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-    }
+    def _lose(self, process: Process) -> None:
+        """Nobody is to be forked from *process* any more."""
+        process.end()
+        if self._serving is process:
+            self._serving = None
+            self._warm.clear()

@@ -40,6 +40,8 @@ from perijove.singleuser.exporters import ExportersHandler
 from perijove.singleuser.handlers import CONTENTS
 from perijove.singleuser.hubclient import poster
 from perijove.singleuser.identity import DoorIdentityProvider
+from perijove.singleuser.kernels import handlers as kernel_handlers
+from perijove.singleuser.kernels import provisioner
 from perijove.singleuser.pages import page_config_hook
 from perijove.singleuser.stopping import Stopping
 from perijove.singleuser.watching import CHANNELS_PATH, ChannelsHandler
@@ -105,6 +107,7 @@ class SingleUserServer(ServerApp):
             (CHANNELS_PATH, ChannelsHandler),
             *CONTENTS,
             *stopping.HANDLERS,
+            *kernel_handlers.HANDLERS,
         )
         base = re.escape(self.server_config.base_url)
         self.web_app.add_handlers(".*", [(base + path, handler) for path, handler in ours])  # type: ignore[no-untyped-call]
@@ -204,6 +207,8 @@ def preferences(config: ServerConfig) -> Config:
     """What we would choose; files of the administrator and the user may choose otherwise."""
     c = Config()
     c.merge(home.lab_directories())
+    # Kernels are forked where that comes to the same.
+    c.KernelProvisionerFactory.default_provisioner_name = provisioner.NAME
     # A user cannot install into an environment that everybody shares, and the manager that offers it
     # costs a third of the start and 10 MB.
     c.LabApp.extension_manager = "readonly"
@@ -250,6 +255,7 @@ def run(*, listen_fd: int, args: list[str]) -> int:
     if config.disable_user_config:
         _forget_user_config(config)
     home.look_again()
+    provisioner.register()
     # Handlers of extensions that do not say who may call them are refused to strangers anyway
     # (`allow_unauthenticated_access`); their authors' names are no news for a user's log.
     warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)

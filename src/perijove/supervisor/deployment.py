@@ -60,6 +60,8 @@ class SupervisorSettings:
     proxy_engine: str
     #: further options of the proxy
     proxy_args: tuple[str, ...]
+    #: further options of the launcher
+    launcher_words: tuple[str, ...]
     #: None: browsers come by plain HTTP
     tls: DeploymentTls | None
     log_level: str
@@ -205,6 +207,7 @@ def _launcher_words(settings: SupervisorSettings, owners: _Owners) -> tuple[str,
         *("--socket-gid", str(os.getgid() if owners.socket_gid is None else owners.socket_gid)),
         *("--runtime-dir", str(settings.paths.runtime)),
         *("--state-dir", str(settings.paths.state)),
+        *settings.launcher_words,
         *("--log-level", settings.log_level),
         *("--log-format", settings.log_format),
     )

@@ -35,6 +35,10 @@ DISABLE_USER_CONFIG: Final = "JUPYTERHUB_DISABLE_USER_CONFIG"
 IDENTITY_KEYS: Final = "PERIJOVE_IDENTITY_KEYS"
 #: `owner/server_name`: the audience that a token must have here.
 AUDIENCE: Final = "PERIJOVE_AUDIENCE"
+#: Where the launcher forks kernels for servers (kernels.py).
+KERNEL_SOCKET: Final = "PERIJOVE_KERNEL_SOCKET"
+#: Names a server in the environment of all its processes; what it says to the launcher of itself.
+LAUNCH: Final = "PERIJOVE_LAUNCH"
 #: URL path below the host where JupyterLab's static files are served for everyone; empty: from here.
 LAB_ASSETS_URL: Final = "PERIJOVE_LAB_ASSETS_URL"
 #: The same for Notebook 7's pages (`/tree`); empty: from here.

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.asyncio.client import connect as connection
 
 from perijove.spawners.launcher_client import LauncherClient
+from perijove.wire.environment import LAUNCH
 from perijove.wire.launcher import Launched
 from tests.support.launcher import (
     browser,
@@ -27,6 +28,7 @@ from tests.support.launcher import (
     identity,
     launch_request,
     launched,
+    main_process,
     needs_root,
 )
 
@@ -120,12 +122,21 @@ async def test_no_kernel_survives_its_server(client: LauncherClient) -> None:
     server = await launched(client, launch_request(server_name="kernels", environment={"PERIJOVE_AUDIENCE": "ada/"}))
     async with browser(server, PROGRAM) as visitor:
         await visitor.post("/user/ada/kernels/api/kernels", json={"name": "python3"})
-    kernels = psutil.Process(server.pid).children()
+    marker = psutil.Process(main_process(server)).environ()[LAUNCH]
+    # Forked, it is no child of its server's.
+    kernels = [process for process in psutil.process_iter() if marker_of(process) == marker]
 
     await end(client, server, grace=0)
 
-    assert kernels
+    assert len(kernels) > 1
     assert not any(kernel.is_running() for kernel in kernels)
+
+
+def marker_of(process: psutil.Process) -> str:
+    try:
+        return process.environ().get(LAUNCH, "")
+    except psutil.Error:
+        return ""
 
 
 async def test_saving_writes_a_notebook_file(server: Launched) -> None:
