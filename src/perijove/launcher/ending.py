@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from perijove.kit import processes
+from perijove.launcher.cgroups import ControlGroups
 from perijove.launcher.plan import MARKER
 from perijove.launcher.server import Server
 
@@ -43,6 +44,15 @@ async def sweep(server: Server) -> None:
             processes.kill(pid, signal.SIGKILL)
         await asyncio.sleep(SWEEP_PAUSE)
     log.warning("server.left_processes", key=server.launched.key, count=len(left))
+
+
+async def empty_group(groups: ControlGroups, name: str) -> None:
+    """Kill all that is in a group, which cannot leave it, and remove it."""
+    for _ in range(SWEEPS):
+        if not groups.kill(name) and groups.remove(name):
+            return
+        await asyncio.sleep(SWEEP_PAUSE)
+    log.warning("cgroup.left", group=name, processes=len(groups.members(name)))
 
 
 def processes_of(server: Server) -> dict[int, int]:

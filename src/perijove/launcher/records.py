@@ -21,8 +21,10 @@ from perijove.wire.launcher import ExitReport, Launched
 
 log = structlog.get_logger(__name__)
 
-_RUNNING: Final = "server.json"
-_EXITED: Final = "exit.json"
+#: File of a server that runs.
+RUNNING: Final = "server.json"
+#: File of how the last run ended.
+EXITED: Final = "exit.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,8 @@ class Record:
     launched: Launched
     #: value of the environment marker that all its processes carry
     marker: str
+    #: home of whose server it is
+    home: str = ""
 
 
 class Records:
@@ -44,25 +48,26 @@ class Records:
 
     def write_running(self, directory: Path, record: Record) -> None:
         """Put *record* on disk: the server may run now."""
-        _write(directory / _RUNNING, {"launched": record.launched.to_json(), "marker": record.marker})
+        _write(directory / RUNNING, asdict(record))
 
     def write_exit(self, directory: Path, report: ExitReport) -> None:
         """The server ended: keep why, forget the rest."""
-        _write(directory / _EXITED, asdict(report))
+        _write(directory / EXITED, asdict(report))
         with contextlib.suppress(FileNotFoundError):
-            (directory / _RUNNING).unlink()
+            (directory / RUNNING).unlink()
 
     def running(self) -> Iterator[Record]:
         """Every server that was running when its launcher last knew."""
-        for data in self._read_all(_RUNNING):
+        for data in self._read_all(RUNNING):
             try:
-                yield Record(launched=Launched(**data["launched"]), marker=data["marker"])
+                home = str(data.get("home", ""))
+                yield Record(launched=Launched(**data["launched"]), marker=data["marker"], home=home)
             except (TypeError, KeyError) as exc:
                 log.warning("record.unreadable", error=str(exc))
 
     def exits(self) -> Iterator[ExitReport]:
         """The last exit of every server that ever ran here."""
-        for data in self._read_all(_EXITED):
+        for data in self._read_all(EXITED):
             try:
                 yield ExitReport(**{**data, "log_tail": tuple(data.get("log_tail", ()))})
             except TypeError as exc:

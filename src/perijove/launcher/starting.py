@@ -11,6 +11,7 @@ from pathlib import Path
 from perijove.kit.clock import Clock, Randomness
 from perijove.launcher import logfiles
 from perijove.launcher.accounts import Account
+from perijove.launcher.capacity import Capacity, group_name
 from perijove.launcher.environment import server_environment
 from perijove.launcher.errors import TemplateLost
 from perijove.launcher.layout import Layout
@@ -36,6 +37,7 @@ class Starter:
         clock: Clock,
         randomness: Randomness,
         switch_user: bool,
+        capacity: Capacity,
     ) -> None:
         self._layout = layout
         self._template = template
@@ -44,6 +46,7 @@ class Starter:
         self._clock = clock
         self._randomness = randomness
         self._switch_user = switch_user
+        self._capacity = capacity
 
     async def start(self, request: LaunchRequest, account: Account) -> Server:
         """
@@ -51,6 +54,7 @@ class Starter:
 
         Raises:
             LaunchFailed: it cannot be forked.
+            Unenforceable: it has a limit that cannot be held here, or a guarantee that cannot be given.
             OSError: a socket, log or record cannot be made.
         """
         try:
@@ -71,21 +75,33 @@ class Starter:
             listening = stack.enter_context(bind(path, gid=self._layout.socket_gid))
             log_fd = logfiles.open_fresh(log_path)
             stack.callback(os.close, log_fd)
+            cgroups = self._capacity.take(request)
+            # Until there is a record: then it goes with the server.
+            taken = stack.enter_context(contextlib.ExitStack())
+            taken.callback(self._give_back, group_name(request))
             gate, opener = os.pipe()
             stack.callback(os.close, gate)
             stack.callback(os.close, opener)
             forked = await self._template.fork(
-                self._plan(request, account, environment),
+                self._plan(request, account, environment, cgroups),
                 {OUTPUT: log_fd, ERRORS: log_fd, LISTENING: listening.fileno(), GATE: gate},
             )
             ended = self._reaper.exit_of(forked.pid)
             launched = self._launched(request, forked, path, log_path, port)
-            record = Record(launched=launched, marker=marker)
+            record = Record(launched=launched, marker=marker, home=account.home)
             self._records.write_running(directory, record)
+            taken.pop_all()
             os.write(opener, b"1")
         return Server(record=record, ended=ended)
 
-    def _plan(self, request: LaunchRequest, account: Account, environment: dict[str, str]) -> ChildPlan:
+    def _give_back(self, group: str) -> None:
+        """Nothing comes of a start; what may have been forked waits for a byte that never comes."""
+        self._capacity.groups.kill(group)
+        self._capacity.groups.remove(group)
+
+    def _plan(
+        self, request: LaunchRequest, account: Account, environment: dict[str, str], cgroups: tuple[str, ...]
+    ) -> ChildPlan:
         return ChildPlan(
             name=request.key,
             uid=account.uid,
@@ -99,8 +115,9 @@ class Starter:
             argv=request.argv,
             args=request.args,
             listens=request.listens,
-            processes=request.limits.processes,
+            processes=self._capacity.own_processes(request.limits),
             open_files=request.limits.open_files,
+            cgroups=cgroups,
         )
 
     def _launched(self, request: LaunchRequest, forked: Forked, path: Path, log_path: Path, port: int) -> Launched:
