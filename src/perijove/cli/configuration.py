@@ -25,6 +25,7 @@ from perijove.config.crypt_keys import CRYPT_KEY_VARIABLE, read_keys
 from perijove.config.database import PASSWORD_VARIABLE, database_url, has_password
 from perijove.config.errors import WrongValue
 from perijove.config.hubs import contradictions_of_hubs, hub_name
+from perijove.config.launcher import Launcher
 from perijove.config.settings import HubSettings, Paths, ServerPolicy, SignInPolicy
 from perijove.config.sources import (
     DEFAULT_FILE,
@@ -61,6 +62,7 @@ class Configuration:
     #: one per server is made of it; this one shows its values and carries those the hub needs
     spawner: Spawner
     crypt_keeper: CryptKeeper = field(repr=False)
+    launcher: Launcher
     #: none unless auth states are to be kept
     crypt_keys: tuple[bytes, ...] = field(repr=False)
     paths: Paths
@@ -105,6 +107,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         perijove=perijove,
         authenticator=authenticator,
         crypt_keeper=crypt_keeper,
+        launcher=build(Launcher, config, file=file),
         crypt_keys=_crypt_keys(crypt_keeper, authenticator, file, flags),
         spawner=_trial_spawner(spawner_class, config, file),
         paths=paths,
@@ -190,7 +193,7 @@ def _find(finder: Any, trait: str, perijove: Perijove, file: Path | None) -> Any
 
 def known_classes(*chosen: type[Configurable]) -> Known:
     """Class name → class, for everything that may be configured; bases before those who inherit."""
-    classes: list[type[Configurable]] = [Perijove, CryptKeeper]
+    classes: list[type[Configurable]] = [Perijove, CryptKeeper, Launcher]
     for cls in (*AUTHENTICATORS.values(), *spawners().values(), *chosen):
         lineage = [c for c in reversed(cls.__mro__) if issubclass(c, Authenticator | Spawner)]
         classes += [c for c in lineage if c not in classes]

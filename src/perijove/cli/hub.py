@@ -107,4 +107,10 @@ class _Configured:
 
 
 def _owners(configuration: Configuration) -> tuple[Configurable, ...]:
-    return configuration.perijove, configuration.crypt_keeper, configuration.authenticator, configuration.spawner
+    return (
+        configuration.perijove,
+        configuration.crypt_keeper,
+        configuration.launcher,
+        configuration.authenticator,
+        configuration.spawner,
+    )

@@ -18,6 +18,7 @@ import click
 from perijove.cli.configuration import Configuration, known_classes, load
 from perijove.config.errors import ConfigError
 from perijove.config.generate import as_json, as_text, effective, generated_file
+from perijove.config.launcher import launcher_words
 from perijove.config.sources import process_environment
 from perijove.config.tls import acme_words, speaks_https
 from perijove.config.traits import Perijove
@@ -94,7 +95,13 @@ def serve(
 def _shown(configuration: Configuration, form: Any) -> str:
     text: str = form(
         effective(
-            [configuration.perijove, configuration.crypt_keeper, configuration.authenticator, configuration.spawner]
+            [
+                configuration.perijove,
+                configuration.crypt_keeper,
+                configuration.launcher,
+                configuration.authenticator,
+                configuration.spawner,
+            ]
         )
     )
     return text
@@ -152,6 +159,7 @@ def _run(configuration: Configuration) -> int:
         tls=_tls(p, public_origin),
         log_level=p.log_level,
         log_format=p.log_format,
+        launcher_words=launcher_words(configuration.launcher),
         configuration_words=configuration.words,
         environ=process_environment(),
         say=click.echo,

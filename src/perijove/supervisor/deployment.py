@@ -64,6 +64,8 @@ class SupervisorSettings:
     tls: DeploymentTls | None
     log_level: str
     log_format: str
+    #: further options of the launcher
+    launcher_words: tuple[str, ...]
     #: words that make the hub read the same configuration
     configuration_words: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
@@ -205,6 +207,7 @@ def _launcher_words(settings: SupervisorSettings, owners: _Owners) -> tuple[str,
         *("--socket-gid", str(os.getgid() if owners.socket_gid is None else owners.socket_gid)),
         *("--runtime-dir", str(settings.paths.runtime)),
         *("--state-dir", str(settings.paths.state)),
+        *settings.launcher_words,
         *("--log-level", settings.log_level),
         *("--log-format", settings.log_format),
     )
