@@ -19,6 +19,8 @@ class Server:
 
     record: Record
     ended: asyncio.Future[int]
+    #: its control group; empty: it has none
+    group: str = ""
     asked: bool = False
     #: found again after a restart: not our child, so nobody can tell us how it ends
     adopted: bool = False

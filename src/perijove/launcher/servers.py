@@ -23,7 +23,7 @@ from perijove.launcher.capacity import Capacity, group_name
 from perijove.launcher.errors import AlreadyRunning, LaunchFailed, Stale
 from perijove.launcher.layout import Layout
 from perijove.launcher.reasons import UNKNOWN, Facts
-from perijove.launcher.records import Records
+from perijove.launcher.records import Record, Records
 from perijove.launcher.server import Server, end_of
 from perijove.launcher.server import report as report_of
 from perijove.launcher.starting import Starter
@@ -79,13 +79,19 @@ class Servers:
             self._newest[launched.key] = max(launched.generation, self._newest.get(launched.key, 0))
             if processes.is_alive(launched.pid, launched.start_time):
                 log.debug("server.adopted", key=launched.key, pid=launched.pid)
-                memory = self._capacity.groups.memory(group_name(launched))
-                kills = memory.kills if memory is not None else 0
-                self._watch(Server(record=record, ended=end_of(launched.pid), adopted=True, kills_before=kills))
+                self._watch(self._adopted(record, end_of(launched.pid), is_seen=True))
             else:
                 gone = asyncio.get_running_loop().create_future()
                 gone.set_result(0)
-                self._watch(Server(record=record, ended=gone, adopted=True))
+                self._watch(self._adopted(record, gone, is_seen=False))
+
+    def _adopted(self, record: Record, ended: asyncio.Future[int], *, is_seen: bool) -> Server:
+        """A server of an earlier launcher; what its group counted before counts only if nobody saw its end."""
+        groups, name = self._capacity.groups, group_name(record.launched)
+        group = name if groups.joining(name) else ""
+        memory = groups.memory(group) if group and is_seen else None
+        kills = memory.kills if memory is not None else 0
+        return Server(record=record, ended=ended, group=group, adopted=True, kills_before=kills)
 
     def running(self) -> list[Launched]:
         """What runs now."""
@@ -156,7 +162,7 @@ class Servers:
 
     def _end(self, server: Server, grace: float) -> None:
         server.asked = True
-        server.family.update(ending.processes_of(server))
+        ending.remember_family(server)
         if processes.is_alive(server.launched.pid, server.launched.start_time):
             processes.kill(server.launched.pid, signal.SIGTERM)
         self._tasks.start(f"stop {server.launched.key}", ending.kill_after(server, grace))
@@ -191,10 +197,10 @@ class Servers:
     async def _wait_for_end(self, server: Server) -> None:
         code = await server.ended
         launched = server.launched
-        groups, group = self._capacity.groups, group_name(launched)
-        memory, memory_of_all = groups.memory(group), groups.memory_of_all()
-        await ending.sweep(server)
-        await ending.empty_group(groups, group)
+        groups = self._capacity.groups
+        memory = groups.memory(server.group) if server.group else None
+        memory_of_all = groups.memory_of_all()
+        await ending.sweep(server, groups)
         facts = Facts(
             code=code,
             memory=memory,

@@ -92,7 +92,7 @@ class Starter:
             self._records.write_running(directory, record)
             taken.pop_all()
             os.write(opener, b"1")
-        return Server(record=record, ended=ended)
+        return Server(record=record, ended=ended, group=group_name(request) if cgroups else "")
 
     def _give_back(self, group: str) -> None:
         """Nothing comes of a start; what may have been forked waits for a byte that never comes."""

@@ -73,7 +73,7 @@ async def test_a_mistake_stops_the_start_up_and_every_start(overrides: Any, why:
 
 
 async def test_a_value_of_the_wrong_type_is_refused() -> None:
-    with pytest.raises(SpawnRefused, match="'a': .*mem_limit"):
+    with pytest.raises(SpawnRefused, match=r"'a': .*mem_limit"):
         await applied({"a": override("g", mem_limit="much")}, "g")
 
 
