@@ -101,12 +101,23 @@ def own_directory(tree: Tree, process: Path = _SELF) -> Path | None:
     return None if group is None else tree.directory(group)
 
 
-def own_memory() -> Memory | None:
-    """What the group of this process uses; None if nothing holds its memory."""
-    for tree in trees():
-        if "memory" in tree.controllers and (directory := own_directory(tree)) is not None:
-            return read_memory(directory, tree.version)
+def own_memory_group(process: Path = _SELF) -> tuple[Path, int] | None:
+    """The directory and version of the group that holds the memory of *process*; None if there is none to be seen."""
+    for tree in trees(process):
+        if "memory" in tree.controllers and (directory := own_directory(tree, process)) is not None:
+            return directory, tree.version
     return None
+
+
+def is_above(directory: Path, version: int, part: float) -> bool:
+    """
+    Whether the group at *directory* may use more than that part of its limit. Cheap, so it may be asked all the time.
+
+    Pages of files are counted here: whether it really does is what `read_memory` tells.
+    """
+    names = _MEMORY_FILES[version]
+    used, limit = number(directory / names.used), number(directory / names.limit)
+    return used is not None and limit is not None and used > limit * part
 
 
 def read_memory(directory: Path, version: int) -> Memory | None:

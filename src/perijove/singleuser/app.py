@@ -14,6 +14,7 @@ import site
 import sys
 import tempfile
 import warnings
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes
@@ -28,9 +29,10 @@ from tornado.httpserver import HTTPServer
 from traitlets import Instance, default
 from traitlets.config import Config
 
+from perijove.kit.cgroups import own_memory_group
 from perijove.kit.clock import SystemClock
 from perijove.kit.tasks import TaskGroup
-from perijove.singleuser import environment, exporters, home, stopping
+from perijove.singleuser import environment, exporters, home, memory, stopping
 from perijove.singleuser import preload as preloading
 from perijove.singleuser.activity import ActivityReporter, Standing
 from perijove.singleuser.authorizer import ScopeAuthorizer
@@ -40,6 +42,7 @@ from perijove.singleuser.exporters import ExportersHandler
 from perijove.singleuser.handlers import CONTENTS
 from perijove.singleuser.hubclient import poster
 from perijove.singleuser.identity import DoorIdentityProvider
+from perijove.singleuser.memory import MemoryWatch
 from perijove.singleuser.pages import page_config_hook
 from perijove.singleuser.stopping import Stopping
 from perijove.singleuser.watching import CHANNELS_PATH, ChannelsHandler
@@ -66,6 +69,7 @@ class SingleUserServer(ServerApp):
     listening = Instance(socket)
     _tasks: TaskGroup
     _own_end: Stopping
+    _memory: MemoryWatch
 
     @property
     def server_name(self) -> str:
@@ -98,13 +102,17 @@ class SingleUserServer(ServerApp):
             now=now,
         )
         self._own_end = Stopping(reporter=reporter, ask=poster(config.keep_url, config.api_token), now=now)
-        self.tornado_settings.update(tornado_settings(config), **{stopping.SETTING: self._own_end})
+        self.event_logger.register_event_schema(memory.SCHEMA)
+        self._memory = MemoryWatch(group=own_memory_group(), tell=self._tell_of_memory)
+        ours_too = {stopping.SETTING: self._own_end, memory.SETTING: self._memory}
+        self.tornado_settings.update(tornado_settings(config), **ours_too)
         super().init_webapp()
         ours = (
             (exporters.PATH, ExportersHandler),
             (CHANNELS_PATH, ChannelsHandler),
             *CONTENTS,
             *stopping.HANDLERS,
+            *memory.HANDLERS,
         )
         base = re.escape(self.server_config.base_url)
         self.web_app.add_handlers(".*", [(base + path, handler) for path, handler in ours])  # type: ignore[no-untyped-call]
@@ -140,6 +148,12 @@ class SingleUserServer(ServerApp):
         config = self.server_config
         if config.activity_url:
             self._tasks.start("activity", self._own_end.reporter.keep_reporting())
+        if self._memory.is_limited:
+            self._tasks.start("memory", self._memory.keep_watching())
+
+    def _tell_of_memory(self, model: Mapping[str, Any]) -> None:
+        """Every page that is open hears of it at once."""
+        self.event_logger.emit(schema_id=memory.SCHEMA_ID, data=dict(model))
 
     async def _cleanup(self) -> None:
         if hasattr(self, "_tasks"):
