@@ -27,12 +27,12 @@ import psutil
 import pytest
 
 from perijove.kit.jws import SigningKey
-from perijove.launcher.cgroups import find, slice_name
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire import environment as names
 from perijove.wire.identity import FULL_ACCESS, IDENTITY_HEADER, IdentityClaims
 from perijove.wire.launcher import ExitReport, Launched, LaunchRequest
 from perijove.wire.supervision import LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
+from tests.support.groups import remove_groups
 
 T = TypeVar("T")
 
@@ -139,16 +139,6 @@ def launcher_process(*, own_uid: bool, words: tuple[str, ...] = ()) -> Iterator[
                 psutil.Process(json.loads(record.read_text())["launched"]["pid"]).kill()
         remove_groups(folder / "r")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_groups(runtime: Path) -> None:
-    """Remove the control groups of a launcher that is gone, and kill what is in them."""
-    groups = find(slice_name(runtime))
-    deadline = time.monotonic() + PATIENCE
-    for name in groups.names():
-        while (groups.kill(name) or not groups.remove(name)) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    groups.close()
 
 
 def remove_test_users() -> None:

@@ -37,13 +37,17 @@ class Files(AsyncLargeFileManager):
         The trash is on the same disk. What is moved there makes no room, and moving itself needs some.
         """
         target = Path(self._get_os_path(path.strip("/")))  # type: ignore[no-untyped-call]
-        is_refused = not os.path.lexists(target) or (not self.allow_hidden and is_hidden(str(target), self.root_dir))
-        if is_refused or not self.delete_to_trash or not await asyncio.to_thread(room.is_full, target.parent):
+        if not self.delete_to_trash or not await asyncio.to_thread(self._is_stuck, target):
             await super().delete_file(path)  # type: ignore[no-untyped-call]
             return
         with self.perm_to_403():
             await asyncio.to_thread(_remove, target)
         log.warning("file.deleted_for_good", path=path, why="the disk is full")
+
+    def _is_stuck(self, target: Path) -> bool:
+        """Whether *target* may be deleted, but cannot be moved to the trash to any purpose."""
+        may_go = os.path.lexists(target) and (self.allow_hidden or not is_hidden(str(target), self.root_dir))
+        return may_go and room.is_full(target.parent)
 
 
 def _remove(target: Path) -> None:

@@ -22,6 +22,7 @@ from perijove.launcher.cgroups import ControlGroups, find, slice_name
 from perijove.spawners.errors import BackendUnreachable, LimitUnenforceable
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire.launcher import Launched, Limits
+from tests.support.groups import remove_groups
 from tests.support.launcher import (
     TINY,
     LauncherProcess,
@@ -31,7 +32,6 @@ from tests.support.launcher import (
     launched,
     launcher_process,
     needs_root,
-    remove_groups,
     remove_test_users,
     shell,
 )

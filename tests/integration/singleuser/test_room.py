@@ -114,17 +114,17 @@ def test_notebooks_that_were_trusted_stay_trusted_and_their_database_in_its_plac
     To nbformat it looks broken: it would put it away, and begin another.
     """
     file = home / "nbsignatures.db"
-    before = Signatures(str(file))
+    before = Signatures(str(file))  # type: ignore[no-untyped-call]
     before.store_signature("known", "sha256")
     fill(home)
     mid_session = before.check_signature("known", "sha256")
     before.store_signature("new", "sha256")
-    before.close()
-    after = Signatures(str(file))
+    before.close()  # type: ignore[no-untyped-call]
+    after = Signatures(str(file))  # type: ignore[no-untyped-call]
     known = [after.check_signature(digest, "sha256") for digest in ("known", "other")]
     after.store_signature("other", "sha256")
     own = after.check_signature("other", "sha256")
-    after.close()
+    after.close()  # type: ignore[no-untyped-call]
     (home / "filler").unlink()
     with sqlite3.connect(file) as kept:
         rows = kept.execute("SELECT signature FROM nbsignatures").fetchall()
@@ -139,9 +139,9 @@ def test_notebooks_that_were_trusted_stay_trusted_and_their_database_in_its_plac
 
 def test_without_a_database_and_without_room_nothing_is_known_and_nothing_fails(home: Path) -> None:
     fill(home)
-    signatures = Signatures(str(home / "nbsignatures.db"))
+    signatures = Signatures(str(home / "nbsignatures.db"))  # type: ignore[no-untyped-call]
     known = signatures.check_signature("any", "sha256")
-    signatures.close()
+    signatures.close()  # type: ignore[no-untyped-call]
 
     assert not known
     assert [path.name for path in home.iterdir()] == ["filler"]
@@ -149,9 +149,9 @@ def test_without_a_database_and_without_room_nothing_is_known_and_nothing_fails(
 
 def test_the_secret_of_a_notary_is_good_for_the_run_if_it_cannot_be_kept(home: Path) -> None:
     fill(home)
-    notary = Notary(db_file=":memory:", secret_file=str(home / "secret"))
+    notary = Notary(db_file=":memory:", secret_file=str(home / "secret"))  # type: ignore[no-untyped-call]
     secret = notary.secret
-    notary.close()
+    notary.close()  # type: ignore[no-untyped-call]
 
     assert len(secret) > 100
 
