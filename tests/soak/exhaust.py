@@ -113,7 +113,7 @@ def exhaust(site: Site, *, users: int, seconds: float) -> Figures:
         for thread in threads:
             thread.start()
         # The first one waits for the launcher to be warm.
-        eventually(lambda: len(groups.names()) == users, within=120)
+        eventually(lambda: figures.starts >= users, within=120)
         began = time.monotonic()
         while (passed := time.monotonic() - began) < seconds or (not figures.is_exhausted and passed < seconds + EXTRA):
             everyone = groups.memory_of_all()
@@ -125,11 +125,17 @@ def exhaust(site: Site, *, users: int, seconds: float) -> Figures:
         stop.set()
         for thread in threads:
             thread.join(60)
-        for name in names:
-            rest("DELETE", f"/hub/api/users/{name}/server")
         # Nothing is left of them, whatever they were in the middle of.
-        eventually(lambda: not groups.names())
+        eventually(lambda: _are_stopped(rest, names) and not groups.names(), within=120)
     return figures
+
+
+def _are_stopped(rest: Rest, names: list[str]) -> bool:
+    """Whether all of them are; those that are not are asked again, as one that is starting does not stop."""
+    running = [name for name in names if rest("GET", f"/hub/api/users/{name}").json()["servers"]]
+    for name in running:
+        rest("DELETE", f"/hub/api/users/{name}/server")
+    return not running
 
 
 def _ask(site: Site, figures: Figures, stop: threading.Event) -> None:

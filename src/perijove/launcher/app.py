@@ -30,6 +30,7 @@ from perijove.launcher.reaper import Reaper
 from perijove.launcher.records import Records
 from perijove.launcher.servers import Servers
 from perijove.launcher.starting import Starter
+from perijove.launcher.surroundings import Isolation, Surroundings, why_not
 from perijove.launcher.sweeping import sweep_directories, sweep_groups
 from perijove.launcher.templates import Template, clean_environment
 from perijove.wire.launcher import ExitReport
@@ -67,6 +68,12 @@ class Settings:
     #: a listening socket handed down by the supervisor; None: make our own at `socket`
     inherited: Listener | None = None
     app: str = SERVER_APP
+    #: what to do where the kernel lets no walls be built around a server
+    isolation: Isolation = "auto"
+    #: directories that all servers see although they lie where other people's files are
+    shared_paths: tuple[str, ...] = ()
+    #: whether `sudo` and its like give nothing in a server
+    no_new_privs: bool = True
 
 
 async def run(settings: Settings, environment: Mapping[str, str], *, ready: Callable[[], None]) -> None:
@@ -99,6 +106,13 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
     accounts: Accounts = (
         SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix) if as_root else OwnAccount(layout=layout)
     )
+    surroundings = Surroundings(
+        layout=layout,
+        as_root=as_root,
+        shared=settings.shared_paths,
+        missing=_missing_walls(settings.isolation, as_root=as_root),
+        no_new_privs=settings.no_new_privs,
+    )
     template = Template(app=settings.app, reaper=reaper, environment=clean_environment(environment))
     watchers: list[Protocol] = []
 
@@ -115,7 +129,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             reaper=reaper,
             clock=SystemClock(),
             randomness=SystemRandomness(),
-            switch_user=accounts.as_root,
+            surroundings=surroundings,
             capacity=capacity,
         )
         servers = Servers(
@@ -128,7 +142,10 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             tell=tell,
         )
         protocol = Protocol(
-            servers=servers, describe=lambda: describe(capacity, as_root=as_root), hub_uid=settings.hub_uid, tasks=tasks
+            servers=servers,
+            describe=lambda: describe(surroundings, capacity),
+            hub_uid=settings.hub_uid,
+            tasks=tasks,
         )
         watchers.append(protocol)
         servers.adopt()
@@ -139,7 +156,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         async with _listening(settings, protocol):
             # Below a supervisor this is its business, and it says so in its own words.
             say = log.info if settings.inherited is None else log.debug
-            isolation = describe(capacity, as_root=as_root)["isolation"]
+            isolation = describe(surroundings, capacity)["isolation"]
             say("launcher.ready", socket=str(settings.socket), **isolation, **capacity.summary())
             ready()
             await stopping.wait()
@@ -167,17 +184,46 @@ def make_capacity(settings: Settings, *, as_root: bool) -> Capacity:
     return capacity
 
 
-def describe(capacity: Capacity, *, as_root: bool) -> dict[str, Any]:
+def describe(surroundings: Surroundings, capacity: Capacity) -> dict[str, Any]:
     """What is isolated here and what is not: the `hello` answer, and a line of the log."""
-    warnings = capacity.warnings()
-    if not as_root:
-        warnings.append("not root: all servers run as one uid, and their users can read each other's files")
-    has_groups = bool(capacity.groups.controllers)
+    as_root, has_walls = surroundings.as_root, not surroundings.missing
+    warnings = capacity.warnings(has_walls=has_walls)
+    if not has_walls and as_root:
+        warnings.append(
+            "servers see the names of each other's processes and share /tmp; files are kept apart by their owners "
+            f"({surroundings.missing})"
+        )
+    elif not has_walls:
+        warnings.append(
+            "not root, and no namespaces: all servers run as one uid, and their users can read and change each "
+            f"other's files and end each other's processes ({surroundings.missing})"
+        )
     return {
-        "isolation": {"own_uid": as_root, "no_new_privs": True, "mount_namespace": False, "cgroup": has_groups},
+        "isolation": {
+            "own_uid": as_root,
+            "no_new_privs": surroundings.no_new_privs,
+            "mount_namespace": has_walls,
+            "pid_namespace": has_walls and not as_root,
+            "cgroup": bool(capacity.groups.controllers),
+        },
         **capacity.describe(),
         "warnings": warnings,
     }
+
+
+def _missing_walls(isolation: Isolation, *, as_root: bool) -> str:
+    """
+    Why there are no walls; empty: there are.
+
+    Raises:
+        LaunchFailed: there must be.
+    """
+    if isolation == "off":
+        return "switched off by the configuration"
+    missing = why_not(as_root=as_root)
+    if missing and isolation == "require":
+        raise LaunchFailed(f"isolation is required, and this machine lets no namespaces be made: {missing}")
+    return missing
 
 
 @contextlib.asynccontextmanager

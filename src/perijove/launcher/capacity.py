@@ -78,13 +78,13 @@ class Capacity:
             },
         }
 
-    def warnings(self) -> list[str]:
-        """What an administrator should know."""
+    def warnings(self, *, has_walls: bool) -> list[str]:
+        """What an administrator should know; walls make the files of groups read-only for servers."""
         cannot = rules.refused(self._machine)
         warnings = []
         if "memory" in cannot or "cpu" in cannot:
             warnings.append("memory and CPU limits cannot be enforced: " + _because(next(iter(cannot.values()))))
-        if self._machine.controllers and not self._machine.as_root:
+        if self._machine.controllers and not self._machine.as_root and not has_walls:
             warnings.append("not root: limits hold against accidents, but who knows how can lift them")
         return warnings
 

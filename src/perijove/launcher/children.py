@@ -1,6 +1,7 @@
 """
-What a forked child does before it is a server or a kernel, in order: session, control groups, descriptors, limits,
-groups, gid, uid, no_new_privs, umask, environment, directory, fresh randomness; then the application.
+What a forked child does before it is a server or a kernel, in order: control groups, namespaces, session, descriptors,
+walls, limits, groups, gid, uid, capabilities, no_new_privs, umask, environment, directory, fresh randomness; then the
+application.
 
 Runs in the template's fork: no event loop, no thread, and nothing may return to the template.
 """
@@ -8,7 +9,6 @@ Runs in the template's fork: no event loop, no thread, and nothing may return to
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import logging
@@ -24,20 +24,39 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
-from perijove.launcher import limits
-from perijove.launcher.plan import ERRORS, GATE, LISTEN_FD, LISTENING, OUTPUT, ChildPlan
+from perijove.launcher import build, limits, namespaces
+from perijove.launcher.plan import ERRORS, GATE, LISTEN_FD, LISTENING, OUTPUT, SERVER, ChildPlan
 
 #: EX_CONFIG of sysexits(3): the child could not become a server.
 EXIT_SETUP_FAILED: Final = 78
 #: The launcher died before it had recorded this child.
 EXIT_NOT_RECORDED: Final = 75
 
+#: As shells have it.
+EXIT_CANNOT_RUN: Final = 127
+_CANNOT_RUN: Final = (
+    "{command} cannot be run: {why}. If it is there, then its interpreter is not, as this server sees it: "
+    "what lies below /home or /root has to be named in c.Launcher.shared_paths.\n"
+)
 #: Where a child finds its gate.
 GATE_FD: Final = LISTEN_FD + 1
-_PR_SET_NO_NEW_PRIVS: Final = 38
-_PR_SET_DUMPABLE: Final = 4
-#: Loaded in the template: after the change of user there may be nothing to load it from.
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def go_to_place(plan: ChildPlan, descriptors: Mapping[str, int]) -> None:
+    """
+    In the process whose child is to become what *plan* says: the control groups and namespaces of that child.
+
+    Raises:
+        OSError: it cannot get there.
+    """
+    for procs in plan.cgroups:
+        Path(procs).write_text("0")
+    if plan.walls is None:
+        return
+    if SERVER in descriptors:
+        build.join(plan.walls, descriptors[SERVER])
+    else:
+        build.leave(plan.walls)
 
 
 def become(plan: ChildPlan, descriptors: Mapping[str, int]) -> NoReturn:
@@ -46,7 +65,9 @@ def become(plan: ChildPlan, descriptors: Mapping[str, int]) -> NoReturn:
     try:
         os.setsid()
         _take_descriptors(descriptors)
-        _join_cgroups(plan)
+        if plan.walls is not None and SERVER not in plan.descriptors:
+            build.build(plan.walls)
+            build.be_init(plan.walls)
         _take_identity(plan)
         _take_environment(plan)
         _reseed()
@@ -103,14 +124,9 @@ def _close_all_but(kept: Iterable[int]) -> None:
                 os.close(int(entry.name))
 
 
-def _join_cgroups(plan: ChildPlan) -> None:
-    for procs in plan.cgroups:
-        Path(procs).write_text("0")
+def _take_identity(plan: ChildPlan) -> None:
     if plan.oom_score_adj:
         Path("/proc/self/oom_score_adj").write_text(str(plan.oom_score_adj))
-
-
-def _take_identity(plan: ChildPlan) -> None:
     limits.apply(processes=plan.processes, open_files=plan.open_files)
     if plan.switch_user:
         os.setgroups(plan.groups)
@@ -118,11 +134,14 @@ def _take_identity(plan: ChildPlan) -> None:
         os.setresuid(plan.uid, plan.uid, plan.uid)
         if os.getresuid() != (plan.uid,) * 3 or plan.uid == 0:
             raise PermissionError("the change of user did not take")
-    if plan.no_new_privs and _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "no_new_privs is not available")
+    elif plan.walls is not None:
+        # Whoever makes a namespace of users has every capability in it.
+        namespaces.drop_capabilities()
+    if plan.no_new_privs:
+        namespaces.set_no_new_privs()
     # A change of user without exec makes /proc/self root's: the server could not look at its own memory use,
     # and every subprocess would close descriptors one by one up to the limit. There is no secret to guard here.
-    _LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+    namespaces.set_dumpable()
     os.umask(0o077)
 
 
@@ -176,7 +195,11 @@ def _run(plan: ChildPlan) -> int:
         argv = [*plan.argv, *plan.args]
         # An ignored signal stays ignored through exec, and shells would hand that on to every pipeline.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
+        try:
+            os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
+        except OSError as exc:
+            sys.stderr.write(_CANNOT_RUN.format(command=argv[0], why=exc.strerror))
+            return EXIT_CANNOT_RUN
     if LISTENING in plan.descriptors:
         os.set_inheritable(LISTEN_FD, False)
     gc.enable()

@@ -12,6 +12,8 @@ import struct
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from perijove.launcher.walls import Walls
+
 #: Length before every message between launcher and template.
 HEADER: Final = struct.Struct(">I")
 #: Most descriptors that travel with a plan.
@@ -21,6 +23,8 @@ OUTPUT: Final = "output"
 ERRORS: Final = "errors"
 LISTENING: Final = "listening"
 GATE: Final = "gate"
+#: The pidfd of the server whose namespaces a kernel enters.
+SERVER: Final = "server"
 #: Where the child finds its listening socket: SD_LISTEN_FDS_START of sd_listen_fds(3).
 LISTEN_FD: Final = 3
 #: Environment variable that names a server in all its processes, so that none is left behind.
@@ -58,6 +62,8 @@ class ChildPlan:
     oom_score_adj: int = 0
     #: whether programs with the set-user-id bit, such as `sudo`, give it nothing
     no_new_privs: bool = True
+    #: what it does not see; None: it sees all that its user may
+    walls: Walls | None = None
     #: names of the descriptors that travel with it
     descriptors: tuple[str, ...] = ()
 
@@ -71,6 +77,8 @@ class ChildPlan:
         fields: dict[str, Any] = json.loads(data)
         for name in ("groups", "argv", "args", "cgroups", "descriptors"):
             fields[name] = tuple(fields[name])
+        if fields["walls"] is not None:
+            fields["walls"] = Walls.from_json(fields["walls"])
         return cls(**fields)
 
 

@@ -8,6 +8,7 @@ import asyncio
 import os
 from dataclasses import dataclass, field, replace
 
+from perijove.launcher.build import SIGNALLED
 from perijove.launcher.reasons import Facts, why
 from perijove.launcher.records import Record
 from perijove.wire.launcher import ExitReport, Launched
@@ -22,6 +23,8 @@ class Server:
     #: its control group; empty: it has none
     group: str = ""
     asked: bool = False
+    #: whether its first process waits for the one that is meant, and says a signal as a number (build.py)
+    has_init: bool = False
     #: found again after a restart: not our child, so nobody can tell us how it ends
     adopted: bool = False
     #: pid and start time of processes seen below it when it was told to stop: orphans by the time it is gone
@@ -33,6 +36,10 @@ class Server:
     def launched(self) -> Launched:
         """What the hub knows of it."""
         return self.record.launched
+
+    def meant(self, code: int) -> int:
+        """How it ended (negative: a signal), when its first process ended with *code*."""
+        return SIGNALLED - code if self.has_init and code > SIGNALLED else code
 
 
 def end_of(pid: int) -> asyncio.Future[int]:

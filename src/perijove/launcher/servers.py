@@ -195,7 +195,7 @@ class Servers:
         self._tasks.start(f"watch {server.launched.key}", self._wait_for_end(server))
 
     async def _wait_for_end(self, server: Server) -> None:
-        code = await server.ended
+        code = server.meant(await server.ended)
         launched = server.launched
         groups = self._capacity.groups
         memory = groups.memory(server.group) if server.group else None

@@ -20,7 +20,9 @@ from perijove.launcher.reaper import Reaper
 from perijove.launcher.records import Record, Records
 from perijove.launcher.server import Server
 from perijove.launcher.sockets import bind, free_port
+from perijove.launcher.surroundings import Surroundings
 from perijove.launcher.templates import Forked, Template
+from perijove.launcher.walls import Walls
 from perijove.wire.launcher import Launched, LaunchRequest
 
 
@@ -36,7 +38,7 @@ class Starter:
         reaper: Reaper,
         clock: Clock,
         randomness: Randomness,
-        switch_user: bool,
+        surroundings: Surroundings,
         capacity: Capacity,
     ) -> None:
         self._layout = layout
@@ -45,7 +47,7 @@ class Starter:
         self._reaper = reaper
         self._clock = clock
         self._randomness = randomness
-        self._switch_user = switch_user
+        self._surroundings = surroundings
         self._capacity = capacity
 
     async def start(self, request: LaunchRequest, account: Account) -> Server:
@@ -70,6 +72,7 @@ class Starter:
         marker = self._randomness.hex(16)
         port = free_port() if request.own_port and request.argv else 0
         environment = server_environment(request, account, runtime=runtime, socket=path, marker=marker, port=port)
+        walls = self._surroundings.walls(account, runtime=runtime) if request.walled else None
         log_path = self._layout.log(request.key)
         with contextlib.ExitStack() as stack:
             listening = stack.enter_context(bind(path, gid=self._layout.socket_gid))
@@ -83,7 +86,7 @@ class Starter:
             stack.callback(os.close, gate)
             stack.callback(os.close, opener)
             forked = await self._template.fork(
-                self._plan(request, account, environment, cgroups),
+                self._plan(request, account, environment, walls, cgroups),
                 {OUTPUT: log_fd, ERRORS: log_fd, LISTENING: listening.fileno(), GATE: gate},
             )
             ended = self._reaper.exit_of(forked.pid)
@@ -92,7 +95,12 @@ class Starter:
             self._records.write_running(directory, record)
             taken.pop_all()
             os.write(opener, b"1")
-        return Server(record=record, ended=ended, group=group_name(request) if cgroups else "")
+        return Server(
+            record=record,
+            ended=ended,
+            group=group_name(request) if cgroups else "",
+            has_init=walls is not None and walls.has_own_pids,
+        )
 
     def _give_back(self, group: str) -> None:
         """Nothing comes of a start; what may have been forked waits for a byte that never comes."""
@@ -100,14 +108,19 @@ class Starter:
         self._capacity.groups.remove(group)
 
     def _plan(
-        self, request: LaunchRequest, account: Account, environment: dict[str, str], cgroups: tuple[str, ...]
+        self,
+        request: LaunchRequest,
+        account: Account,
+        environment: dict[str, str],
+        walls: Walls | None,
+        cgroups: tuple[str, ...],
     ) -> ChildPlan:
         return ChildPlan(
             name=request.key,
             uid=account.uid,
             gid=account.gid,
             groups=account.groups,
-            switch_user=self._switch_user,
+            switch_user=self._surroundings.as_root,
             home=account.home,
             directory=request.directory,
             environment=environment,
@@ -118,6 +131,8 @@ class Starter:
             processes=self._capacity.own_processes(request.limits),
             open_files=request.limits.open_files,
             cgroups=cgroups,
+            walls=walls,
+            no_new_privs=self._surroundings.no_new_privs,
         )
 
     def _launched(self, request: LaunchRequest, forked: Forked, path: Path, log_path: Path, port: int) -> Launched:

@@ -21,8 +21,7 @@ import time
 from pathlib import Path
 from typing import Final, NoReturn
 
-from perijove.kit.processes import start_time
-from perijove.launcher.children import become
+from perijove.launcher.children import become, go_to_place
 from perijove.launcher.plan import HEADER, MAX_DESCRIPTORS, ChildPlan, framed
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -96,23 +95,25 @@ def _fork(channel: socket.socket, plan: ChildPlan, descriptors: dict[str, int]) 
         channel.close()
         _fork_again(plan, writing, descriptors)
     os.close(writing)
-    told = os.read(reading, 64)
+    told = os.read(reading, 1024)
     os.close(reading)
     os.waitpid(middle, 0)
-    if not told:
-        return {"error": "cannot fork a second time"}
-    pid, started = told.split()
-    return {"pid": int(pid), "start_time": int(started)}
+    if not told.isdigit():
+        return {"error": told.decode(errors="replace") or "cannot fork a second time"}
+    return {"pid": int(told)}
 
 
 def _fork_again(plan: ChildPlan, writing: int, descriptors: dict[str, int]) -> NoReturn:
     try:
+        # Before the child exists, so that it is never anywhere else.
+        go_to_place(plan, descriptors)
         pid = os.fork()
-    except OSError:
+    except (OSError, ValueError) as exc:
+        os.write(writing, str(exc).encode()[:1024])
         os._exit(1)
     if pid == 0:
         become(plan, descriptors)
-    os.write(writing, f"{pid} {start_time(pid)}".encode())
+    os.write(writing, str(pid).encode())
     os._exit(0)
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import structlog
 
-from perijove.kit.processes import kill
+from perijove.kit.processes import kill, start_time
 from perijove.launcher.errors import LaunchFailed, TemplateLost
 from perijove.launcher.plan import HEADER, ChildPlan, framed
 from perijove.launcher.reaper import Reaper
@@ -103,7 +103,8 @@ class Template:
                 raise TemplateLost from exc
         if "error" in answer:
             raise LaunchFailed(str(answer["error"]))
-        return Forked(pid=answer["pid"], start_time=answer["start_time"])
+        # It waits at its gate, so it is there still; its own /proc may be another.
+        return Forked(pid=answer["pid"], start_time=start_time(answer["pid"]))
 
     def _start(self) -> asyncio.Future[int]:
         ours, theirs = socket.socketpair()

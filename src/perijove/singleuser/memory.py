@@ -19,7 +19,7 @@ from tornado.web import authenticated
 from perijove.kit import cgroups
 from perijove.kit.cgroups import Memory
 from perijove.kit.sizes import amount
-from perijove.singleuser.interaction import OWN
+from perijove.wire.notebook import OWN
 
 #: below the server's base URL
 MEMORY_PATH: Final = f"{OWN}memory"

@@ -35,19 +35,16 @@ def refusal(directory: Path) -> OSError | None:
     while not directory.is_dir() and directory != directory.parent:
         directory = directory.parent
     try:
-        # Not a file without a name: with some file systems these cost nothing until they are closed.
         descriptor, name = tempfile.mkstemp(prefix=".perijove-", dir=directory)
     except OSError as exc:
         return exc
     try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor
-            file.write(b"\0" * PROBE_BYTES)
-            file.flush()
-            # Some file systems only find out when they write.
-            os.fsync(file.fileno())
+        # Blocks are taken, and nothing need reach the disk: this is done whenever a server starts.
+        os.posix_fallocate(descriptor, 0, PROBE_BYTES)
     except OSError as exc:
         return exc
     finally:
+        os.close(descriptor)
         with suppress(OSError):
             Path(name).unlink()
     return None

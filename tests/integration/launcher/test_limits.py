@@ -5,6 +5,7 @@ What servers may use, on a machine with control groups: held, told of, and nothi
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from perijove.wire.launcher import Launched, Limits
 from tests.support.groups import remove_groups
 from tests.support.launcher import (
     TINY,
+    USER_PREFIX,
     LauncherProcess,
     end,
     eventually,
@@ -115,9 +117,12 @@ async def test_the_limit_on_processes_is_the_servers_own(client: LauncherClient)
     )
     report = await exit_of(client, small)
 
+    async def has_children() -> bool:
+        return len(psutil.Process(large.pid).children()) == 2
+
     assert report.reason == "exit"
     assert "fork" in "".join(report.log_tail)
-    assert psutil.Process(large.pid).children()
+    assert await eventually(has_children)
 
 
 async def test_hello_tells_what_can_be_held_and_what_there_is(client: LauncherClient) -> None:
@@ -193,12 +198,12 @@ class TestARestart:
     async def test_adopted_servers_keep_their_limits_and_their_reasons(
         self, launcher: LauncherProcess, client: LauncherClient
     ) -> None:
-        wait = f"while [ ! -e {launcher.folder}/go ]; do sleep 0.05; done; {GREEDY}"
+        wait = f"while [ ! -e $HOME/go ]; do sleep 0.05; done; {GREEDY}"
         server = await launched(client, shell(wait, generation=fresh(), limits=Limits(memory=64 * MB)))
         launcher.kill()
         launcher.start(*TINY)
         adopted = await found_again(client, server.key)
-        await anyio.Path(launcher.folder, "go").touch()
+        await anyio.Path(pwd.getpwnam(f"{USER_PREFIX}ada").pw_dir, "go").touch()
         report = await exit_of(client, server)
 
         assert adopted == server

@@ -96,7 +96,7 @@ class WebApplication(FastAPI):
         self.quick = QuickTable()
         # From the inside out.
         front: ASGIApp = QuickRoutes(super().__call__, table=self.quick, on_errors=exception_handlers)
-        front = LimitBody(front)
+        front = LimitBody(front, forgotten=(f"{prefix}user/", f"{parts.settings.base_url}user/"))
         front = ETags(front, prefix=f"{prefix}api/")
         front = MeasureRequests(front, metrics=parts.metrics)
         front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)
