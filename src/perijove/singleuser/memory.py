@@ -106,10 +106,10 @@ class MemoryWatch:
 
 
 def message(used: int, limit: int) -> str:
-    """What a user is told."""
+    """What a user is told: JupyterLab shows 140 characters."""
     return (
-        f"This server uses {amount(used)} of {amount(limit)} of memory. If it needs more, a kernel is killed and what "
-        "is in it is lost: save your work, and shut down kernels that you do not need."
+        f"This server uses {amount(used)} of {amount(limit)} of memory. Beyond that, a kernel is killed: "
+        "save, and shut down what you do not need."
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from perijove.kit import cgroups
 from perijove.kit.cgroups import Memory
-from perijove.singleuser.memory import MemoryWatch
+from perijove.singleuser.memory import MemoryWatch, message
 
 GROUP = (Path("/nowhere"), 2)
 LIMIT = 1000
@@ -80,6 +80,10 @@ def test_a_page_that_is_opened_later_asks_how_it_stands(monkeypatch: pytest.Monk
     assert (before["warn"], before["used"], before["limit"]) == (False, 0, LIMIT)
     assert scene.watch.model()["warn"]
     assert scene.watch.model()["message"].startswith("This server uses 950 bytes of 1000 bytes of memory.")
+
+
+def test_all_of_it_is_shown_however_much_there_is() -> None:
+    assert len(message(1023 * 2**30, 1023 * 2**30)) <= 140
 
 
 def test_without_a_limit_there_is_nothing_to_warn_of(monkeypatch: pytest.MonkeyPatch) -> None:
