@@ -106,6 +106,21 @@ def test_a_folder_that_belongs_to_somebody_else_is_refused() -> None:
         assert "Traceback" not in site.output
 
 
+def test_a_limit_that_nobody_could_hold_stops_it_with_a_sentence() -> None:
+    """
+    Rather than a server that is believed to be limited and is not.
+    """
+    runner = make_system_user("limited") if os.geteuid() == 0 else None
+    with unstarted_site(OPEN_HOUSE + "c.Spawner.mem_limit = '1G'\n", runner=runner) as site:
+        site.start(wait=False)
+        status = site.wait()
+        said = site.output
+
+    assert status == 78
+    assert "c.LocalSpawner.mem_limit: a memory limit was asked for, but this launcher is not root" in said
+    assert "Delegate=yes" in said
+
+
 def test_ctrl_c_ends_everything(own_site: Site, own_rest: Rest) -> None:
     """
     Comes last: nothing is left to ask afterwards.

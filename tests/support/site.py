@@ -27,6 +27,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.groups import remove_groups
+
 T = TypeVar("T")
 
 #: Names of system users that tests make begin with the first; with the second those of this very run.
@@ -234,6 +236,7 @@ class Site:
             with suppress(psutil.Error, OSError):
                 if process.pid != os.getpid() and marker in _traces(process):
                     process.kill()
+        remove_groups(self.runtime)
 
 
 def _traces(process: psutil.Process) -> str:

@@ -27,6 +27,8 @@ from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIAB
 @click.option("--runtime-dir", type=click.Path(path_type=Path), required=True, help="Sockets and records.")
 @click.option("--state-dir", type=click.Path(path_type=Path), required=True, help="Logs, and homes without root.")
 @click.option("--system-user-prefix", default="", help="Refuse system users that do not begin with this.")
+@click.option("--reserve-memory", type=int, help="Bytes that servers leave to hub, proxy and system.")
+@click.option("--processes-limit", type=int, help="Most processes and threads of all servers together.")
 @click.option("--app", default=SERVER_APP, show_default=True, help="Module to warm up and to run as the server.")
 @click.option(
     "--kernel-app", default=KERNEL_APP, show_default=True, help="The same for kernels; empty: they are not forked."
@@ -61,6 +63,8 @@ def launcher(
     runtime_dir: Path,
     state_dir: Path,
     system_user_prefix: str,
+    reserve_memory: int | None,
+    processes_limit: int | None,
     app: str,
     kernel_app: str,
     preload: tuple[str, ...],
@@ -81,6 +85,8 @@ def launcher(
         runtime_dir=runtime_dir.absolute(),
         state_dir=state_dir.absolute(),
         system_user_prefix=system_user_prefix,
+        reserve_memory=reserve_memory,
+        processes_limit=processes_limit,
         app=app,
         kernel_app=kernel_app,
         preload=preload,

@@ -109,10 +109,11 @@ def differing(old: Sequence[Configurable], new: Sequence[Configurable], *, reloa
 
 def is_reloaded(owner: Configurable, name: str) -> bool:
     """Whether a changed value of that trait is taken over while the hub runs."""
-    kind = type(owner).__name__
-    if kind == "Perijove":
-        return name in RELOADED
-    return kind != "Launcher" and name not in FIXED_OF_PLUGINS
+    section = type(owner).__name__
+    if section == "Launcher":
+        # It is another process, which goes on with what it was told.
+        return False
+    return name in RELOADED if section == "Perijove" else name not in FIXED_OF_PLUGINS
 
 
 def _values(owner: Configurable) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ import uvloop
 
 from perijove import __version__
 from perijove.hub.app import Hub, compose, recompose
-from perijove.hub.domain.errors import HubError, StoreAway, Unavailable
+from perijove.hub.domain.errors import HubError, Invalid, StoreAway, Unavailable
 from perijove.hub.domain.hubs import others_of
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.hasher import Argon2Hasher
@@ -40,7 +40,8 @@ from perijove.hub.web.app import WebApplication, make_app, renew_app
 from perijove.kit import logs
 from perijove.kit.process import give_back_memory, inherited_sockets, is_gone, notify_parent
 from perijove.kit.tasks import TaskGroup
-from perijove.spawners.base import Spawner
+from perijove.spawners.base import Backend, Spawner
+from perijove.spawners.errors import BackendUnreachable
 from perijove.spawners.local import LocalSpawner
 from perijove.spawners.values import BackendSettings
 from perijove.wire.control import AUTH_TOKEN_VARIABLE
@@ -115,6 +116,7 @@ async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
         processes = await stack.enter_async_context(
             LauncherServiceProcesses.open(settings.paths.launcher_socket, system_user_prefix=_user_prefix(inputs))
         )
+        await _refuse_unenforceable(inputs, backend)
         hasher = stack.enter_context(contextlib.closing(Argon2Hasher()))
         tasks = TaskGroup("hub")
         hub = compose(
@@ -148,6 +150,18 @@ async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
 def _user_prefix(inputs: HubInputs) -> str:
     """Of system users on this machine: people's and services' alike."""
     return LocalSpawner(config=inputs.config).system_user_prefix
+
+
+async def _refuse_unenforceable(inputs: HubInputs, backend: Backend) -> None:
+    """A limit that nobody keeps is no limit: better no hub than one that seems to keep it."""
+    spawner = inputs.spawner(backend=backend, config=inputs.config)
+    try:
+        refused = await spawner.unenforceable_here()
+    except BackendUnreachable as exc:
+        log.error("hub.limits_not_checked", why=str(exc))  # noqa: TRY400  # each start is checked, too
+        return
+    for name, why in refused.items():
+        raise Invalid(f"c.{type(spawner).__name__}.{name}: {why}")
 
 
 async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:

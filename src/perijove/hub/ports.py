@@ -155,6 +155,8 @@ class SpawnPlan:
 
     server: Server
     user: User
+    #: names of the user's groups
+    groups: tuple[str, ...] = ()
     #: JUPYTERHUB_* and PERIJOVE_* (contract a)
     environment: Mapping[str, str] = field(default_factory=dict)
 

@@ -23,6 +23,8 @@ from perijove.kit.process import become_subreaper
 from perijove.kit.tasks import TaskGroup
 from perijove.launcher import limits
 from perijove.launcher.accounts import Accounts, OwnAccount, SystemAccounts
+from perijove.launcher.capacity import Capacity, group_name
+from perijove.launcher.cgroups import find, slice_name
 from perijove.launcher.errors import LaunchFailed
 from perijove.launcher.kernels import Kernels
 from perijove.launcher.kernels_protocol import KernelProtocol
@@ -33,6 +35,7 @@ from perijove.launcher.records import Records
 from perijove.launcher.servers import Servers
 from perijove.launcher.starting import Starter
 from perijove.launcher.surroundings import Isolation, Surroundings, why_not
+from perijove.launcher.sweeping import sweep_directories, sweep_groups
 from perijove.launcher.template_files import Installed, installed
 from perijove.launcher.template_process import TemplateProcess, clean_environment
 from perijove.launcher.templates import RECYCLE_AFTER, Template
@@ -64,6 +67,10 @@ class Settings:
     state_dir: Path
     #: as root: refuse system users that do not begin with it
     system_user_prefix: str = ""
+    #: bytes of memory that servers leave to hub, proxy and system; None: the default
+    reserve_memory: int | None = None
+    #: most processes and threads of all servers together; None: the default
+    processes_limit: int | None = None
     #: end the servers too when the launcher is told to end
     stop_servers: bool = False
     #: a listening socket handed down by the supervisor; None: make our own at `socket`
@@ -93,7 +100,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         ready: called once, when requests are answered.
 
     Raises:
-        LaunchFailed: a directory or the socket cannot be made.
+        LaunchFailed: a directory or the socket cannot be made, or the reserve cannot be held here.
     """
     as_root = os.geteuid() == 0
     # Processes below us that lose their parent become our children: nothing of a server can hide.
@@ -107,6 +114,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         socket_gid=settings.socket_gid if as_root else -1,
     )
     layout.prepare()
+    capacity = make_capacity(settings, as_root=as_root)
     reaper = Reaper()
     reaper.install()
     accounts: Accounts = (
@@ -138,13 +146,27 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             randomness=SystemRandomness(),
             kernels=layout.kernel_socket() if settings.kernel_app else None,
             surroundings=surroundings,
+            capacity=capacity,
         )
-        servers = Servers(layout=layout, accounts=accounts, starter=starter, records=records, tasks=tasks, tell=tell)
+        servers = Servers(
+            layout=layout,
+            accounts=accounts,
+            starter=starter,
+            records=records,
+            capacity=capacity,
+            tasks=tasks,
+            tell=tell,
+        )
         protocol = Protocol(
-            servers=servers, describe=lambda: describe(surroundings), hub_uid=settings.hub_uid, tasks=tasks
+            servers=servers,
+            describe=lambda: describe(surroundings, capacity),
+            hub_uid=settings.hub_uid,
+            tasks=tasks,
         )
         watchers.append(protocol)
         servers.adopt()
+        sweep_directories(layout.runtime / "servers")
+        await sweep_groups(capacity.groups, {group_name(launched) for launched in servers.running()})
         tasks.start("template", template.keep())
         if settings.kernel_app:
             kernel_template = templates.kernel_template(settings)
@@ -155,12 +177,14 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         async with _listening(settings, protocol):
             # Below a supervisor this is its business, and it says so in its own words.
             say = log.info if settings.inherited is None else log.debug
-            say("launcher.ready", socket=str(settings.socket), **describe(surroundings)["isolation"])
+            isolation = describe(surroundings, capacity)["isolation"]
+            say("launcher.ready", socket=str(settings.socket), **isolation, **capacity.summary())
             ready()
             await stopping.wait()
             say("launcher.stopping", servers=len(servers.running()), stop_servers=settings.stop_servers)
         if settings.stop_servers:
             await servers.stop_all(STOP_GRACE)
+    capacity.groups.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,10 +244,28 @@ def _raise_limit_of_files() -> tuple[int, int]:
     return soft, hard
 
 
-def describe(surroundings: Surroundings) -> dict[str, Any]:
+def make_capacity(settings: Settings, *, as_root: bool) -> Capacity:
+    """
+    What this machine has for servers, and the group that holds them.
+
+    Raises:
+        LaunchFailed: a reserve was configured that cannot be held here.
+    """
+    groups = find(slice_name(settings.runtime_dir))
+    above = groups.memory_above()
+    machine = limits.measure(
+        as_root=as_root, controllers=groups.controllers, memory_above=above.limit if above is not None else None
+    )
+    for_all = limits.together(machine, reserve=settings.reserve_memory, processes=settings.processes_limit)
+    capacity = Capacity(groups=groups, machine=machine, for_all=for_all)
+    capacity.hold()
+    return capacity
+
+
+def describe(surroundings: Surroundings, capacity: Capacity) -> dict[str, Any]:
     """What is isolated here and what is not: the `hello` answer, and a line of the log."""
     as_root, has_walls = surroundings.as_root, not surroundings.missing
-    warnings = ["memory and CPU limits cannot be enforced: this launcher drives no control groups"]
+    warnings = capacity.warnings(has_walls=has_walls)
     if not has_walls and as_root:
         warnings.append(
             "servers see the names of each other's processes and share /tmp; files are kept apart by their owners "
@@ -240,9 +282,9 @@ def describe(surroundings: Surroundings) -> dict[str, Any]:
             "no_new_privs": surroundings.no_new_privs,
             "mount_namespace": has_walls,
             "pid_namespace": has_walls and not as_root,
-            "cgroup": False,
+            "cgroup": bool(capacity.groups.controllers),
         },
-        "limits": list(limits.enforceable(as_root=as_root)),
+        **capacity.describe(),
         "warnings": warnings,
     }
 

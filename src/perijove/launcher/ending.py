@@ -1,5 +1,6 @@
 """
-What a server leaves behind: found by descent, by session and by a marker in the environment, and killed.
+What a server leaves behind: found by its control group, or else by descent, by session and by a marker in the
+environment, and killed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 import structlog
 
 from perijove.kit import processes
+from perijove.launcher.cgroups import ControlGroups
 from perijove.launcher.plan import MARKER
 from perijove.launcher.server import Server
 
@@ -19,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 #: Rounds of killing what a dead server left: each round can only meet what was forked during the last.
 SWEEPS: Final = 10
+#: Rounds for a group: it grows no more, but whoever was held to little processor time takes a while to die.
+KILLS: Final = 500
 #: Seconds between two such rounds.
 SWEEP_PAUSE: Final = 0.02
 
@@ -27,15 +31,18 @@ async def kill_after(server: Server, grace: float) -> None:
     """Kill *server* if it has not ended after *grace* seconds."""
     await asyncio.wait([server.ended], timeout=grace)
     if not server.ended.done():
-        server.family.update(processes_of(server))
+        remember_family(server)
         if processes.is_alive(server.launched.pid, server.launched.start_time):
             processes.kill(server.launched.pid, signal.SIGKILL)
 
 
-async def sweep(server: Server) -> None:
+async def sweep(server: Server, groups: ControlGroups) -> None:
     """Kill what the server has left behind: no kernel survives its server."""
+    if server.group:
+        await empty_group(groups, server.group)
+        return
     for _ in range(SWEEPS):
-        server.family.update(processes_of(server))
+        remember_family(server)
         left = [pid for pid, started in server.family.items() if processes.is_alive(pid, started)]
         if not left:
             return
@@ -43,6 +50,26 @@ async def sweep(server: Server) -> None:
             processes.kill(pid, signal.SIGKILL)
         await asyncio.sleep(SWEEP_PAUSE)
     log.warning("server.left_processes", key=server.launched.key, count=len(left))
+
+
+async def empty_group(groups: ControlGroups, name: str) -> None:
+    """Kill all that is in a group, which cannot leave it, and remove it."""
+    for _ in range(KILLS):
+        if not groups.kill(name) and groups.remove(name):
+            return
+        await asyncio.sleep(SWEEP_PAUSE)
+    log.warning("cgroup.left", group=name, processes=len(groups.members(name)))
+
+
+def remember_family(server: Server) -> None:
+    """
+    Find out what belongs to a server while that can be told: its orphans cannot be told by their parents.
+
+    A server in a control group needs none of it. That is good, because it reads the environment of every process here,
+    and each of a fork bomb's, whoever's it is, makes that wait.
+    """
+    if not server.group:
+        server.family.update(processes_of(server))
 
 
 def processes_of(server: Server) -> dict[int, int]:

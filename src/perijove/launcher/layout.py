@@ -17,6 +17,8 @@ from perijove.launcher.names import directory_name, short_name, system_name
 
 #: Longest path that fits `sockaddr_un.sun_path` with its closing zero (unix(7)).
 MAX_SOCKET_PATH: Final = 107
+#: Name of a server's socket in its directory.
+SOCKET: Final = "s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class Layout:
         Raises:
             LaunchFailed: the path is longer than a unix socket's may be.
         """
-        path = self.server_directory(key) / "s"
+        path = self.server_directory(key) / SOCKET
         if len(os.fsencode(path)) > MAX_SOCKET_PATH:
             raise LaunchFailed(f"the runtime directory {self.runtime} has too long a path for unix sockets")
         return path

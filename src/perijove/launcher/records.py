@@ -22,8 +22,10 @@ from perijove.wire.launcher import ExitReport, Launched
 
 log = structlog.get_logger(__name__)
 
-_RUNNING: Final = "server.json"
-_EXITED: Final = "exit.json"
+#: File of a server that runs.
+RUNNING: Final = "server.json"
+#: File of how the last run ended.
+EXITED: Final = "exit.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class Record:
     marker: str
     #: what its kernels share with it; None: a launcher that forked no kernels started it
     standing: ChildPlan | None = None
+    #: home of whose server it is
+    home: str = ""
 
 
 class Records:
@@ -47,28 +51,31 @@ class Records:
 
     def write_running(self, directory: Path, record: Record) -> None:
         """Put *record* on disk: the server may run now."""
-        standing = asdict(record.standing) if record.standing is not None else None
-        data = {"launched": record.launched.to_json(), "marker": record.marker, "standing": standing}
-        _write(directory / _RUNNING, data)
+        _write(directory / RUNNING, asdict(record))
 
     def write_exit(self, directory: Path, report: ExitReport) -> None:
         """The server ended: keep why, forget the rest."""
-        _write(directory / _EXITED, asdict(report))
+        _write(directory / EXITED, asdict(report))
         with contextlib.suppress(FileNotFoundError):
-            (directory / _RUNNING).unlink()
+            (directory / RUNNING).unlink()
 
     def running(self) -> Iterator[Record]:
         """Every server that was running when its launcher last knew."""
-        for data in self._read_all(_RUNNING):
+        for data in self._read_all(RUNNING):
             try:
                 standing = ChildPlan.from_json(data["standing"]) if data.get("standing") else None
-                yield Record(launched=Launched(**data["launched"]), marker=data["marker"], standing=standing)
+                yield Record(
+                    launched=Launched(**data["launched"]),
+                    marker=data["marker"],
+                    standing=standing,
+                    home=str(data.get("home", "")),
+                )
             except (TypeError, KeyError) as exc:
                 log.warning("record.unreadable", error=str(exc))
 
     def exits(self) -> Iterator[ExitReport]:
         """The last exit of every server that ever ran here."""
-        for data in self._read_all(_EXITED):
+        for data in self._read_all(EXITED):
             try:
                 yield ExitReport(**{**data, "log_tail": tuple(data.get("log_tail", ()))})
             except TypeError as exc:

@@ -6,16 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
 
 from perijove.launcher.build import SIGNALLED
+from perijove.launcher.reasons import Facts, why
 from perijove.launcher.records import Record
 from perijove.wire.launcher import ExitReport, Launched
-
-#: Reason of an end that no launcher saw (`ExitReport.reason`).
-UNSEEN: Final = "unknown"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,6 +20,8 @@ class Server:
 
     record: Record
     ended: asyncio.Future[int]
+    #: its control group; empty: it has none
+    group: str = ""
     asked: bool = False
     #: whether its first process waits for the one that is meant, and says a signal as a number (build.py)
     has_init: bool = False
@@ -31,6 +29,8 @@ class Server:
     adopted: bool = False
     #: pid and start time of processes seen below it when it was told to stop: orphans by the time it is gone
     family: dict[int, int] = field(default_factory=dict)
+    #: processes of it that the kernel had killed for memory when it was last looked at
+    kills_before: int = 0
 
     @property
     def launched(self) -> Launched:
@@ -62,26 +62,15 @@ def end_of(pid: int) -> asyncio.Future[int]:
     return future
 
 
-def report(server: Server, code: int, log_tail: tuple[str, ...]) -> ExitReport:
-    """Why *server* is no more, after it ended with *code* (negative: a signal)."""
-    reason, status, message = "exit", code, f"It ended with exit code {code}."
-    if server.adopted:
-        reason, status, message = (
-            UNSEEN,
-            -1,
-            "It ended while no launcher watched it, or was not its child.",
-        )
-    elif code < 0:
-        name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
-        reason, status, message = "signal", -code, f"It was ended by signal {name}."
-    if server.asked:
-        message = "It was stopped."
+def report(server: Server, facts: Facts) -> ExitReport:
+    """Why *server* is no more: what *facts* tell, and whether it was asked to end."""
+    found = why(replace(facts, code=None) if server.adopted else facts)
     return ExitReport(
         key=server.launched.key,
         generation=server.launched.generation,
-        reason=reason,
-        status=status,
-        message=message,
+        reason=found.reason,
+        status=found.status,
+        message="It was stopped." if server.asked else found.message,
         asked=server.asked,
-        log_tail=log_tail,
+        log_tail=tuple(facts.log_tail),
     )

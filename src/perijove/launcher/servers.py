@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +17,14 @@ import structlog
 
 from perijove.kit import processes
 from perijove.kit.tasks import TaskGroup
-from perijove.launcher import ending, limits, logfiles
+from perijove.launcher import disks, ending, logfiles
 from perijove.launcher.accounts import Accounts
+from perijove.launcher.capacity import Capacity, group_name
 from perijove.launcher.errors import AlreadyRunning, LaunchFailed, Stale
 from perijove.launcher.layout import Layout
+from perijove.launcher.reasons import UNKNOWN, Facts
 from perijove.launcher.records import Record, Records
-from perijove.launcher.server import UNSEEN, Server, end_of
+from perijove.launcher.server import Server, end_of
 from perijove.launcher.server import report as report_of
 from perijove.launcher.starting import Starter
 from perijove.wire.launcher import ExitReport, Launched, LaunchRequest
@@ -33,6 +35,8 @@ log = structlog.get_logger(__name__)
 REPORTED_LINES: Final = 50
 #: Seconds between two looks at the size of the logs.
 LOG_LOOK_SECONDS: Final = 2.0
+#: Seconds that a file system may take to say how full it is.
+DISK_TIMEOUT: Final = 2.0
 
 
 class Servers:
@@ -47,6 +51,7 @@ class Servers:
         accounts: Accounts,
         starter: Starter,
         records: Records,
+        capacity: Capacity,
         tasks: TaskGroup,
         tell: Callable[[ExitReport], None],
     ) -> None:
@@ -54,6 +59,7 @@ class Servers:
         self._accounts = accounts
         self._starter = starter
         self._records = records
+        self._capacity = capacity
         self._tasks = tasks
         self._tell = tell
         self._running: dict[str, Server] = {}
@@ -73,11 +79,19 @@ class Servers:
             self._newest[launched.key] = max(launched.generation, self._newest.get(launched.key, 0))
             if processes.is_alive(launched.pid, launched.start_time):
                 log.debug("server.adopted", key=launched.key, pid=launched.pid)
-                self._watch(Server(record=record, ended=end_of(launched.pid), adopted=True))
+                self._watch(self._adopted(record, end_of(launched.pid), is_seen=True))
             else:
                 gone = asyncio.get_running_loop().create_future()
                 gone.set_result(0)
-                self._watch(Server(record=record, ended=gone, adopted=True))
+                self._watch(self._adopted(record, gone, is_seen=False))
+
+    def _adopted(self, record: Record, ended: asyncio.Future[int], *, is_seen: bool) -> Server:
+        """A server of an earlier launcher; what its group counted before counts only if nobody saw its end."""
+        groups, name = self._capacity.groups, group_name(record.launched)
+        group = name if groups.joining(name) else ""
+        memory = groups.memory(group) if group and is_seen else None
+        kills = memory.kills if memory is not None else 0
+        return Server(record=record, ended=ended, group=group, adopted=True, kills_before=kills)
 
     def running(self) -> list[Launched]:
         """What runs now."""
@@ -111,7 +125,6 @@ class Servers:
                 raise AlreadyRunning
             if request.generation == newest and not self._was_never_seen(request):
                 raise Stale("this generation has been launched already, and has ended")
-            limits.check(request.limits, as_root=self._accounts.as_root)
             account = await self._accounts.account(request)
             try:
                 server = await self._starter.start(request, account)
@@ -148,12 +161,12 @@ class Servers:
         before it let the child go on, and whoever asks again has never had an answer.
         """
         end = self._exits.get(request.key)
-        is_unseen = end is not None and end.generation == request.generation and end.reason == UNSEEN
+        is_unseen = end is not None and end.generation == request.generation and end.reason == UNKNOWN
         return is_unseen and self._unwanted.get(request.key, -1) < request.generation
 
     def _end(self, server: Server, grace: float) -> None:
         server.asked = True
-        server.family.update(ending.processes_of(server))
+        ending.remember_family(server)
         if processes.is_alive(server.launched.pid, server.launched.start_time):
             processes.kill(server.launched.pid, signal.SIGTERM)
         self._tasks.start(f"stop {server.launched.key}", ending.kill_after(server, grace))
@@ -188,8 +201,19 @@ class Servers:
     async def _wait_for_end(self, server: Server) -> None:
         code = server.meant(await server.ended)
         launched = server.launched
-        await ending.sweep(server)
-        report = report_of(server, code, logfiles.tail(Path(launched.log), REPORTED_LINES))
+        groups = self._capacity.groups
+        memory = groups.memory(server.group) if server.group else None
+        memory_of_all = groups.memory_of_all()
+        await ending.sweep(server, groups)
+        facts = Facts(
+            code=code,
+            memory=memory,
+            kills_before=server.kills_before,
+            memory_of_all=memory_of_all,
+            full=await self._full_disks(server, code),
+            log_tail=logfiles.tail(Path(launched.log), REPORTED_LINES),
+        )
+        report = report_of(server, facts)
         self._exits[launched.key] = report
         # From here on the key is free: the next generation may start.
         del self._running[launched.key]
@@ -200,3 +224,19 @@ class Servers:
             log.error("exit.not_recorded", key=launched.key, error=str(exc))  # noqa: TRY400
         log.debug("server.exited", key=launched.key, reason=report.reason, status=report.status, asked=report.asked)
         self._tell(report)
+
+    async def _full_disks(self, server: Server, code: int) -> Sequence[str]:
+        """Which file systems may be why *server* ended with *code*."""
+        if server.asked or server.adopted or code <= 0:
+            return ()
+        runtime, logs = self._layout.runtime, self._layout.state
+        places = {
+            "your home": server.record.home,
+            "the server's runtime directory": str(runtime),
+            "the folder of logs": str(logs),
+        }
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(disks.full, places), DISK_TIMEOUT)
+        except TimeoutError:
+            log.warning("disks.silent", key=server.launched.key)
+            return ()

@@ -11,6 +11,7 @@ from pathlib import Path
 from perijove.kit.clock import Clock, Randomness
 from perijove.launcher import logfiles
 from perijove.launcher.accounts import Account
+from perijove.launcher.capacity import Capacity, group_name
 from perijove.launcher.environment import server_environment
 from perijove.launcher.errors import TemplateLost
 from perijove.launcher.layout import Layout
@@ -40,6 +41,7 @@ class Starter:
         randomness: Randomness,
         surroundings: Surroundings,
         kernels: Path | None = None,
+        capacity: Capacity,
     ) -> None:
         self._layout = layout
         self._template = template
@@ -50,6 +52,7 @@ class Starter:
         #: where servers ask for kernels; None: nowhere
         self._kernels = kernels
         self._surroundings = surroundings
+        self._capacity = capacity
 
     async def start(self, request: LaunchRequest, account: Account) -> Server:
         """
@@ -57,6 +60,7 @@ class Starter:
 
         Raises:
             LaunchFailed: it cannot be forked.
+            Unenforceable: it has a limit that cannot be held here, or a guarantee that cannot be given.
             OSError: a socket, log or record cannot be made.
         """
         try:
@@ -81,12 +85,16 @@ class Starter:
             kernels=self._kernels,
         )
         walls = self._surroundings.walls(account, runtime=runtime) if request.walled else None
-        plan = self._plan(request, account, environment, walls)
         log_path = self._layout.log(request.key)
         with contextlib.ExitStack() as stack:
             listening = stack.enter_context(bind(path, gid=self._layout.socket_gid))
             log_fd = logfiles.open_fresh(log_path)
             stack.callback(os.close, log_fd)
+            cgroups = self._capacity.take(request)
+            # Until there is a record: then it goes with the server.
+            taken = stack.enter_context(contextlib.ExitStack())
+            taken.callback(self._give_back, group_name(request))
+            plan = self._plan(request, account, environment, walls, cgroups)
             gate, opener = os.pipe()
             stack.callback(os.close, gate)
             stack.callback(os.close, opener)
@@ -95,13 +103,29 @@ class Starter:
             )
             ended = self._reaper.exit_of(forked.pid)
             launched = self._launched(request, forked, path, log_path, port)
-            record = Record(launched=launched, marker=marker, standing=plan.standing())
+            record = Record(launched=launched, marker=marker, standing=plan.standing(), home=account.home)
             self._records.write_running(directory, record)
+            taken.pop_all()
             os.write(opener, b"1")
-        return Server(record=record, ended=ended, has_init=walls is not None and walls.has_own_pids)
+        return Server(
+            record=record,
+            ended=ended,
+            group=group_name(request) if cgroups else "",
+            has_init=walls is not None and walls.has_own_pids,
+        )
+
+    def _give_back(self, group: str) -> None:
+        """Nothing comes of a start; what may have been forked waits for a byte that never comes."""
+        self._capacity.groups.kill(group)
+        self._capacity.groups.remove(group)
 
     def _plan(
-        self, request: LaunchRequest, account: Account, environment: dict[str, str], walls: Walls | None
+        self,
+        request: LaunchRequest,
+        account: Account,
+        environment: dict[str, str],
+        walls: Walls | None,
+        cgroups: tuple[str, ...],
     ) -> ChildPlan:
         return ChildPlan(
             name=request.key,
@@ -116,8 +140,9 @@ class Starter:
             argv=request.argv,
             args=request.args,
             listens=request.listens,
-            processes=request.limits.processes,
+            processes=self._capacity.own_processes(request.limits),
             open_files=request.limits.open_files,
+            cgroups=cgroups,
             walls=walls,
             no_new_privs=self._surroundings.no_new_privs,
         )

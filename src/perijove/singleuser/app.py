@@ -14,6 +14,7 @@ import site
 import sys
 import tempfile
 import warnings
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes
@@ -22,26 +23,30 @@ from typing import Any, Final
 
 import structlog
 from jupyter_core.paths import jupyter_config_dir
+from jupyter_events import EventLogger
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import JupyterServerAuthWarning
 from tornado.httpserver import HTTPServer
 from traitlets import Instance, default
 from traitlets.config import Config
 
+from perijove.kit.cgroups import own_memory_group
 from perijove.kit.clock import SystemClock
 from perijove.kit.tasks import TaskGroup
-from perijove.singleuser import environment, exporters, home, stopping
+from perijove.singleuser import environment, exporters, home, memory, room, stopping
 from perijove.singleuser import preload as preloading
 from perijove.singleuser.activity import ActivityReporter, Standing
 from perijove.singleuser.authorizer import ScopeAuthorizer
 from perijove.singleuser.busy import busy_with
 from perijove.singleuser.environment import ServerConfig
 from perijove.singleuser.exporters import ExportersHandler
+from perijove.singleuser.files import Files, Kernels
 from perijove.singleuser.handlers import CONTENTS
 from perijove.singleuser.hubclient import poster
 from perijove.singleuser.identity import DoorIdentityProvider
 from perijove.singleuser.kernels import handlers as kernel_handlers
 from perijove.singleuser.kernels import provisioner
+from perijove.singleuser.memory import MemoryWatch
 from perijove.singleuser.pages import page_config_hook
 from perijove.singleuser.stopping import Stopping
 from perijove.singleuser.watching import CHANNELS_PATH, ChannelsHandler
@@ -68,6 +73,7 @@ class SingleUserServer(ServerApp):
     listening = Instance(socket)
     _tasks: TaskGroup
     _own_end: Stopping
+    _memory: MemoryWatch
 
     @property
     def server_name(self) -> str:
@@ -100,7 +106,10 @@ class SingleUserServer(ServerApp):
             now=now,
         )
         self._own_end = Stopping(reporter=reporter, ask=poster(config.keep_url, config.api_token), now=now)
-        self.tornado_settings.update(tornado_settings(config), **{stopping.SETTING: self._own_end})
+        self.events.register_event_schema(memory.SCHEMA)
+        self._memory = MemoryWatch(group=own_memory_group(), tell=self._tell_of_memory)
+        ours_too = {stopping.SETTING: self._own_end, memory.SETTING: self._memory}
+        self.tornado_settings.update(tornado_settings(config), **ours_too)
         super().init_webapp()
         ours = (
             (exporters.PATH, ExportersHandler),
@@ -108,6 +117,7 @@ class SingleUserServer(ServerApp):
             *CONTENTS,
             *stopping.HANDLERS,
             *kernel_handlers.HANDLERS,
+            *memory.HANDLERS,
         )
         base = re.escape(self.server_config.base_url)
         self.web_app.add_handlers(".*", [(base + path, handler) for path, handler in ours])  # type: ignore[no-untyped-call]
@@ -143,6 +153,19 @@ class SingleUserServer(ServerApp):
         config = self.server_config
         if config.activity_url:
             self._tasks.start("activity", self._own_end.reporter.keep_reporting())
+        if self._memory.is_limited:
+            self._tasks.start("memory", self._memory.keep_watching())
+
+    @property
+    def events(self) -> EventLogger:
+        """What tells extensions and pages of events."""
+        if self.event_logger is None:
+            raise RuntimeError("asked for before it was made")
+        return self.event_logger
+
+    def _tell_of_memory(self, model: Mapping[str, Any]) -> None:
+        """Every page that is open hears of it at once."""
+        self.events.emit(schema_id=memory.SCHEMA_ID, data=dict(model))
 
     async def _cleanup(self) -> None:
         if hasattr(self, "_tasks"):
@@ -212,6 +235,9 @@ def preferences(config: ServerConfig) -> Config:
     # A user cannot install into an environment that everybody shares, and the manager that offers it
     # costs a third of the start and 10 MB.
     c.LabApp.extension_manager = "readonly"
+    # Extensions and people bring their own; these are for who does not.
+    c.ServerApp.contents_manager_class = Files
+    c.ServerApp.kernel_manager_class = Kernels
     # JupyterLab asks for these when it is imported, which happened in the template, where nobody is at home.
     lab = Path(jupyter_config_dir(), "lab")
     c.LabApp.user_settings_dir = os.environ.get("JUPYTERLAB_SETTINGS_DIR") or str(lab / "user-settings")
@@ -254,6 +280,7 @@ def run(*, listen_fd: int, args: list[str]) -> int:
         return 78
     if config.disable_user_config:
         _forget_user_config(config)
+    os.environ.update(room.for_server(os.environ, runtime=Path(config.runtime_dir)))
     home.look_again()
     provisioner.register()
     # Handlers of extensions that do not say who may call them are refused to strangers anyway

@@ -21,8 +21,8 @@ from traitlets import Bool, CaselessStrEnum, Dict, Enum, Float, Integer, List, U
 from traitlets import Callable as CallableTrait
 from traitlets.config import Configurable
 
-from perijove.spawners import options
-from perijove.spawners.traits import ByteSpecification
+from perijove.config.amounts import ByteSpecification
+from perijove.spawners import options, overrides
 from perijove.spawners.values import NOBODY, BackendSettings, Handle, Progress, Running, SpawnerUser, SpawnRequest
 from perijove.wire import environment as names
 from perijove.wire.launcher import ExitReport
@@ -94,6 +94,16 @@ class Spawner(Configurable):
         config=True
     )
     cpu_limit = Float(None, allow_none=True, help="Most cores of a server.").tag(config=True)
+    mem_guarantee = ByteSpecification(
+        None, allow_none=True, help="Memory that a server gets whatever others use, for instance '500M'."
+    ).tag(config=True)
+    cpu_guarantee = Float(None, allow_none=True, help="Cores that a server gets whatever others use.").tag(config=True)
+    group_overrides = Union(
+        [Dict(), CallableTrait()],
+        default_value={},
+        help="Traits by group: {key: {'groups': […], 'spawner_override': {trait: value}}}, applied in the order of the "
+        "keys to members of any of these groups; or a callable that is given the spawner and answers that.",
+    ).tag(config=True)
     options_form = Union(
         [Unicode(), CallableTrait()],
         default_value="",
@@ -195,7 +205,18 @@ class Spawner(Configurable):
         return bool(self.route_access == "open")
 
     def unenforceable(self) -> Mapping[str, str]:
-        """Traits that are set but cannot be honoured here, and why: such a configuration stops the start."""
+        """Traits that are set but can be honoured nowhere, and why: such a configuration stops the start."""
+        return {**overrides.contradictions(self), **overrides.mistakes(self, self.group_overrides)}
+
+    async def unenforceable_here(self) -> Mapping[str, str]:
+        """
+        Traits that are set but cannot be honoured by this backend, and why: such a configuration stops the hub.
+
+        Asked once, of a spawner that is nobody's, when the backend is open.
+
+        Raises:
+            BackendUnreachable: it cannot be asked.
+        """
         return {}
 
     async def start(self, request: SpawnRequest) -> Running:
@@ -257,6 +278,10 @@ class Spawner(Configurable):
         """The options that a posted form, or an address, comes to. Raises SpawnRefused."""
         return await options.options_of(self, self.options_from_form, form)
 
+    async def use_groups(self) -> None:
+        """Do what the groups of the user ask for. Raises SpawnRefused."""
+        await overrides.apply(self, self.group_overrides, self.user.groups)
+
     async def use_options(self) -> None:
         """Do what the user's options ask for. Raises SpawnRefused."""
         await options.apply(self, self.apply_user_options, self.user_options)
@@ -292,7 +317,9 @@ class Spawner(Configurable):
             names.DEBUG: "1" if self.debug else "",
             names.DISABLE_USER_CONFIG: "1" if self.disable_user_config else "",
             "MEM_LIMIT": "" if self.mem_limit is None else str(self.mem_limit),
+            "MEM_GUARANTEE": "" if self.mem_guarantee is None else str(self.mem_guarantee),
             "CPU_LIMIT": "" if self.cpu_limit is None else str(self.cpu_limit),
+            "CPU_GUARANTEE": "" if self.cpu_guarantee is None else str(self.cpu_guarantee),
         }
         return {name: value for name, value in variables.items() if value}
 

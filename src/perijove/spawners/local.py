@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from traitlets import Bool, Integer, Unicode
 
+from perijove.spawners import overrides
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import BackendUnreachable, StopTimedOut
 from perijove.spawners.launcher_client import LauncherClient
@@ -22,6 +23,15 @@ from perijove.wire.routes import unix_origin
 
 #: Seconds between two looks at a server that is about to end: doubled from the first to the last.
 FIRST_LOOK, LAST_LOOK = 0.02, 0.5
+#: trait → the limit that the launcher is asked for
+_LIMITS: Final[Mapping[str, str]] = {
+    "mem_limit": "memory",
+    "mem_guarantee": "memory_guarantee",
+    "cpu_limit": "cpu",
+    "cpu_guarantee": "cpu_guarantee",
+    "processes_limit": "processes",
+    "open_files_limit": "open_files",
+}
 #: Format of the handle, for readers of a later version.
 _HANDLE_VERSION: Final = 1
 
@@ -36,7 +46,9 @@ class LocalSpawner(Spawner):
     home_dir = Unicode(help="Home directory; {username} is replaced. Empty: the system user's own.").tag(config=True)
     open_files_limit = Integer(None, allow_none=True, help="Most open files of one process.").tag(config=True)
     processes_limit = Integer(
-        None, allow_none=True, help="Most processes of the system user; needs a launcher that is root."
+        None,
+        allow_none=True,
+        help="Most processes and threads of a server with its kernels; without control groups, of the system user.",
     ).tag(config=True)
     term_timeout = Integer(30, help="Seconds a server gets to end by itself before it is killed.").tag(config=True)
     kill_timeout = Integer(5, help="Seconds after that until stopping is given up.").tag(config=True)
@@ -69,14 +81,23 @@ class LocalSpawner(Spawner):
         """This machine, and the launcher on it."""
         return f"{_machine()} {settings.launcher_socket.resolve()}"
 
-    def unenforceable(self) -> Mapping[str, str]:
-        """The launcher of this version limits no memory and no processor time."""
-        limits = {"mem_limit": self.mem_limit, "cpu_limit": self.cpu_limit}
-        return {
-            name: "this version cannot limit it on one machine; a limit that nobody keeps is refused"
-            for name, value in limits.items()
-            if value is not None
-        }
+    async def unenforceable_here(self) -> Mapping[str, str]:
+        """What the launcher says that this machine cannot hold; it is only asked if there is something to hold."""
+        wanted = {name: value for name, value in self._limit_traits().items() if value is not None}
+        of_groups = [name for name in _LIMITS if overrides.is_overridden(self.group_overrides, name)]
+        if not wanted and not of_groups:
+            return {}
+        refused, for_all = limits_of(await self._launcher.hello())
+        answer = {name: refused[_LIMITS[name]] for name in (*wanted, *of_groups) if _LIMITS[name] in refused}
+        for name, whole in (("mem_guarantee", "memory"), ("cpu_guarantee", "cpu"), ("open_files_limit", "open_files")):
+            most = for_all.get(whole)
+            if name not in answer and name in wanted and most is not None and wanted[name] > most:
+                asked, there = overrides.shown(name, wanted[name]), overrides.shown(name, most)
+                answer[name] = f"{asked} is more than the {there} that there is here for all servers"
+        return answer
+
+    def _limit_traits(self) -> Mapping[str, Any]:
+        return {name: getattr(self, name) for name in _LIMITS}
 
     async def start(self, request: SpawnRequest) -> Running:
         """Ask the launcher; it answers as soon as the server's socket listens."""
@@ -142,12 +163,7 @@ class LocalSpawner(Spawner):
             argv=tuple(self.cmd),
             args=tuple(self.args),
             own_port=self.does_own_sign_in,
-            limits=Limits(
-                memory=self.mem_limit,
-                cpu=self.cpu_limit,
-                processes=self.processes_limit,
-                open_files=self.open_files_limit,
-            ),
+            limits=Limits(**{_LIMITS[name]: value for name, value in self._limit_traits().items()}),
         )
 
     async def _wait_until_gone(self, handle: Handle) -> None:
@@ -155,6 +171,11 @@ class LocalSpawner(Spawner):
         while await self.poll(handle) is None:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_LOOK)
+
+
+def limits_of(hello: Mapping[str, Any]) -> tuple[Mapping[str, str], Mapping[str, float | None]]:
+    """What a launcher cannot hold, with why, and what it has for all servers; an older one does not say."""
+    return hello.get("refused", {}), hello.get("for_all", {})
 
 
 def _machine() -> str:

@@ -6,7 +6,8 @@ The launcher's socket: frames of a 4-byte big-endian length and that many bytes 
 
 | op | fields | ok |
 |---|---|---|
-| `hello` | | `{"version", "pid", "isolation": {...}, "limits": [...], "warnings": [...]}` |
+| `hello` | | `{"version", "pid", "isolation": {...}, "limits": [...], "refused": {...},` |
+| | | `"for_all": {...}, "warnings": [...]}`: limits that can be held, why the others cannot, what all share |
 | `launch` | `LaunchRequest` | `Launched` (at once; the listening socket is bound, the child may still import) |
 | `list` | | `{"servers": [Launched, …]}` running now, adopted ones included |
 | `inspect` | `key` | `{"running": Launched \| null, "exit": ExitReport \| null}` |
@@ -51,8 +52,14 @@ class Limits:
     memory: int | None = None
     #: cores
     cpu: float | None = None
+    #: and threads, of the whole server with its kernels
     processes: int | None = None
+    #: of one process
     open_files: int | None = None
+    #: bytes that it gets whatever others use; refused where that has been promised to others
+    memory_guarantee: int | None = None
+    #: cores that it gets whatever others use; likewise
+    cpu_guarantee: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +125,7 @@ class ExitReport:
 
     key: str
     generation: int
-    #: one of `exit`, `signal`, `oom`, `unknown` (it ended while no launcher watched)
+    #: one of `exit`, `signal`, `oom`, `disk_full`, `unknown` (it ended while no launcher watched)
     reason: str
     #: exit code or signal number; -1 if unknown
     status: int

@@ -34,8 +34,13 @@ from perijove.config.generate import as_text, effective
             "c.Perijove.idle_timeout = 5; c.Perijove.cull_policies = [{'idle_seconds': 6}]",
             "c.Perijove.idle_timeout: cull_policies has a policy for everybody already",
         ),
-        ("c.Spawner.mem_limit = '2G'", "c.Spawner.mem_limit: this version cannot limit it"),
-        ("c.Spawner.cpu_limit = 0.5", "c.Spawner.cpu_limit: this version cannot limit it"),
+        ("c.Spawner.cpu_limit = 0", "c.Spawner.cpu_limit: a server cannot start with nothing"),
+        (
+            "c.Spawner.mem_guarantee = '2G'; c.Spawner.mem_limit = '1G'",
+            "c.Spawner.mem_guarantee: 2 GB is more than mem_limit allows, which is 1 GB",
+        ),
+        ("c.Spawner.group_overrides = {'big': {'groups': ['a']}}", "must have 'groups' and 'spawner_override'"),
+        ("c.Launcher.reserve_memory = 'much'", "c.Launcher.reserve_memory: "),
     ],
 )
 def test_a_broken_file_is_refused_with_its_line_and_what_is_wrong(line: str, message: str, tmp_path: Path) -> None:

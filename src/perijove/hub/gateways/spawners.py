@@ -64,13 +64,14 @@ class SpawnerGateway:
             LaunchFailed: it could not be started.
             LauncherAway: nothing is known; ask again.
         """
-        spawner = self._spawner(plan.server, admin=plan.user.admin)
+        spawner = self._spawner(plan.server, admin=plan.user.admin, groups=plan.groups)
         request = _request(plan.server, environment=dict(plan.environment))
         state = await self._state_for(spawner, plan.user)
         try:
             # In JupyterHub's order (contract a).
             await self._authenticator.pre_spawn_start(spawner.user, spawner)
             await spawner.run_auth_state_hook(state)
+            await spawner.use_groups()
             await spawner.use_options()
             await spawner.run_pre_spawn_hook()
             started = await spawner.start(request)
@@ -237,9 +238,9 @@ class SpawnerGateway:
             # Nothing has been started yet: ask again.
             raise LauncherAway(exc.message) from exc
 
-    def _spawner(self, server: Server, *, admin: bool = False) -> Spawner:
+    def _spawner(self, server: Server, *, admin: bool = False, groups: tuple[str, ...] = ()) -> Spawner:
         return self._kind(
-            user=SpawnerUser(name=server.user_name, admin=admin),
+            user=SpawnerUser(name=server.user_name, admin=admin, groups=groups),
             server_name=server.name,
             backend=self._backend,
             user_options=server.user_options,

@@ -381,6 +381,10 @@ _AFRESH: Final[Mapping[State, Mapping[str, Any]]] = {
 }
 
 
+#: states of a server that has not answered yet
+_UNANSWERED: Final = frozenset({State.LAUNCHING, State.PROBING})
+
+
 def _log_move(server: Server, outcome: Outcome) -> None:
     """One line for an operator when a server has started, stopped or failed; the steps between are for debugging."""
     if server.state is State.READY:
@@ -399,4 +403,6 @@ def _end_of(server: Server, exit_: Exit) -> dict[str, Any]:
         return {"failure_log": server.failure_log or exit_.log_tail}
     if exit_.asked or server.state is State.STOPPING:
         return {}
-    return {"failure": exit_.message, "failure_log": exit_.log_tail}
+    # Before it ever answered: what it said last is likely to be the reason, and the page shows it.
+    when = "It ended while it started. " if server.state in _UNANSWERED else ""
+    return {"failure": f"{when}{exit_.message}", "failure_log": exit_.log_tail}

@@ -167,6 +167,7 @@ class ServerEffects:
             user = await unit.users.by_id(server.user_id)
             if user is None or not await _is_current(unit, server):
                 return None
+            groups = (await unit.groups.of_users([user.id])).get(user.id, ())
             await unit.tokens.add(
                 user_id=user.id,
                 prefix=token[:PREFIX_LENGTH],
@@ -177,7 +178,10 @@ class ServerEffects:
                 server=server.key,
             )
         return SpawnPlan(
-            server=server, user=user, environment=self._environment.make(user, server, token, client_scopes)
+            server=server,
+            user=user,
+            groups=tuple(groups),
+            environment=self._environment.make(user, server, token, client_scopes),
         )
 
     async def _relay_progress(self, server: Server) -> None:

@@ -64,6 +64,17 @@ async def test_a_start_with_wrong_options_fails_with_a_sentence() -> None:
         await gateway(apply_user_options={"page": "debug"}).launch(SpawnPlan(server=SERVER, user=ADA))
 
 
+async def test_groups_come_before_the_options_and_after_the_configuration() -> None:
+    overrides = {"a": {"groups": ["class"], "spawner_override": {"default_url": "/lab", "debug": True}}}
+    plan = SpawnPlan(server=SERVER, user=ADA, groups=("class",))
+    ours = gateway(group_overrides=overrides, default_url="/x")
+    chosen = gateway(group_overrides=overrides, apply_user_options={"page": "default_url"})
+
+    assert (await ours.launch(plan)).handle["url"] == "/lab"
+    assert (await ours.launch(SpawnPlan(server=SERVER, user=ADA))).handle["url"] == "/x"
+    assert (await chosen.launch(plan)).handle["url"] == "/tree"
+
+
 async def test_the_form_is_made_for_whom_it_asks() -> None:
     asks = gateway(options_form=lambda spawner: f"{spawner.user.name} {spawner.user.admin} {spawner.user_options}")
 

@@ -194,7 +194,7 @@ async def test_a_server_that_exits_at_once_tells_why() -> None:
         story = await told(hub, asked.id)
         server = await hub.driver.settled(asked.id, 10)
 
-    assert server.failure == "It crashed."
+    assert server.failure == "It ended while it started. It crashed."
     assert story[-1].log == ("Traceback", "MemoryError")
     await world.check()
 

@@ -158,6 +158,7 @@ class Models:
             "full_url": self.full_url(url),
             "full_progress_url": self.full_url(progress),
             "stop_reason": server.stop_reason,
+            "failure": server.failure,
         }
         place = self.queue.place_of(server.id) if server.state is State.QUEUED else None
         if place is not None:

@@ -75,6 +75,7 @@ _SERVER: Final = {
     "full_url": TEXT_OR_NULL,
     "full_progress_url": TEXT_OR_NULL,
     "stop_reason": TEXT,
+    "failure": TEXT,
 }
 _USER: Final = {
     "kind": {"const": "user"},

@@ -6,7 +6,7 @@ import pytest
 from traitlets import TraitError
 from traitlets.config import Configurable
 
-from perijove.spawners.traits import ByteSpecification, parse_bytes
+from perijove.config.amounts import ByteSpecification, parse_bytes
 
 
 class Holder(Configurable):

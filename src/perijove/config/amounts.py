@@ -1,5 +1,5 @@
 """
-Configuration types that spawners share.
+Amounts of memory in a configuration: numbers, or text such as `2G`.
 """
 
 from __future__ import annotations
