@@ -53,7 +53,9 @@ async def measure(runs: int, *, preload: Sequence[str]) -> list[dict[str, Any]]:
 
 def medians(rows: Sequence[dict[str, Any]], *, forked: bool) -> dict[str, float]:
     chosen = [row for row in rows if row["forked"] is forked]
-    return {name: statistics.median(row[name] for row in chosen) for name in ("ready", "cell", "rest", "libraries")}
+    return {
+        name: statistics.median(row[name] for row in chosen) for name in ("ready", "cpu", "cell", "rest", "libraries")
+    }
 
 
 def row(what: str, unit: str, pair: tuple[float, float], to_reach: str = "") -> list[str]:
@@ -77,6 +79,7 @@ def main() -> None:
 
     rows = [
         row("start → ready", "s", of(plain, "ready"), "≤ 0.12 s of 0.52 s: 4.3×"),
+        row("processor time of the kernel until then", "s", of(plain, "cpu")),
         row("unique memory at rest", "MB", of(plain, "rest")),
         row("start → result of a first cell that imports them", "s", of(warm, "cell"), "≤ 0.2 s of 1.1 s: 5.5×"),
         row("unique memory after it", "MB", of(warm, "libraries"), "≤ 35 MB of 122 MB: 3.5×"),

@@ -42,6 +42,7 @@ def measure(manager: KernelManager) -> dict[str, Any]:
     client.get_shell_msg(timeout=PATIENCE)
     ready = time.perf_counter() - began
     process = psutil.Process(manager.provisioner.pid)
+    times = process.cpu_times()
     time.sleep(REST)
     at_rest = process.memory_full_info().uss
     began = time.perf_counter()
@@ -54,7 +55,7 @@ def measure(manager: KernelManager) -> dict[str, Any]:
     forked = type(manager.provisioner.process).__name__ == "ForkedKernel"
     manager.shutdown_kernel(now=True)
     memory = {"rest": at_rest / 2**20, "libraries": with_libraries / 2**20}
-    return {"forked": forked, "ready": ready, "cell": ready + cell, **memory}
+    return {"forked": forked, "ready": ready, "cpu": times.user + times.system, "cell": ready + cell, **memory}
 
 
 def main() -> None:

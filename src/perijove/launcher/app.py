@@ -7,12 +7,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -36,9 +34,8 @@ from perijove.launcher.servers import Servers
 from perijove.launcher.starting import Starter
 from perijove.launcher.surroundings import Isolation, Surroundings, why_not
 from perijove.launcher.sweeping import sweep_directories, sweep_groups
-from perijove.launcher.template_files import Installed, installed
-from perijove.launcher.template_process import TemplateProcess, clean_environment
-from perijove.launcher.templates import RECYCLE_AFTER, Template
+from perijove.launcher.template_kinds import TemplateKinds, raise_limit_of_files
+from perijove.launcher.templates import RECYCLE_AFTER
 from perijove.wire.launcher import ExitReport
 
 log = structlog.get_logger(__name__)
@@ -120,8 +117,14 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
     accounts: Accounts = (
         SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix) if as_root else OwnAccount(layout=layout)
     )
-    templates = _Templates(layout=layout, reaper=reaper, environment=environment, files=_raise_limit_of_files())
-    template = templates.server_template(settings)
+    kinds = TemplateKinds(
+        layout=layout,
+        reaper=reaper,
+        environment=environment,
+        files=raise_limit_of_files(),
+        recycle_after=settings.recycle_after,
+    )
+    template = kinds.of_servers(settings.app)
     surroundings = Surroundings(
         layout=layout,
         as_root=as_root,
@@ -169,8 +172,8 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         await sweep_groups(capacity.groups, {group_name(launched) for launched in servers.running()})
         tasks.start("template", template.keep())
         if settings.kernel_app:
-            kernel_template = templates.kernel_template(settings)
-            kernels = Kernels(running=servers.records, template=kernel_template, reaper=reaper)
+            kernel_template = kinds.of_kernels(settings.kernel_app, settings.preload)
+            kernels = Kernels(running=servers.records, template=kernel_template, reaper=reaper, groups=capacity.groups)
             tasks.start("kernel template", kernel_template.keep())
             tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(layout.kernel_socket()))
         tasks.start("logs", servers.keep_logs_short())
@@ -185,63 +188,6 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         if settings.stop_servers:
             await servers.stop_all(STOP_GRACE)
     capacity.groups.close()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Templates:
-    """Makes the two templates."""
-
-    layout: Layout
-    reaper: Reaper
-    environment: Mapping[str, str]
-    #: how many open files servers and kernels may have
-    files: tuple[int, int]
-
-    def server_template(self, settings: Settings) -> Template:
-        """Notebook servers, whatever they are."""
-        environment = clean_environment(self.environment)
-        # -P: never import from the working directory.
-        return self._template(settings, settings.app, (), flags=("-P",), environment=environment)
-
-    def kernel_template(self, settings: Settings) -> Template:
-        """
-        IPython's kernel. What programs it starts are told how its interpreter was started, so that is as jupyter_client
-        would start it: without -P, in a folder that only root can write to.
-        """
-        environment = {
-            **clean_environment(self.environment),
-            "MPLCONFIGDIR": str(self.layout.template_cache()),
-            # The debugger's advice about how to start an interpreter would stand in the log for nobody.
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        }
-        return self._template(settings, settings.kernel_app, settings.preload, flags=(), environment=environment)
-
-    def _template(
-        self,
-        settings: Settings,
-        app: str,
-        modules: tuple[str, ...],
-        *,
-        flags: tuple[str, ...],
-        environment: Mapping[str, str],
-    ) -> Template:
-        start = partial(TemplateProcess, flags=flags, environment=environment, files=self.files, reaper=self.reaper)
-        return Template(
-            app=app,
-            modules=modules,
-            start=start,
-            installed=Installed(installed, SystemClock().monotonic),
-            recycle_after=settings.recycle_after,
-        )
-
-
-def _raise_limit_of_files() -> tuple[int, int]:
-    """
-    As many open files as may be, for one a kernel; answers the limits before, which are what servers begin with.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return soft, hard
 
 
 def make_capacity(settings: Settings, *, as_root: bool) -> Capacity:

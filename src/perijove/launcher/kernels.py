@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import signal
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,9 +20,12 @@ import structlog
 
 from perijove.kit.processes import is_alive
 from perijove.launcher import logfiles
+from perijove.launcher.capacity import group_name
+from perijove.launcher.cgroups import ControlGroups
 from perijove.launcher.errors import Forbidden, LaunchFailed
 from perijove.launcher.plan import ERRORS, GATE, MARKER, OUTPUT, SERVER, ChildPlan, kernel_of
 from perijove.launcher.reaper import UNKNOWN_CODE, Reaper
+from perijove.launcher.reasons import Facts, why
 from perijove.launcher.records import Record
 from perijove.launcher.templates import Template
 from perijove.wire.kernels import KernelEnd, KernelRequest
@@ -43,6 +45,9 @@ class Kernel:
     pidfd: int
     plan: ChildPlan
     ended: asyncio.Future[int]
+    #: the control group of its server, and how many processes there had been killed for memory before it began
+    group: str = ""
+    kills_before: int = 0
 
 
 class Kernels:
@@ -53,12 +58,16 @@ class Kernels:
         running: the servers that there are.
         template: has imported the kernel application.
         reaper: tells how they end.
+        groups: of the servers; they know who was killed for memory.
     """
 
-    def __init__(self, *, running: Callable[[], Iterable[Record]], template: Template, reaper: Reaper) -> None:
+    def __init__(
+        self, *, running: Callable[[], Iterable[Record]], template: Template, reaper: Reaper, groups: ControlGroups
+    ) -> None:
         self._running = running
         self._template = template
         self._reaper = reaper
+        self._groups = groups
 
     def may_ask(self, uid: int) -> bool:
         """Whether a server runs as *uid*."""
@@ -108,7 +117,23 @@ class Kernels:
         except OSError as exc:
             raise LaunchFailed("the kernel ended at once") from exc
         log.debug("kernel.forked", server=standing.name, pid=forked.pid)
-        return Kernel(pid=forked.pid, pidfd=pidfd, plan=plan, ended=ended)
+        group = group_name(record.launched) if plan.cgroups else ""
+        memory = self._groups.memory(group) if group else None
+        kills = memory.kills if memory is not None else 0
+        return Kernel(pid=forked.pid, pidfd=pidfd, plan=plan, ended=ended, group=group, kills_before=kills)
+
+    async def end_of(self, kernel: Kernel) -> KernelEnd:
+        """Why *kernel* is no more, once it is."""
+        code = await kernel.ended
+        facts = Facts(
+            code=None if code == UNKNOWN_CODE else code,
+            what="kernel",
+            memory=self._groups.memory(kernel.group) if kernel.group else None,
+            kills_before=kernel.kills_before,
+            memory_of_all=self._groups.memory_of_all(),
+        )
+        found = why(facts)
+        return KernelEnd(reason=found.reason, status=found.status, message=found.message)
 
 
 def _pidfd(pid: int, started: int) -> int:
@@ -123,13 +148,3 @@ def _pidfd(pid: int, started: int) -> int:
         return descriptor
     os.close(descriptor)
     raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
-
-
-def end_of_kernel(kernel: Kernel, code: int) -> KernelEnd:  # noqa: ARG001  # its control groups know of memory
-    """Why *kernel* is no more, after it ended with *code* (negative: a signal)."""
-    if code == UNKNOWN_CODE:
-        return KernelEnd(reason="unknown", status=-1, message="It ended, and nobody saw how.")
-    if code < 0:
-        name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
-        return KernelEnd(reason="signal", status=-code, message=f"It was ended by signal {name}.")
-    return KernelEnd(reason="exit", status=code, message=f"It ended with exit code {code}.")

@@ -22,7 +22,7 @@ import structlog
 
 from perijove.kit.tasks import TaskGroup
 from perijove.launcher.errors import BadRequest, Forbidden, LauncherError
-from perijove.launcher.kernels import Kernels, end_of_kernel
+from perijove.launcher.kernels import Kernels
 from perijove.launcher.protocol import peer_uid
 from perijove.launcher.sockets import bind
 from perijove.wire import kernels as wire
@@ -125,7 +125,7 @@ class KernelProtocol:
             connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         finally:
             os.close(kernel.pidfd)
-        end = end_of_kernel(kernel, await kernel.ended)
+        end = await self._kernels.end_of(kernel)
         log.debug("kernel.ended", pid=kernel.pid, reason=end.reason, status=end.status)
         await _send(connection, {"exit": end.to_json()})
 
