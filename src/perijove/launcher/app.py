@@ -32,7 +32,7 @@ from perijove.launcher.servers import Servers
 from perijove.launcher.starting import Starter
 from perijove.launcher.surroundings import Isolation, Surroundings, why_not
 from perijove.launcher.template_kinds import TemplateKinds, raise_limit_of_files
-from perijove.launcher.templates import RECYCLE_AFTER
+from perijove.launcher.templates import RECYCLE_AFTER, Template
 from perijove.wire.launcher import ExitReport
 
 log = structlog.get_logger(__name__)
@@ -150,10 +150,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         servers.adopt()
         tasks.start("template", template.keep())
         if settings.kernel_app:
-            kernel_template = kinds.of_kernels(settings.kernel_app, settings.preload)
-            kernels = Kernels(running=servers.records, template=kernel_template, reaper=reaper)
-            tasks.start("kernel template", kernel_template.keep())
-            tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(layout.kernel_socket()))
+            _start_kernels(kinds.of_kernels(settings.kernel_app, settings.preload), servers, layout, reaper, tasks)
         tasks.start("logs", servers.keep_logs_short())
         async with _listening(settings, protocol):
             # Below a supervisor this is its business, and it says so in its own words.
@@ -164,6 +161,13 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             say("launcher.stopping", servers=len(servers.running()), stop_servers=settings.stop_servers)
         if settings.stop_servers:
             await servers.stop_all(STOP_GRACE)
+
+
+def _start_kernels(template: Template, servers: Servers, layout: Layout, reaper: Reaper, tasks: TaskGroup) -> None:
+    """Keep a template of kernels, and fork it for servers that ask."""
+    kernels = Kernels(running=servers.records, template=template, reaper=reaper)
+    tasks.start("kernel template", template.keep())
+    tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(layout.kernel_socket()))
 
 
 def describe(surroundings: Surroundings) -> dict[str, Any]:
