@@ -32,7 +32,7 @@ from perijove.launcher.servers import Servers
 from perijove.launcher.starting import Starter
 from perijove.launcher.surroundings import Isolation, Surroundings, why_not
 from perijove.launcher.template_kinds import TemplateKinds, raise_limit_of_files
-from perijove.launcher.templates import RECYCLE_AFTER, Template
+from perijove.launcher.templates import RECYCLE_AFTER
 from perijove.wire.launcher import ExitReport
 
 log = structlog.get_logger(__name__)
@@ -149,8 +149,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         watchers.append(protocol)
         servers.adopt()
         tasks.start("template", template.keep())
-        if settings.kernel_app:
-            _start_kernels(kinds.of_kernels(settings.kernel_app, settings.preload), servers, layout, reaper, tasks)
+        _start_kernels(settings, kinds, servers, tasks)
         tasks.start("logs", servers.keep_logs_short())
         async with _listening(settings, protocol):
             # Below a supervisor this is its business, and it says so in its own words.
@@ -163,11 +162,14 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             await servers.stop_all(STOP_GRACE)
 
 
-def _start_kernels(template: Template, servers: Servers, layout: Layout, reaper: Reaper, tasks: TaskGroup) -> None:
+def _start_kernels(settings: Settings, kinds: TemplateKinds, servers: Servers, tasks: TaskGroup) -> None:
     """Keep a template of kernels, and fork it for servers that ask."""
-    kernels = Kernels(running=servers.records, template=template, reaper=reaper)
+    if not settings.kernel_app:
+        return
+    template = kinds.of_kernels(settings.kernel_app, settings.preload)
+    kernels = Kernels(running=servers.records, template=template, reaper=kinds.reaper)
     tasks.start("kernel template", template.keep())
-    tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(layout.kernel_socket()))
+    tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(kinds.layout.kernel_socket()))
 
 
 def describe(surroundings: Surroundings) -> dict[str, Any]:
