@@ -171,11 +171,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         sweep_directories(layout.runtime / "servers")
         await sweep_groups(capacity.groups, {group_name(launched) for launched in servers.running()})
         tasks.start("template", template.keep())
-        if settings.kernel_app:
-            kernel_template = kinds.of_kernels(settings.kernel_app, settings.preload)
-            kernels = Kernels(running=servers.records, template=kernel_template, reaper=reaper, groups=capacity.groups)
-            tasks.start("kernel template", kernel_template.keep())
-            tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(layout.kernel_socket()))
+        _start_kernels(settings, kinds, servers, capacity, tasks)
         tasks.start("logs", servers.keep_logs_short())
         async with _listening(settings, protocol):
             # Below a supervisor this is its business, and it says so in its own words.
@@ -188,6 +184,18 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         if settings.stop_servers:
             await servers.stop_all(STOP_GRACE)
     capacity.groups.close()
+
+
+def _start_kernels(
+    settings: Settings, kinds: TemplateKinds, servers: Servers, capacity: Capacity, tasks: TaskGroup
+) -> None:
+    """Keep a template of kernels, and fork it for servers that ask."""
+    if not settings.kernel_app:
+        return
+    template = kinds.of_kernels(settings.kernel_app, settings.preload)
+    kernels = Kernels(running=servers.records, template=template, reaper=kinds.reaper, groups=capacity.groups)
+    tasks.start("kernel template", template.keep())
+    tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(kinds.layout.kernel_socket()))
 
 
 def make_capacity(settings: Settings, *, as_root: bool) -> Capacity:

@@ -71,7 +71,11 @@ def _matplotlib(matplotlib: ModuleType, environ: Mapping[str, str]) -> None:
         settings = matplotlib.rc_params()
         matplotlib.rcParams.update(settings)
         matplotlib.rcParamsOrig.update(settings)
-    matplotlib.rcParams["backend"] = environ.get("MPLBACKEND") or INLINE
+    if environ.get("MPLBACKEND"):
+        matplotlib.rcParams["backend"] = environ["MPLBACKEND"]
+    else:
+        # Past the check whether there is such a backend, which reads the metadata of all that is installed.
+        dict.__setitem__(matplotlib.rcParams, "backend", INLINE)
 
 
 def _fonts(manager: ModuleType, environ: Mapping[str, str]) -> None:
