@@ -246,6 +246,9 @@ class ControlGroups:
     def kill(self, name: str) -> bool:
         """Kill what is in the group, once; whether there was something. Call it again until there is not."""
         self._let_none_be_born(name)
+        # Dying takes processor time, too.
+        for file, text in (("cpu.cfs_quota_us", "-1"), ("cpu.max", "max")):
+            self._write("cpu", name, file, text)
         for directory in self._directories:
             _write_if_there(directory / name / "cgroup.kill", "1")
         with contextlib.ExitStack() as held:
