@@ -317,6 +317,14 @@ def _write_if_there(path: Path, text: str) -> None:
 
 
 def _write(group: Path, writes: Sequence[Write]) -> None:
+    try:
+        _write_in_order(group, writes)
+    except OSError:
+        # Version 1: a limit that is raised must be raised for memory with swap first, as one may not exceed the other.
+        _write_in_order(group, [*reversed(writes)])
+
+
+def _write_in_order(group: Path, writes: Sequence[Write]) -> None:
     for file, text, is_optional in writes:
         path = group / file
         if not is_optional or path.exists():
