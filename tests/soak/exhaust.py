@@ -126,7 +126,8 @@ def exhaust(site: Site, *, users: int, seconds: float) -> Figures:
         for thread in threads:
             thread.join(60)
         # Nothing is left of them, whatever they were in the middle of.
-        eventually(lambda: _are_stopped(rest, names) and not groups.names(), within=120)
+        eventually(lambda: _are_stopped(rest, names), within=120)
+        eventually(lambda: not groups.names())
     return figures
 
 

@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -21,7 +22,7 @@ from perijove.kit.process import become_subreaper
 from perijove.kit.tasks import TaskGroup
 from perijove.launcher import limits
 from perijove.launcher.accounts import Accounts, OwnAccount, SystemAccounts
-from perijove.launcher.capacity import Capacity, group_name
+from perijove.launcher.capacity import Capacity
 from perijove.launcher.cgroups import find, slice_name
 from perijove.launcher.errors import LaunchFailed
 from perijove.launcher.kernels import Kernels
@@ -33,7 +34,7 @@ from perijove.launcher.records import Records
 from perijove.launcher.servers import Servers
 from perijove.launcher.starting import Starter
 from perijove.launcher.surroundings import Isolation, Surroundings, why_not
-from perijove.launcher.sweeping import sweep_directories, sweep_groups
+from perijove.launcher.sweeping import sweep
 from perijove.launcher.template_kinds import TemplateKinds, raise_limit_of_files
 from perijove.launcher.templates import RECYCLE_AFTER
 from perijove.wire.launcher import ExitReport
@@ -125,18 +126,8 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         recycle_after=settings.recycle_after,
     )
     template = kinds.of_servers(settings.app)
-    surroundings = Surroundings(
-        layout=layout,
-        as_root=as_root,
-        shared=settings.shared_paths,
-        missing=_missing_walls(settings.isolation, as_root=as_root),
-        no_new_privs=settings.no_new_privs,
-    )
+    surroundings = make_surroundings(settings, layout, as_root=as_root)
     watchers: list[Protocol] = []
-
-    def tell(report: ExitReport) -> None:
-        for protocol in watchers:
-            protocol.tell(report)
 
     async with TaskGroup("launcher") as tasks:
         records = Records(layout.runtime / "servers")
@@ -158,7 +149,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             records=records,
             capacity=capacity,
             tasks=tasks,
-            tell=tell,
+            tell=partial(_tell, watchers),
         )
         protocol = Protocol(
             servers=servers,
@@ -168,8 +159,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         )
         watchers.append(protocol)
         servers.adopt()
-        sweep_directories(layout.runtime / "servers")
-        await sweep_groups(capacity.groups, {group_name(launched) for launched in servers.running()})
+        await sweep(layout, capacity.groups, servers.running())
         tasks.start("template", template.keep())
         _start_kernels(settings, kinds, servers, capacity, tasks)
         tasks.start("logs", servers.keep_logs_short())
@@ -196,6 +186,27 @@ def _start_kernels(
     kernels = Kernels(running=servers.records, template=template, reaper=kinds.reaper, groups=capacity.groups)
     tasks.start("kernel template", template.keep())
     tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(kinds.layout.kernel_socket()))
+
+
+def _tell(watchers: list[Protocol], report: ExitReport) -> None:
+    for protocol in watchers:
+        protocol.tell(report)
+
+
+def make_surroundings(settings: Settings, layout: Layout, *, as_root: bool) -> Surroundings:
+    """
+    What stands around servers here.
+
+    Raises:
+        LaunchFailed: walls are required, and there can be none.
+    """
+    return Surroundings(
+        layout=layout,
+        as_root=as_root,
+        shared=settings.shared_paths,
+        missing=_missing_walls(settings.isolation, as_root=as_root),
+        no_new_privs=settings.no_new_privs,
+    )
 
 
 def make_capacity(settings: Settings, *, as_root: bool) -> Capacity:

@@ -246,6 +246,9 @@ class ControlGroups:
     def kill(self, name: str) -> bool:
         """Kill what is in the group, once; whether there was something. Call it again until there is not."""
         self._let_none_be_born(name)
+        # Dying takes processor time, too.
+        for file, text in (("cpu.cfs_quota_us", "-1"), ("cpu.max", "max")):
+            self._write("cpu", name, file, text)
         for directory in self._directories:
             _write_if_there(directory / name / "cgroup.kill", "1")
         with contextlib.ExitStack() as held:
@@ -314,6 +317,14 @@ def _write_if_there(path: Path, text: str) -> None:
 
 
 def _write(group: Path, writes: Sequence[Write]) -> None:
+    try:
+        _write_in_order(group, writes)
+    except OSError:
+        # Version 1: a limit that is raised must be raised for memory with swap first, as one may not exceed the other.
+        _write_in_order(group, [*reversed(writes)])
+
+
+def _write_in_order(group: Path, writes: Sequence[Write]) -> None:
     for file, text, is_optional in writes:
         path = group / file
         if not is_optional or path.exists():

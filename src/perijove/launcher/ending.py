@@ -21,8 +21,10 @@ log = structlog.get_logger(__name__)
 
 #: Rounds of killing what a dead server left: each round can only meet what was forked during the last.
 SWEEPS: Final = 10
-#: Rounds for a group: it grows no more, but whoever was held to little processor time takes a while to die.
-KILLS: Final = 500
+#: Seconds for a group: it grows no more, but hundreds of processes that share few cores take a while to die.
+KILL_SECONDS: Final = 120.0
+#: Longest pause between two rounds then.
+LONGEST_PAUSE: Final = 0.5
 #: Seconds between two such rounds.
 SWEEP_PAUSE: Final = 0.02
 
@@ -54,11 +56,13 @@ async def sweep(server: Server, groups: ControlGroups) -> None:
 
 async def empty_group(groups: ControlGroups, name: str) -> None:
     """Kill all that is in a group, which cannot leave it, and remove it."""
-    for _ in range(KILLS):
+    deadline, pause = asyncio.get_running_loop().time() + KILL_SECONDS, SWEEP_PAUSE
+    while asyncio.get_running_loop().time() < deadline:
         if not groups.kill(name) and groups.remove(name):
             return
-        await asyncio.sleep(SWEEP_PAUSE)
-    log.warning("cgroup.left", group=name, processes=len(groups.members(name)))
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.2, LONGEST_PAUSE)
+    log.error("cgroup.left", group=name, processes=len(groups.members(name)))
 
 
 def remember_family(server: Server) -> None:

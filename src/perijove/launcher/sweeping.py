@@ -7,18 +7,26 @@ Only below this launcher's own runtime directory, and in the group that is calle
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
+from perijove.launcher.capacity import group_name
 from perijove.launcher.cgroups import ControlGroups
 from perijove.launcher.ending import empty_group
-from perijove.launcher.layout import SOCKET
+from perijove.launcher.layout import SOCKET, Layout
 from perijove.launcher.records import EXITED, RUNNING
+from perijove.wire.launcher import Launched
 
 log = structlog.get_logger(__name__)
+
+
+async def sweep(layout: Layout, groups: ControlGroups, running: Iterable[Launched]) -> None:
+    """Remove what none of the servers that are *running* has to do with."""
+    sweep_directories(layout.runtime / "servers")
+    await sweep_groups(groups, {group_name(launched) for launched in running})
 
 
 async def sweep_groups(groups: ControlGroups, known: Collection[str]) -> None:

@@ -114,6 +114,17 @@ def test_all_together_are_held_too(real: ControlGroups, runs: Runs) -> None:
 
 
 @v1
+def test_a_limit_for_all_can_be_raised_and_lowered(real: ControlGroups) -> None:
+    limits = []
+    for size in (64 * MB, 128 * MB, 32 * MB):
+        real.hold_all(Together(memory=size))
+        memory = real.memory_of_all()
+        limits.append(memory.limit if memory is not None else None)
+
+    assert limits == [64 * MB, 128 * MB, 32 * MB]
+
+
+@v1
 def test_who_computes_more_than_allowed_waits(real: ControlGroups, runs: Runs) -> None:
     spin = "import time; t = time.time()\nwhile time.time() - t < 0.6: pass"
     runs(spin, joining=real.make("a", Limits(cpu=0.2))).wait(30)
