@@ -97,8 +97,8 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
     db_url = _database(perijove, paths, file, flags)
     _check_declarations(perijove, file)
     _check_groups_and_policies(perijove, file)
-    wrong = (*contradictions(perijove), *contradictions_of_subdomains(perijove), *contradictions_of_hubs(perijove, db_url))
-    for name, why in wrong:
+    wrong = (*contradictions(perijove), *contradictions_of_hubs(perijove, db_url))
+    for name, why in (*wrong, *contradictions_of_subdomains(perijove)):
         raise WrongValue(f"{place(file, 'Perijove', name)}c.Perijove.{name} {why}.")
     return Configuration(
         config=config,

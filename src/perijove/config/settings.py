@@ -122,7 +122,7 @@ class HubSettings:
     #: origin of the hub, if users and services have origins below it; empty: all share one
     subdomain_host: str = ""
     #: how names become host names: `idna`, `legacy`, or a function
-    subdomain_hook: str | Callable[[str, str, str], str] = "idna"
+    subdomain_hook: str | Callable[[str, str, str], Any] = "idna"
     #: addresses of proxies in front of ours, which are nobody's own
     trusted_forwarders: frozenset[str] = frozenset()
     #: URL that servers reach the hub's API with, for instance `http://127.0.0.1:8081/hub/api`

@@ -34,11 +34,8 @@ def contradictions_of_subdomains(perijove: Perijove) -> Iterator[tuple[str, str]
     if speaks_https(perijove) and origin.scheme == "http":
         yield "subdomain_host", "must begin with https://, which is what the certificate is for"
     if perijove.acme_domains:
-        yield (
-            "acme_domains",
-            "cannot be obtained by HTTP for *."
-            f"{origin.hostname}, which subdomain_host needs: set ssl_cert and ssl_key to a wildcard certificate",
-        )
+        why = f"cannot be obtained by HTTP for *.{origin.hostname}, which subdomain_host needs"
+        yield "acme_domains", f"{why}: set ssl_cert and ssl_key to a wildcard certificate"
     if perijove.public_url and origin_of(perijove.public_url) != text:
         yield "public_url", f"must begin with {text}, as subdomain_host says; or leave it out"
 
@@ -50,15 +47,22 @@ def _why_no_origin(text: str) -> str:
     match = _ORIGIN.fullmatch(text)
     if match is None:
         return "must be an origin, https://hub.example or https://hub.example:8443, with no path and nothing behind it"
-    host, port = match["host"], match["port"]
-    if host[0] == "[" or ":" in host or host.rpartition(".")[2].isdigit():
-        return "must be a name: there is nothing below an address"
-    if host != host.lower() or not _NAME.fullmatch(host) or len(host) > MAX_DOMAIN:
-        return f"must name a host of at most {MAX_DOMAIN} lower-case letters, digits, hyphens and dots"
-    if port is not None and not 0 < int(port) <= _MAX_PORT:
-        return "must have a port from 1 to 65535"
-    if (match["scheme"], port) in {("http", "80"), ("https", "443")}:
-        return "must leave out the port that its scheme has anyway, as browsers do"
-    if match["scheme"] == "http" and host.rpartition(".")[2] != "localhost":
-        return "must begin with https://: http is for localhost alone, because others read and change what it carries"
-    return ""
+    scheme, host, port = match["scheme"], match["host"], match["port"]
+    top = host.rpartition(".")[2]
+    rules = (
+        (":" in host or top.isdigit(), "must be a name: there is nothing below an address"),
+        (
+            _NAME.fullmatch(host) is None or len(host) > MAX_DOMAIN,
+            f"must name a host of at most {MAX_DOMAIN} lower-case letters, digits, hyphens and dots",
+        ),
+        (port is not None and not 0 < int(port) <= _MAX_PORT, "must have a port from 1 to 65535"),
+        (
+            (scheme, port) in {("http", "80"), ("https", "443")},
+            "must leave out the port that its scheme has anyway, as browsers do",
+        ),
+        (
+            scheme == "http" and top != "localhost",
+            "must begin with https://: http is for localhost alone, because others read and change what it carries",
+        ),
+    )
+    return next((why for is_wrong, why in rules if is_wrong), "")

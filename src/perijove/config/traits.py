@@ -42,14 +42,14 @@ class Perijove(Configurable):
     ).tag(config=True)
     subdomain_host = Unicode(
         "",
-        help="Origin of the hub, https://hub.example[:port], to give every user and service an origin of their own below "
-        "it: https://ada.hub.example. Needs DNS and a certificate for *.hub.example.",
+        help="Origin of the hub, https://hub.example[:port], to give every user and service an origin of their own "
+        "below it: https://ada.hub.example. Needs DNS and a certificate for *.hub.example.",
     ).tag(config=True)
     subdomain_hook = Union(
         [Enum(["idna", "legacy"]), Callable()],
         default_value="idna",
-        help="How names become host names with subdomain_host: 'idna', 'legacy', or a callable that is given name, domain "
-        "and kind (user or service) and answers a host name below the domain.",
+        help="How names become host names with subdomain_host: 'idna', 'legacy', or a callable that is given name, "
+        "domain and kind (user or service) and answers a host name below the domain.",
     ).tag(config=True)
     trusted_forwarders = Set(
         Unicode(),

@@ -23,8 +23,8 @@ from perijove.supervisor.certificates import DeploymentTls, copy_certificate
 from perijove.supervisor.exposure import PLAIN_HTTP, is_private
 from perijove.supervisor.plan import Identity, Part
 from perijove.supervisor.sockets import listen_tcp, listen_together, listen_unix
-from perijove.wire.door import DOORSTEP_PATH, ENTER_PATH
 from perijove.wire.control import AUTH_TOKEN_VARIABLE, PASSPHRASE_VARIABLES
+from perijove.wire.door import DOORSTEP_PATH, ENTER_PATH
 from perijove.wire.routes import unix_origin
 from perijove.wire.supervision import API, CONTROL, HUB, HUB_NUMBER_VARIABLE, LAUNCHER, PUBLIC, REDIRECT
 

@@ -23,6 +23,9 @@ HUB_COOKIES: Final = ("jupyterhub-hub-login", "__Host-jupyterhub-hub-login", "ju
 #: The one of them that signs nobody in: services may see it (contract sections b and i).
 SESSION_COOKIE: Final = HUB_COOKIES[2]
 
+#: Cookies by which the hub knows a browser that set out from a server's origin: nobody else's, either.
+DOORSTEP_COOKIES: Final = ("perijove-doorstep", "__Host-perijove-doorstep")
+
 #: What a visitor may do in a server, weakest first; each includes the ones before it.
 READ: Final = "read"
 WRITE: Final = "write"

@@ -78,7 +78,7 @@ def test_certificates_by_challenge_are_refused() -> None:
     [("https://hub.example/", False), ("https://hub.example/jupyter/", False), ("https://other.example/", True),
      ("http://hub.example/", True), ("https://hub.example:8443/", True)],
 )  # fmt: skip
-def test_a_public_address_elsewhere_is_refused(public_url: str, is_refused: bool) -> None:
+def test_a_public_address_elsewhere_is_refused(*, public_url: str, is_refused: bool) -> None:
     found = refused(subdomain_host="https://hub.example", public_url=public_url)
 
     assert found == (["public_url"] if is_refused else [])

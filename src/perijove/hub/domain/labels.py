@@ -16,14 +16,14 @@ import re
 import string
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 import idna
 
 Kind: TypeAlias = Literal["user", "service"]
 #: name, the hub's domain, kind -> the host name; what an administrator may write in place of a scheme of ours
-Hook: TypeAlias = Callable[[str, str, str], str]
+Hook: TypeAlias = Callable[[str, str, str], Any]
 
 IDNA: Final = "idna"
 LEGACY: Final = "legacy"

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlsplit
 
+from perijove.config.settings import HubSettings
+from perijove.config.urls import origin_of
 from perijove.hub.domain.labels import IDNA, Hook, Kind, host_of, is_below
 from perijove.hub.domain.urls import server_route, server_url, service_route, service_url
 
@@ -30,16 +32,6 @@ class Origins:
     #: host name of the hub; empty: everything is at the hub's origin
     domain: str = ""
     hook: str | Hook = IDNA
-
-    @classmethod
-    def of(cls, *, public_url: str, subdomain_host: str, subdomain_hook: str | Hook) -> Self:
-        """As configured; what cannot be has been refused (`config/subdomains.py`)."""
-        if not subdomain_host:
-            parts = urlsplit(public_url)
-            return cls(hub=f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else "")
-        parts = urlsplit(subdomain_host)
-        domain = (parts.hostname or "").lower()
-        return cls(hub=_origin(parts.scheme, domain, parts.port), domain=domain, hook=subdomain_hook)
 
     @property
     def are_many(self) -> bool:
@@ -100,6 +92,10 @@ class Origins:
         """*url*, made here, for others; empty if it is a path and nobody knows of which host."""
         return url if not url.startswith("/") else f"{self.hub}{url}" if self.hub else ""
 
+    def is_at(self, host: str, name: str) -> bool:
+        """Whether a request with this `Host` is for the host *name*."""
+        return name != "" and _name_in(host) == name
+
     def is_elsewhere(self, host: str) -> bool:
         """Whether a request with this `Host` is for somebody's origin below the hub's, and not for the hub."""
         return self.domain != "" and is_below(_name_in(host), self.domain)
@@ -118,6 +114,15 @@ class Origins:
 
 #: Everything at one origin, which nobody knows.
 ONE_ORIGIN: Final = Origins()
+
+
+def origins_of(settings: HubSettings) -> Origins:
+    """As configured; what cannot be has been refused (`config/subdomains.py`)."""
+    if not settings.subdomain_host:
+        return Origins(hub=origin_of(settings.public_url))
+    parts = urlsplit(settings.subdomain_host)
+    domain = parts.hostname or ""
+    return Origins(hub=_origin(parts.scheme, domain, parts.port), domain=domain, hook=settings.subdomain_hook)
 
 
 def _origin(scheme: str, host: str, port: int | None) -> str:

@@ -52,12 +52,14 @@ def read_challenge(text: str, method: str) -> Challenge | None:
         raise BadChallenge("The code_challenge_method must be S256 or plain.") from None
 
 
+def challenge_of(verifier: str) -> str:
+    """The challenge that is made of *verifier* by S256 (4.2)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
 def is_met(challenge: Challenge, verifier: str) -> bool:
     """Whether *verifier* is what *challenge* was made of (4.6). In constant time."""
     if not _FORM.fullmatch(verifier):
         return False
-    made = verifier
-    if challenge.method is Method.S256:
-        digest = hashlib.sha256(verifier.encode("ascii")).digest()
-        made = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    made = challenge_of(verifier) if challenge.method is Method.S256 else verifier
     return hmac.compare_digest(made.encode(), challenge.text.encode())

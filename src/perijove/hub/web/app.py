@@ -34,6 +34,7 @@ from perijove.hub.web.api import (
 )
 from perijove.hub.web.api.openapi.document import document
 from perijove.hub.web.edge import Edge
+from perijove.hub.web.elsewhere import OnlyAtHome
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
 from perijove.hub.web.etags import ETags
 from perijove.hub.web.headers import DefaultHeaders
@@ -43,12 +44,24 @@ from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.oauth import authorize as oauth_authorize
 from perijove.hub.web.oauth import token as oauth_token
-from perijove.hub.web.pages import accounts, home, people, reference, root, sharing, sign_in, spawn, user_server
+from perijove.hub.web.pages import (
+    accounts,
+    doorstep,
+    home,
+    people,
+    reference,
+    root,
+    sharing,
+    sign_in,
+    spawn,
+    user_server,
+)
 from perijove.hub.web.pages import sessions as sessions_page
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
 from perijove.hub.web.quick import ErrorHandler, QuickRoutes, QuickTable
 from perijove.hub.web.remote_proxies import BelieveProxies
+from perijove.wire.door import DOORSTEP_PATH
 
 #: what programs ask most
 _QUICK: Final = (users.list_users, users.get_user, users.post_activity, hub.get_self, hub.get_version)
@@ -80,6 +93,7 @@ _PAGES: Final = tuple(
         sessions_page,
         people,
         reference,
+        doorstep,
         user_server,
     )
 )
@@ -100,8 +114,17 @@ class WebApplication(FastAPI):
         front = ETags(front, prefix=f"{prefix}api/")
         front = MeasureRequests(front, metrics=parts.metrics)
         front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)
+        files = (f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+        if parts.origins.are_many:
+            front = OnlyAtHome(
+                front,
+                origins=parts.origins,
+                base_url=parts.settings.base_url,
+                hub_prefix=prefix,
+                everywhere=(*files, f"{prefix}{DOORSTEP_PATH}", f"{prefix}health"),
+            )
         self._front: ASGIApp = DefaultHeaders(
-            front, hub_prefix=prefix, file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+            front, hub_prefix=prefix, file_prefixes=files, everybody=parts.origins.everybody
         )
 
     @cached_property

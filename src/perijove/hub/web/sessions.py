@@ -16,13 +16,17 @@ from perijove.hub.domain.sessions import Session
 from perijove.hub.web.client_address import is_tls
 from perijove.hub.web.csrf import FIELD
 from perijove.hub.web.errors import TwinCookies
-from perijove.wire.identity import HUB_COOKIES
+from perijove.wire.door import DOORSTEP_PATH
+from perijove.wire.identity import DOORSTEP_COOKIES, HUB_COOKIES
 
 SIGN_IN_COOKIE, SIGN_IN_COOKIE_TLS, SESSION_ID_COOKIE = HUB_COOKIES
+DOORSTEP_COOKIE, DOORSTEP_COOKIE_TLS = DOORSTEP_COOKIES
 #: Names a browser that is not signed in, for its forms only.
 VISITOR_COOKIE: Final = "perijove-visitor"
 #: Seconds for which a form of somebody not signed in stays good.
 VISITOR_SECONDS: Final = 24 * 3600
+#: Seconds for which a browser is known that set out for the hub: signing in may come in between.
+DOORSTEP_SECONDS: Final = 15 * 60
 #: Segments of a path below which planted cookies are looked for: no address of the hub's own has more.
 _MAX_SEGMENTS: Final = 12
 
@@ -30,14 +34,18 @@ _MAX_SEGMENTS: Final = 12
 class Cookies:
     """Reads and writes them below the deployment's prefix."""
 
-    def __init__(self, *, base_url: str, hub_prefix: str, session_days: float, always_tls: bool = False) -> None:
+    def __init__(
+        self, *, base_url: str, hub_prefix: str, session_days: float, always_tls: bool = False, domain: str = ""
+    ) -> None:
         """
         Args:
             base_url: prefix of the deployment.
             hub_prefix: prefix of the hub.
             session_days: how long a sign-in lasts.
             always_tls: whether browsers come by TLS only, whatever a proxy in front leaves out of its headers.
+            domain: the hub's host name, if services are at hosts below it and are to see the session's id.
         """
+        self._domain = domain or None
         self._always_tls = always_tls
         self._base_url = base_url
         self._hub_prefix = hub_prefix
@@ -78,7 +86,13 @@ class Cookies:
             samesite="lax",
         )
         response.set_cookie(
-            SESSION_ID_COOKIE, session.id, path=self._base_url, secure=secure, httponly=True, samesite="lax"
+            SESSION_ID_COOKIE,
+            session.id,
+            path=self._base_url,
+            domain=self._domain,
+            secure=secure,
+            httponly=True,
+            samesite="lax",
         )
         response.delete_cookie(VISITOR_COOKIE, path=self._hub_prefix)
 
@@ -87,7 +101,7 @@ class Cookies:
         secure = self.is_secure(request)
         name, path = (SIGN_IN_COOKIE_TLS, "/") if secure else (SIGN_IN_COOKIE, self._hub_prefix)
         response.delete_cookie(name, path=path, secure=secure, httponly=True, samesite="lax")
-        response.delete_cookie(SESSION_ID_COOKIE, path=self._base_url)
+        response.delete_cookie(SESSION_ID_COOKIE, path=self._base_url, domain=self._domain)
         response.delete_cookie(FIELD, path=self._hub_prefix)
 
     def put_visitor(self, request: HTTPConnection, response: Response, visitor: str) -> None:
@@ -102,6 +116,28 @@ class Cookies:
             samesite="lax",
         )
 
+    def doorstep(self, request: HTTPConnection) -> str:
+        """
+        By what a browser is known that set out for the hub from a server's origin, or "".
+
+        Raises:
+            TwinCookies: there are two.
+        """
+        return _only(request, DOORSTEP_COOKIE_TLS if self.is_secure(request) else DOORSTEP_COOKIE)
+
+    def put_doorstep(self, request: HTTPConnection, response: Response, verifier: str) -> None:
+        """Know it again. Not removed when it is back: it may have set out in several tabs at once."""
+        secure = self.is_secure(request)
+        response.set_cookie(
+            DOORSTEP_COOKIE_TLS if secure else DOORSTEP_COOKIE,
+            verifier,
+            max_age=DOORSTEP_SECONDS,
+            path="/" if secure else f"{self._hub_prefix}{DOORSTEP_PATH}",
+            secure=secure,
+            httponly=True,
+            samesite="lax",
+        )
+
     def drop_twins(self, request: HTTPConnection, response: Response) -> None:
         """
         Remove the cookies that say who this is, whatever path they were planted at.
@@ -111,7 +147,7 @@ class Cookies:
         segments = request.url.path.strip("/").split("/")[:_MAX_SEGMENTS]
         above = ["/".join(segments[:count]) for count in range(1, len(segments) + 1)]
         for path in ["/", *(f"/{part}{slash}" for part in above for slash in ("", "/"))]:
-            for name in (SIGN_IN_COOKIE, VISITOR_COOKIE):
+            for name in (SIGN_IN_COOKIE, VISITOR_COOKIE, *((DOORSTEP_COOKIE,) if self._domain else ())):
                 response.delete_cookie(name, path=path)
         response.delete_cookie(SIGN_IN_COOKIE_TLS, path="/", secure=True)
 

@@ -25,11 +25,11 @@ from perijove.proxy.core.heads import (
     split_fields,
 )
 from perijove.proxy.core.limits import Limit
-from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
+from perijove.wire.identity import DOORSTEP_COOKIES, HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
 
 _IDENTITY: Final = IDENTITY_HEADER.lower().encode()
 _IDENTITY_COOKIE: Final = IDENTITY_COOKIE.encode()
-_HIDDEN_COOKIES: Final = frozenset({_IDENTITY_COOKIE, *(name.encode() for name in HUB_COOKIES)})
+_HIDDEN_COOKIES: Final = frozenset({_IDENTITY_COOKIE, *(name.encode() for name in (*HUB_COOKIES, *DOORSTEP_COOKIES))})
 #: What a service must not see; the id of the session is for services to see (contract section i).
 _SIGN_IN_COOKIES: Final = _HIDDEN_COOKIES - {SESSION_COOKIE.encode()}
 #: Identity cookies looked at in one request: one per server whose path matches, and some slack.

@@ -130,7 +130,7 @@ def test_an_administrator_s_hook_is_followed() -> None:
              "a..hub.example", "a/.hub.example", "a@b.hub.example", f"{'a' * 64}.hub.example", None, 7]
 )  # fmt: skip
 def test_a_hook_s_answer_that_is_no_host_below_the_hub_is_not_taken(made: object) -> None:
-    host = host_of("ada", "hub.example", "user", lambda *_: made)  # type: ignore[arg-type,return-value]
+    host = host_of("ada", "hub.example", "user", lambda *_: made)
 
     assert host == "ada.hub.example"
 

@@ -20,6 +20,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.web import fetch_metadata
 from perijove.hub.web.access import OPEN_PAGE, USER_SERVER_PAGE
 from perijove.hub.web.declared import Routes
+from perijove.hub.web.elsewhere import REDIRECTS
 from perijove.hub.web.errors import MissingCredentials
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.spawn import pending_page
@@ -35,14 +36,14 @@ router = Routes(include_in_schema=False)
 
 
 @router.get("/enter", dependencies=[OPEN_PAGE])
-async def get_enter(frame: FrameOf, server: str = "") -> Response:
+async def get_enter(frame: FrameOf, server: str = "", proof: str = "") -> Response:
     """Where the proxy's door sends whoever has no valid identity token for *server* (wire/door.py)."""
     then = frame.next()
     if frame.visitor is None:
         return frame.go_sign_in(then or f"{frame.hub}home")
     owner_name, name = split_audience(server)
     owner = await _owner(frame, owner_name)
-    destination = Destination(owner=owner, server=name, then=then)
+    destination = Destination(owner=owner, server=name, then=then, proof=proof)
     return await _visit(frame, destination, await find(frame, owner, name))
 
 
@@ -65,7 +66,7 @@ async def any_user_server(frame: FrameOf, user_name: str, rest: str) -> Response
         raise
     server = await find(frame, destination.owner, destination.server)
     if server is not None and server.is_ready:
-        return await _route_is_coming(frame, wanted)
+        return await _route_is_coming(frame, destination.owner, wanted)
     if is_program:
         return _not_running(frame, destination, wanted)
     fetch_metadata.check_page(frame.request.headers)
@@ -109,14 +110,17 @@ async def _server_name(frame: Frame, owner: User, rest: str) -> str:
     return first if is_named and await find(frame, owner, first) is not None else ""
 
 
-async def _route_is_coming(frame: Frame, wanted: str) -> Response:
+async def _route_is_coming(frame: Frame, owner: User, wanted: str) -> Response:
     """It runs, but the proxy did not know: tell the proxy and try again, a few times."""
-    before = _redirects(frame.request)
+    before, origin = _redirects(frame.request), frame.parts.origins.of_user(owner.name)
+    if origin and not before:
+        # It was not asked for at its own host (`web/elsewhere.py` would have counted).
+        return frame.go(f"{origin}{wanted}")
     if before >= MAX_REDIRECTS:
         return error_page(frame.request, 500, "Redirect loop detected: the proxy does not find this server.")
     await frame.parts.proxies.once()
     separator = "&" if "?" in wanted else "?"
-    return frame.go(f"{wanted}{separator}redirects={before + 1}")
+    return frame.go(f"{origin}{wanted}{separator}{REDIRECTS}={before + 1}")
 
 
 def _not_running(frame: Frame, destination: Destination, wanted: str) -> Response:
@@ -144,7 +148,7 @@ def _wanted(frame: Frame, user_name: str, rest: str) -> str:
         path = settings.base_url + raw.removeprefix(settings.hub_prefix)
     else:
         path = server_url(settings.base_url, user_name, "") + quote(rest, safe="/@~:")
-    query = "&".join(part for part in frame.request.url.query.split("&") if not part.startswith("redirects="))
+    query = "&".join(part for part in frame.request.url.query.split("&") if not part.startswith(f"{REDIRECTS}="))
     return f"{path}?{query}" if query else path
 
 
@@ -153,5 +157,5 @@ def _refused(status: int, error: Exception) -> Response:
 
 
 def _redirects(request: Request) -> int:
-    stated = request.query_params.get("redirects", "0")
+    stated = request.query_params.get(REDIRECTS, "0")
     return int(stated) if stated.isdecimal() and len(stated) < 3 else 0  # noqa: PLR2004  # two digits are enough

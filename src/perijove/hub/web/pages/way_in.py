@@ -21,7 +21,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, may
 from perijove.hub.scopes.rights import ENTER
 from perijove.hub.web.pages.frame import Frame
-from perijove.hub.web.pages.views import Addresses
+from perijove.hub.web.pages.views import Addresses, query_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,8 @@ class Destination:
     server: str
     #: path below the server's prefix; "" is its default page
     then: str = ""
+    #: what the browser that set out from the server's own origin is known by; empty: it has not
+    proof: str = ""
 
     @property
     def key(self) -> str:
@@ -42,7 +44,12 @@ class Destination:
 def addresses(frame: Frame) -> Addresses:
     """Where servers' pages are in this deployment."""
     settings = frame.parts.settings
-    return Addresses(base_url=settings.base_url, hub=settings.hub_prefix, default_url=settings.servers.default_url)
+    return Addresses(
+        base_url=settings.base_url,
+        hub=settings.hub_prefix,
+        default_url=settings.servers.default_url,
+        origins=frame.parts.origins,
+    )
 
 
 def may_enter(principal: Principal, owner: str, server: str) -> bool:
@@ -64,11 +71,11 @@ async def find(frame: Frame, owner: User, name: str) -> Server | None:
 
 
 def below(frame: Frame, destination: Destination) -> str:
-    """The wanted address, if it is one of that server; else the server's default page."""
+    """Path of the wanted address, if it is one of that server; else of the server's default page."""
     prefix = server_url(frame.parts.settings.base_url, destination.owner.name, destination.server)
     if destination.then.startswith(prefix):
         return destination.then
-    return addresses(frame).home_of(destination.owner.name, destination.server)
+    return addresses(frame).home_path(destination.owner.name, destination.server)
 
 
 async def go_in(
@@ -95,13 +102,24 @@ async def go_in(
     server = await _running(frame, destination, visitor, patience)
     if not server.is_ready:
         return _go_and_watch(frame, destination)
-    response = frame.go(below(frame, destination))
+    origins = frame.parts.origins
+    if origins.are_many and not server.does_own_sign_in:
+        return await _hand_over(frame, destination, visitor)
+    response = frame.go(f"{origins.of_user(destination.owner.name)}{below(frame, destination)}")
     if server.does_own_sign_in:
         # It asks who comes by OAuth; there is no door, and a key for none would be in the wrong hands.
         return response
     entry = await frame.parts.door.enter(visitor, server.key)
     frame.let_in(response, value=entry.cookie_value, path=entry.path, max_age=entry.max_age)
     return response
+
+
+async def _hand_over(frame: Frame, destination: Destination, visitor: Principal) -> Response:
+    """To the server's own origin, where the browser sets out for the hub if it has not yet."""
+    doorstep, key = frame.parts.doorstep, destination.key
+    code = await doorstep.hand_over(visitor, key, destination.proof) if destination.proof else ""
+    query = query_of(server=key, next=below(frame, destination), code=code)
+    return frame.go(f"{doorstep.address(key)}?{query}")
 
 
 async def _must_be_asked(frame: Frame, destination: Destination) -> bool:
