@@ -4,7 +4,8 @@ The doorstep: how somebody whom the hub knows is let in at another origin, where
 The identity cookie of a server must be set by an answer at that server's own origin. So the hub, having decided, sends
 the browser there with a code: an authorization code in all but name, kept in the same table. It is good once, for some
 seconds, for one session, one server and one host, and only in the browser that set out from that host (RFC 7636): a
-code in a link opens nothing for who follows it, nor makes them somebody else. No identity token is ever in an address.
+code in a link opens nothing for who follows it, nor makes them somebody else. The identity token is bound to the same
+cookie of that browser, and never in an address.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from perijove.hub.usecases.door import Door, Entry
 from perijove.hub.usecases.identify import Identify
 from perijove.kit.clock import Clock, Randomness
 from perijove.wire.door import DOORSTEP_PATH
+from perijove.wire.identity import binding_of
 
 log = structlog.get_logger(__name__)
 
@@ -112,14 +114,15 @@ class Doorstep:
             )
         return code
 
-    async def take(self, code: str, *, host: str, verifier: str, address: str) -> Entry:
+    async def take(self, code: str, *, host: str, cookie: str, verifier: str, address: str) -> Entry:
         """
         Let in whoever brings *code*; whatever comes of it, it is spent.
 
         Args:
             code: as `hand_over` made it, in this hub or another.
             host: at which host, as the `Host` field says.
-            verifier: what the browser kept when it set out.
+            cookie: name of the cookie in which the browser kept what it set out with.
+            verifier: its value.
             address: where the browser is, for the audit log.
 
         Raises:
@@ -140,7 +143,8 @@ class Doorstep:
         principal = await self._identify.by_session_id(row.session_id)
         if principal is None or principal.user_id != row.user_id:
             raise NotAllowed("Sign in to open this server.")
-        return await self._door.enter(replace(principal, address=address), audience)
+        binding = binding_of(cookie, row.challenge)
+        return await self._door.enter(replace(principal, address=address), audience, binding=binding)
 
 
 def _of(challenge: str) -> Challenge:

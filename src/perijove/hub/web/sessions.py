@@ -16,17 +16,14 @@ from perijove.hub.domain.sessions import Session
 from perijove.hub.web.client_address import is_tls
 from perijove.hub.web.csrf import FIELD
 from perijove.hub.web.errors import TwinCookies
-from perijove.wire.door import DOORSTEP_PATH
-from perijove.wire.identity import DOORSTEP_COOKIES, HUB_COOKIES
+from perijove.wire.identity import BROWSER_COOKIES, HUB_COOKIES
 
 SIGN_IN_COOKIE, SIGN_IN_COOKIE_TLS, SESSION_ID_COOKIE = HUB_COOKIES
-DOORSTEP_COOKIE, DOORSTEP_COOKIE_TLS = DOORSTEP_COOKIES
+BROWSER_COOKIE, BROWSER_COOKIE_TLS = BROWSER_COOKIES
 #: Names a browser that is not signed in, for its forms only.
 VISITOR_COOKIE: Final = "perijove-visitor"
 #: Seconds for which a form of somebody not signed in stays good.
 VISITOR_SECONDS: Final = 24 * 3600
-#: Seconds for which a browser is known that set out for the hub: signing in may come in between.
-DOORSTEP_SECONDS: Final = 15 * 60
 #: Segments of a path below which planted cookies are looked for: no address of the hub's own has more.
 _MAX_SEGMENTS: Final = 12
 
@@ -116,23 +113,27 @@ class Cookies:
             samesite="lax",
         )
 
-    def doorstep(self, request: HTTPConnection) -> str:
+    def browser_cookie(self, request: HTTPConnection) -> str:
+        """Name of the cookie by which a browser is known at a server's own host."""
+        return BROWSER_COOKIE_TLS if self.is_secure(request) else BROWSER_COOKIE
+
+    def browser(self, request: HTTPConnection) -> str:
         """
-        By what a browser is known that set out for the hub from a server's origin, or "".
+        By what a browser is known at a server's own host, or "".
 
         Raises:
             TwinCookies: there are two.
         """
-        return _only(request, DOORSTEP_COOKIE_TLS if self.is_secure(request) else DOORSTEP_COOKIE)
+        return _only(request, self.browser_cookie(request))
 
-    def put_doorstep(self, request: HTTPConnection, response: Response, verifier: str) -> None:
-        """Know it again. Not removed when it is back: it may have set out in several tabs at once."""
+    def put_browser(self, request: HTTPConnection, response: Response, value: str) -> None:
+        """Know it again, for longer than any identity token that is bound to it."""
         secure = self.is_secure(request)
         response.set_cookie(
-            DOORSTEP_COOKIE_TLS if secure else DOORSTEP_COOKIE,
-            verifier,
-            max_age=DOORSTEP_SECONDS,
-            path="/" if secure else f"{self._hub_prefix}{DOORSTEP_PATH}",
+            self.browser_cookie(request),
+            value,
+            max_age=self._max_age,
+            path="/" if secure else self._base_url,
             secure=secure,
             httponly=True,
             samesite="lax",
@@ -147,7 +148,7 @@ class Cookies:
         segments = request.url.path.strip("/").split("/")[:_MAX_SEGMENTS]
         above = ["/".join(segments[:count]) for count in range(1, len(segments) + 1)]
         for path in ["/", *(f"/{part}{slash}" for part in above for slash in ("", "/"))]:
-            for name in (SIGN_IN_COOKIE, VISITOR_COOKIE, *((DOORSTEP_COOKIE,) if self._domain else ())):
+            for name in (SIGN_IN_COOKIE, VISITOR_COOKIE, *((BROWSER_COOKIE,) if self._domain else ())):
                 response.delete_cookie(name, path=path)
         response.delete_cookie(SIGN_IN_COOKIE_TLS, path="/", secure=True)
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.revocation import RevocationList
-from perijove.wire.identity import IdentityClaims
+from perijove.wire.identity import IdentityClaims, binding_of, digest_of
 
 #: Good statements and exchanged tokens remembered, each; the oldest is forgotten first.
 MAX_REMEMBERED: Final = 20_000
@@ -166,7 +166,7 @@ class Gate:
         ):
             # By far the commonest request: one statement, and nothing that it could change.
             claims = self._admit(fields.identities[0], audience, now)
-            if claims is not None:
+            if claims is not None and (not claims.binding or is_bound(claims, request)):
                 return Allow(fields.identities[0], claims, request.target)
         token, target = hub_token_of(request) if request.upgrade else (request.fields.hub_token, request.target)
         if len(token) > MAX_TOKEN:
@@ -216,7 +216,7 @@ class Gate:
         admitted = [
             (identity, claims)
             for identity in identities
-            if (claims := self._admit(identity, audience, now)) is not None
+            if (claims := self._admit(identity, audience, now)) is not None and is_bound(claims, request)
         ]
         if len({claims.sub for _, claims in admitted}) > 1:
             # Script of a user's server can plant its owner's own cookie at a longer path, which comes first:
@@ -293,6 +293,21 @@ def is_same_origin(request: RequestHead) -> bool:
         return True
     scheme, _, host = fields.origin.partition(b"://")
     return bool(host) and _without_port(scheme, host) == _without_port(scheme, fields.host)
+
+
+def is_bound(claims: IdentityClaims, request: RequestHead) -> bool:
+    """
+    Whether *request* comes from the browser that *claims* were made for, if they were made for one.
+
+    Script at a sibling host can plant its owner's own statement here (RFC 6265, 8.6), but over TLS not the cookie that
+    the statement is bound to, whose name begins with `__Host-` (RFC 6265bis, 4.1.3.2).
+    """
+    if not claims.binding:
+        return True
+    cookie = claims.binding.partition(":")[0]
+    return {binding_of(name, digest_of(value)) for name, value in request.fields.browsers if name == cookie} == {
+        claims.binding
+    }
 
 
 def is_navigation(request: RequestHead) -> bool:

@@ -34,23 +34,28 @@ async def get_doorstep(frame: FrameOf, server: str = "", code: str = "") -> Resp
 
 def _set_out(frame: Frame, server: str) -> Response:
     cookies = frame.edge.cookies
-    kept, challenge = frame.parts.doorstep.set_out(cookies.doorstep(frame.request))
+    kept, challenge = frame.parts.doorstep.set_out(cookies.browser(frame.request))
     query = query_of(server=server, next=frame.next(), proof=challenge)
     response = frame.go(f"{frame.parts.origins.hub}{frame.hub}{ENTER_PATH}?{query}")
-    cookies.put_doorstep(frame.request, response, kept)
+    cookies.put_browser(frame.request, response, kept)
     return response
 
 
 async def _come_in(frame: Frame, server: str, code: str) -> Response:
     where, then = addresses(frame), frame.next()
     owner, _, name = server.partition("/")
+    cookies, request = frame.edge.cookies, frame.request
     try:
         entry = await frame.parts.doorstep.take(
-            code, host=frame.host, verifier=frame.edge.cookies.doorstep(frame.request), address=frame.address
+            code,
+            host=frame.host,
+            cookie=cookies.browser_cookie(request),
+            verifier=cookies.browser(request),
+            address=frame.address,
         )
     except HubError as error:
         # At this origin; whoever tries again begins anew.
-        return error_page(frame.request, status_of(error), error.message, again=then or where.home_path(owner, name))
+        return error_page(request, status_of(error), error.message, again=then or where.home_path(owner, name))
     response = frame.go(then if then.startswith(entry.path) else where.home_path(owner, name))
     frame.let_in(response, value=entry.cookie_value, path=entry.path, max_age=entry.max_age)
     return response
