@@ -242,6 +242,7 @@ def test_the_number_of_identity_cookies_looked_at_is_bounded() -> None:
         (b"perijove-identity =x; b=2", b"b=2"),
         (b"perijove-identity; b=2", b"b=2"),
         (b"__Host-jupyterhub-hub-login=x;jupyterhub-user-ada=y", b"jupyterhub-user-ada=y"),
+        (b"perijove-browser=x; __Host-perijove-browser=y; a=b", b"a=b"),
         (b"a=perijove-identity=x", b"a=perijove-identity=x"),
     ],
 )
