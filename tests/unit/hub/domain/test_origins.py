@@ -5,6 +5,7 @@ Who is at which origin; without subdomains everything is a path, as it always wa
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from perijove.hub.domain.origins import ONE_ORIGIN, Origins, origins_of
 SPLIT = Origins(hub="https://hub.example:8443", domain="hub.example")
 
 
-def configured(**changes: str) -> Origins:
+def configured(**changes: Any) -> Origins:
     paths = Paths(state=Path("state"), runtime=Path("run"))
     return origins_of(HubSettings(api_url="", db_url="", paths=paths, control_token="", **changes))
 

@@ -86,7 +86,9 @@ async def test_any_hub_takes_a_code() -> None:
     code, kept = await world.code(await world.begin())
     other = doorstep_of(world.people)
 
-    assert await other.take(code, host=HOST, cookie=COOKIE, verifier=kept, address="")
+    entry = await other.take(code, host=HOST, cookie=COOKIE, verifier=kept, address="")
+
+    assert entry.path == "/user/ada/"
 
 
 async def test_a_code_is_good_once() -> None:
