@@ -191,7 +191,9 @@ def test_a_stolen_statement_is_of_no_use_without_the_browser(site: Site, ada: Vi
 def test_a_visit_starts_a_stopped_server(site: Site) -> None:
     with Rest(site) as rest, Visitor(site, "cleo") as cleo:
         cleo.submit("/hub/login?next=/hub/home", username="cleo", password=PASSWORD)
-        page = eventually(lambda: _at_lab(cleo, f"{origin_of(site, 'cleo')}/user/cleo/lab"))
+        url = f"{origin_of(site, 'cleo')}/user/cleo/lab"
+        eventually(lambda: str(cleo.get(url).url) == url)
+        page = cleo.get(url)
         rest.stop("cleo")
         polled = httpx.get(
             f"{origin_of(site, 'cleo')}/user/cleo/api/kernels",
@@ -199,14 +201,9 @@ def test_a_visit_starts_a_stopped_server(site: Site) -> None:
             trust_env=False,
         )
 
-    assert str(page.url) == f"{origin_of(site, 'cleo')}/user/cleo/lab"
+    assert (page.status_code, str(page.url)) == (200, url)
     assert polled.status_code == 424
     assert f"Restart the server at {site.origin}/hub/spawn/cleo" in polled.json()["message"]
-
-
-def _at_lab(visitor: Visitor, url: str) -> httpx.Response | None:
-    page = visitor.get(url)
-    return page if page.status_code == 200 and str(page.url) == url else None
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any
 
 from perijove import __version__
 from perijove.authenticators.native import NativeAuthenticator
-from perijove.hub.domain.origins import origins_of
+from perijove.hub.domain.origins import Origins, origins_of
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
@@ -209,7 +209,7 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
 def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[HubInputs], metrics: Metrics) -> Parts:
     store, clock, randomness = ground.store, ground.clock, ground.randomness
     settings, policy = ground.settings, ground.settings.servers
-    origins, door = origins_of(settings), _door(ground)
+    origins = origins_of(settings)
     return Parts(
         settings=settings,
         origins=origins,
@@ -269,16 +269,7 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
         driver=machinery.driver,
         proxies=machinery.proxies,
         queue=machinery.queue,
-        door=door,
-        doorstep=Doorstep(
-            store=store,
-            identify=ground.identify,
-            door=door,
-            clock=clock,
-            randomness=randomness,
-            origins=origins,
-            hub_prefix=settings.hub_prefix,
-        ),
+        **_entrances(ground, origins),
         activity=ground.activity,
         deadlines=ground.deadlines,
         about=_about(ground.inputs),
@@ -289,8 +280,9 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
     )
 
 
-def _door(ground: Ground) -> Door:
-    return Door(
+def _entrances(ground: Ground, origins: Origins) -> dict[str, Any]:
+    """The door, and the way to it at other origins."""
+    door = Door(
         store=ground.store,
         identify=ground.identify,
         roles=ground.roles,
@@ -300,6 +292,16 @@ def _door(ground: Ground) -> Door:
         randomness=ground.randomness,
         base_url=ground.settings.base_url,
     )
+    doorstep = Doorstep(
+        store=ground.store,
+        identify=ground.identify,
+        door=door,
+        clock=ground.clock,
+        randomness=ground.randomness,
+        origins=origins,
+        hub_prefix=ground.settings.hub_prefix,
+    )
+    return {"door": door, "doorstep": doorstep}
 
 
 def _nouns(ground: Ground, machinery: Machinery) -> dict[str, Any]:
