@@ -18,6 +18,8 @@ _ORIGIN: Final = re.compile(r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._\-\[\]:]
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 #: What is put in front takes this much of the 253 characters that a host's name may have.
 MAX_DOMAIN: Final = 253 - 64
+#: Options of the proxy after which the hub does not see whose host a request was for.
+_AGAINST_HOSTS: Final = frozenset({"--change-origin", "--no-include-prefix", "--no-x-forward"})
 _MAX_PORT: Final = 65535
 
 
@@ -33,6 +35,8 @@ def contradictions_of_subdomains(perijove: Perijove) -> Iterator[tuple[str, str]
     origin = urlsplit(text)
     if speaks_https(perijove) and origin.scheme == "http":
         yield "subdomain_host", "must begin with https://, which is what the certificate is for"
+    for flag in sorted(_AGAINST_HOSTS.intersection(perijove.proxy_args)):
+        yield "proxy_args", f"cannot have {flag} with subdomain_host: the hub would not see which host was asked for"
     if perijove.acme_domains:
         why = f"cannot be obtained by HTTP for *.{origin.hostname}, which subdomain_host needs"
         yield "acme_domains", f"{why}: set ssl_cert and ssl_key to a wildcard certificate"

@@ -82,3 +82,9 @@ def test_a_public_address_elsewhere_is_refused(*, public_url: str, is_refused: b
     found = refused(subdomain_host="https://hub.example", public_url=public_url)
 
     assert found == (["public_url"] if is_refused else [])
+
+
+@pytest.mark.parametrize("flag", ["--change-origin", "--no-include-prefix", "--no-x-forward"])
+def test_a_proxy_that_does_not_tell_the_host_is_refused(flag: str) -> None:
+    assert refused(subdomain_host="https://hub.example", proxy_args=["--timeout", "5", flag]) == ["proxy_args"]
+    assert refused(proxy_args=[flag]) == []

@@ -48,9 +48,14 @@ class OnlyAtHome:
         app = self._app
         if scope["type"] == "http":
             request = Request(scope)
-            if self._origins.is_elsewhere(request.headers.get("host", "")) and not self._is_everywhere(request):
+            if self._is_elsewhere(request) and not self._is_everywhere(request):
                 app = self._answer(request)
         await app(scope, receive, send)
+
+    def _is_elsewhere(self, request: Request) -> bool:
+        # The proxy can be told to put another name into the one (`--change-origin`); it always writes the other.
+        hosts = (request.headers.get("host", ""), *request.headers.get("x-forwarded-host", "").split(","))
+        return any(self._origins.is_elsewhere(host.strip()) for host in hosts)
 
     def _is_everywhere(self, request: Request) -> bool:
         path = request.scope["path"]

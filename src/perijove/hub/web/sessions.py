@@ -7,6 +7,7 @@ one; such a cookie must have the path `/` (RFC 6265bis, 4.1.3.2), and the proxy 
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -22,6 +23,8 @@ SIGN_IN_COOKIE, SIGN_IN_COOKIE_TLS, SESSION_ID_COOKIE = HUB_COOKIES
 BROWSER_COOKIE, BROWSER_COOKIE_TLS = BROWSER_COOKIES
 #: Names a browser that is not signed in, for its forms only.
 VISITOR_COOKIE: Final = "perijove-visitor"
+#: The same where others have hosts below the hub's and could plant that one.
+VISITOR_COOKIE_TLS: Final = "__Host-perijove-visitor"
 #: Seconds for which a form of somebody not signed in stays good.
 VISITOR_SECONDS: Final = 24 * 3600
 #: Segments of a path below which planted cookies are looked for: no address of the hub's own has more.
@@ -68,7 +71,7 @@ class Cookies:
         Raises:
             TwinCookies: there are two.
         """
-        return _only(request, VISITOR_COOKIE)
+        return _only(request, self._visitor_cookie(request)[0])
 
     def put_session(self, request: HTTPConnection, response: Response, session: Session, secret: str) -> None:
         """Sign the browser in."""
@@ -91,7 +94,8 @@ class Cookies:
             httponly=True,
             samesite="lax",
         )
-        response.delete_cookie(VISITOR_COOKIE, path=self._hub_prefix)
+        name, path = self._visitor_cookie(request)
+        response.delete_cookie(name, path=path, secure=name == VISITOR_COOKIE_TLS)
 
     def drop_session(self, request: HTTPConnection, response: Response) -> None:
         """Sign the browser out."""
@@ -103,15 +107,22 @@ class Cookies:
 
     def put_visitor(self, request: HTTPConnection, response: Response, visitor: str) -> None:
         """Name a browser that is not signed in."""
+        name, path = self._visitor_cookie(request)
         response.set_cookie(
-            VISITOR_COOKIE,
+            name,
             visitor,
             max_age=VISITOR_SECONDS,
-            path=self._hub_prefix,
+            path=path,
             secure=self.is_secure(request),
             httponly=True,
             samesite="lax",
         )
+
+    def _visitor_cookie(self, request: HTTPConnection) -> tuple[str, str]:
+        """Its name and its path."""
+        if self._domain and self.is_secure(request):
+            return VISITOR_COOKIE_TLS, "/"
+        return VISITOR_COOKIE, self._hub_prefix
 
     def browser_cookie(self, request: HTTPConnection) -> str:
         """Name of the cookie by which a browser is known at a server's own host."""
@@ -147,10 +158,16 @@ class Cookies:
         """
         segments = request.url.path.strip("/").split("/")[:_MAX_SEGMENTS]
         above = ["/".join(segments[:count]) for count in range(1, len(segments) + 1)]
-        for path in ["/", *(f"/{part}{slash}" for part in above for slash in ("", "/"))]:
-            for name in (SIGN_IN_COOKIE, VISITOR_COOKIE, *((BROWSER_COOKIE,) if self._domain else ())):
-                response.delete_cookie(name, path=path)
+        paths = ["/", *(f"/{part}{slash}" for part in above for slash in ("", "/"))]
+        names = (SIGN_IN_COOKIE, VISITOR_COOKIE, *((BROWSER_COOKIE,) if self._domain else ()))
+        for path, name, domain in product(paths, names, self._planted_for()):
+            response.delete_cookie(name, path=path, domain=domain)
         response.delete_cookie(SIGN_IN_COOKIE_TLS, path="/", secure=True)
+
+    def _planted_for(self) -> list[str | None]:
+        """For which domains the cookies can have been set that come here; None: for this very host."""
+        labels = (self._domain or "").split(".")
+        return [None, *(".".join(labels[start:]) for start in range(len(labels) - 1))]
 
     def put_xsrf(self, request: HTTPConnection, response: Response, token: str) -> None:
         """

@@ -68,6 +68,16 @@ async def test_a_host_is_known_however_it_is_written(tasks: TaskGroup, host: str
     assert answer.status_code == 421
 
 
+@pytest.mark.parametrize("forwarded", ["bob.hub.example", "hub.example, BOB.hub.example:443"])
+async def test_a_host_is_known_by_what_the_proxy_says_of_it(tasks: TaskGroup, forwarded: str) -> None:
+    rig = await split_rig(tasks)
+
+    async with rig.client(**{**SCRIPT, "X-Forwarded-Host": forwarded}) as client:
+        answer = await client.get(f"{HUB}/hub/api/user")
+
+    assert answer.status_code == 421
+
+
 async def test_files_for_everybody_are_there(tasks: TaskGroup) -> None:
     """
     JupyterLab's are loaded from where its page is: no other origin needs to be let in for it.
