@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from perijove.wire.identity import BROWSER_COOKIES, IDENTITY_COOKIE
+from tests.support.certificates import Authority
 from tests.support.lab import Person
 from tests.support.loopback import loopback_names
 from tests.support.rest import OPEN_HOUSE, Rest
@@ -19,6 +20,11 @@ from tests.support.site import Site, eventually, unstarted_site
 
 #: ada may enter bea's server, so that what keeps her scripts out is the wall and not the door
 _TUTOR = '{"name": "tutor", "users": ["ada"], "scopes": ["access:servers!user=bea", "read:servers!user=bea"]}'
+#: and each of them the other's
+_GUESTS = ", ".join(
+    f'{{"name": "guest-{who}", "users": ["{who}"], "scopes": ["access:servers!user={whose}"]}}'
+    for who, whose in (("ada", "bea"), ("bea", "ada"))
+)
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +182,70 @@ def test_logging_out_in_jupyterlab_is_asked_about_at_the_hub(ada: Person, split_
     ada.page.wait_for_url(f"{split_site.origin}/hub/logout")
     ada.page.click("form [type=submit]")
     ada.page.wait_for_url("**/hub/login*")
+
+
+@pytest.fixture(scope="module")
+def secure_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One by https, where ada and bea may enter each other's servers."""
+    files = Authority(tmp_path_factory.mktemp("tls")).issue("hub.localhost", "*.hub.localhost")
+    with unstarted_site(OPEN_HOUSE, scheme="https") as made:
+        made.origin = f"https://hub.localhost:{made.port}"
+        made.add(
+            f"c.JupyterHub.subdomain_host = {made.origin!r}\n"
+            f"c.Perijove.ssl_cert, c.Perijove.ssl_key = {str(files.cert)!r}, {str(files.key)!r}\n"
+            f"c.JupyterHub.load_roles += [{_GUESTS}]"
+        )
+        made.start()
+        yield made
+
+
+PLANT = """
+pairs => {
+  for (const [name, value, rest] of pairs) document.cookie = `${name}=${value}; ${rest}`;
+}
+"""
+
+
+def test_over_tls_nobody_can_have_another_work_as_them(browser: Browser, secure_site: Site) -> None:
+    """
+    Bea may enter ada's server. With script at her own host she plants what lets her in there into ada's browser.
+    """
+    ada_s, bea_s = (f"https://{name}.hub.localhost:{secure_site.port}" for name in ("ada", "bea"))
+    ada, bea = Person(browser, secure_site, "ada"), Person(browser, secure_site, "bea")
+    for person in (ada, bea):
+        person.open("/")
+        person.sign_in()
+        person.wait_for_lab()
+    bea.open(f"{ada_s}/user/ada/lab")
+    bea.page.locator("#jp-MainLogo").wait_for(state="attached")
+    hers = {
+        str(cookie.get("name")): str(cookie.get("value"))
+        for cookie in bea.context.cookies()
+        if cookie.get("domain") == "ada.hub.localhost"
+    }
+    ada.context.clear_cookies(name=IDENTITY_COOKIE, domain="ada.hub.localhost")
+    ada.open(f"{bea_s}/user/bea/lab")
+    ada.page.locator("#jp-MainLogo").wait_for(state="attached")
+    plain, bound = BROWSER_COOKIES
+    everywhere = "Domain=hub.localhost; Secure; Path="
+    ada.page.evaluate(
+        PLANT,
+        [
+            [IDENTITY_COOKIE, hers[IDENTITY_COOKIE], f"{everywhere}/user/ada/"],
+            [bound, hers[bound], f"{everywhere}/"],
+            [bound, hers[bound], "Secure; Path=/"],
+            [plain, hers[bound], f"{everywhere}/"],
+        ],
+    )
+    planted = [cookie for cookie in ada.context.cookies() if cookie.get("domain") == ".hub.localhost"]
+    ada.open(f"{ada_s}/user/ada/lab")
+    told = ada.page.locator("#jupyter-config-data").text_content() or ""
+    cookies = {(cookie.get("name"), cookie.get("domain")): cookie for cookie in ada.context.cookies()}
+
+    assert {cookie.get("name") for cookie in planted} >= {IDENTITY_COOKIE, plain}
+    assert bound not in {cookie.get("name") for cookie in planted}
+    assert '"hubUser": "ada"' in told
+    assert all(cookies[bound, host].get("secure") for host in ("ada.hub.localhost", "bea.hub.localhost"))
+    assert ("__Host-jupyterhub-hub-login", "hub.localhost") in cookies
+    ada.close()
+    bea.close()
