@@ -296,6 +296,7 @@ def _entrances(ground: Ground, origins: Origins) -> dict[str, Any]:
         store=ground.store,
         identify=ground.identify,
         door=door,
+        signer=ground.signer,
         clock=ground.clock,
         randomness=ground.randomness,
         origins=origins,

@@ -44,11 +44,6 @@ class Origins:
         return f"{self._scheme}://*.{self.hub.partition('://')[2]}" if self.domain else ""
 
     @property
-    def is_secure(self) -> bool:
-        """Whether browsers are known to come by TLS."""
-        return self.hub.startswith("https://")
-
-    @property
     def _scheme(self) -> str:
         return self.hub.partition("://")[0]
 

@@ -10,6 +10,7 @@ cookie of that browser, and never in an address.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -24,12 +25,12 @@ from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.urls import split_audience
 from perijove.hub.oauth.errors import BadChallenge
 from perijove.hub.oauth.pkce import Challenge, Method, challenge_of, is_met, read_challenge
-from perijove.hub.ports import Store
+from perijove.hub.ports import IdentitySigner, Store
 from perijove.hub.usecases.door import Door, Entry
 from perijove.hub.usecases.identify import Identify
 from perijove.kit.clock import Clock, Randomness
 from perijove.wire.door import DOORSTEP_PATH
-from perijove.wire.identity import binding_of
+from perijove.wire.identity import IdentityClaims, binding_of
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class Doorstep:
         store: Store,
         identify: Identify,
         door: Door,
+        signer: IdentitySigner,
         clock: Clock,
         randomness: Randomness,
         origins: Origins,
@@ -62,6 +64,7 @@ class Doorstep:
         self._store = store
         self._identify = identify
         self._door = door
+        self._signer = signer
         self._clock = clock
         self._randomness = randomness
         self._origins = origins
@@ -145,6 +148,29 @@ class Doorstep:
             raise NotAllowed("Sign in to open this server.")
         binding = binding_of(cookie, row.challenge)
         return await self._door.enter(replace(principal, address=address), audience, binding=binding)
+
+    async def left_open(
+        self, identity: str, audiences: Iterable[str], *, host: str, cookie: str, verifier: str
+    ) -> Principal | None:
+        """
+        Whoever a page is from that was left open at the host of one of *audiences*, by what the door would let in.
+
+        Args:
+            identity: the identity token that came with the request.
+            audiences: of the servers that the request can be for.
+            host: at which host, as the `Host` field says.
+            cookie: name of the cookie that the token is bound to.
+            verifier: its value.
+        """
+        now = self._clock.now()
+        for audience in audiences:
+            found = self._signer.read(identity, audience=audience, now=now) if self.is_at(host, audience) else None
+            claims = IdentityClaims.from_claims(found) if found is not None else None
+            if claims is None or claims.binding != binding_of(cookie, challenge_of(verifier)):
+                continue
+            principal = await self._identify.by_session_id(claims.sid)
+            return principal if principal is not None and principal.name == claims.sub else None
+        return None
 
 
 def _of(challenge: str) -> Challenge:

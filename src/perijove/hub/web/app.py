@@ -48,6 +48,7 @@ from perijove.hub.web.pages import (
     accounts,
     doorstep,
     home,
+    left_open,
     people,
     reference,
     root,
@@ -110,7 +111,7 @@ class WebApplication(FastAPI):
         self.quick = QuickTable()
         # From the inside out.
         front: ASGIApp = QuickRoutes(super().__call__, table=self.quick, on_errors=exception_handlers)
-        front = LimitBody(front)
+        front = LimitBody(front, forgotten=(f"{prefix}user/", f"{parts.settings.base_url}user/"))
         front = ETags(front, prefix=f"{prefix}api/")
         front = MeasureRequests(front, metrics=parts.metrics)
         front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)
@@ -172,6 +173,8 @@ def make_app(parts: Parts) -> WebApplication:
     hub.leftover.add_to(app, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         router.add_to(app, prefix=prefix.rstrip("/"))
+    if parts.origins.are_many:
+        left_open.router.add_to(app, prefix=parts.settings.base_url.rstrip("/"))
     root.outside.add_to(app)
     app.quick.fill(app.routes, _QUICK)
     return app

@@ -2,8 +2,9 @@
 Keeps the hub to its own host: what is asked at the origin of somebody's server is not answered with a page of the hub.
 
 The proxy sends everything that has no route to the hub, whatever the host. At a user's origin, script of that user's
-is at home: a page of the hub there would be in its hands. So there is nothing there but the doorstep and files that are
-the same for everybody; people are sent to the hub's own host, and programs are told.
+is at home: a page of the hub there would be in its hands. So there is nothing there but the doorstep, files that are
+the same for everybody, and a start for who works on in a page of a server that has stopped; people are sent to the
+hub's own host, and programs are told.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class OnlyAtHome:
         app = self._app
         if scope["type"] == "http":
             request = Request(scope)
-            if self._is_elsewhere(request) and not self._is_everywhere(request):
+            if self._is_elsewhere(request) and not self._is_everywhere(request) and not self._is_left_open(request):
                 app = self._answer(request)
         await app(scope, receive, send)
 
@@ -60,6 +61,11 @@ class OnlyAtHome:
     def _is_everywhere(self, request: Request) -> bool:
         path = request.scope["path"]
         return request.method in _READS and (path in self._paths or path.startswith(self._prefixes))
+
+    def _is_left_open(self, request: Request) -> bool:
+        """Whether script of that very origin asks for something of the server (`pages/left_open.py`)."""
+        is_own = request.headers.get("sec-fetch-site") == "same-origin"
+        return is_own and not _is_navigation(request) and request.scope["path"].startswith(f"{self._base_url}user/")
 
     def _answer(self, request: Request) -> Response:
         raw = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]

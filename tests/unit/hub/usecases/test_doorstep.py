@@ -29,6 +29,7 @@ def doorstep_of(people: People) -> Doorstep:
         store=people.store,
         identify=people.identify,
         door=people.door,
+        signer=people.signer,
         clock=people.clock,
         randomness=people.randomness,
         origins=ORIGINS,

@@ -271,6 +271,7 @@ class Rig:
                 store=store,
                 identify=identify,
                 door=door,
+                signer=signer,
                 clock=clock,
                 randomness=randomness,
                 origins=origins,

@@ -97,13 +97,25 @@ async def get_user_redirect(rest: str, frame: FrameOf) -> Response:
     return frame.go(f"{addresses(frame).page('spawn', owner, name)}?next={quote(then, safe='')}")
 
 
+@outside.api_route("/user/{rest:path}", methods=["POST", "PUT", "PATCH", "DELETE"], dependencies=[PUBLIC])
+async def change_outside(rest: str, request: Request, parts: PartsOf) -> Response:
+    """A change in a server that has no route: a page of this origin is sent where it may start that server."""
+    if request.headers.get("sec-fetch-site") != "same-origin":
+        raise HTTPException(405)
+    async for _ in request.stream():
+        # The browser sends it again (RFC 9110, section 15.4.8), once it is done with this.
+        pass
+    settings = parts.settings
+    inner = _raw_path(request, f"/{rest}").removeprefix(settings.base_url).lstrip("/")
+    return RedirectResponse(_with_query(f"{settings.hub_prefix}{inner}", request), status_code=307)
+
+
 @outside.get("/{rest:path}", dependencies=[PUBLIC])
 async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
     """What no route of the proxy covers is the hub's, below its prefix."""
     settings = parts.settings
     path = f"/{rest}"
-    raw = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
-    inner = (raw or quote(path, safe="/@~")).removeprefix(settings.base_url).lstrip("/")
+    inner = _raw_path(request, path).removeprefix(settings.base_url).lstrip("/")
     if f"{path}/" == settings.hub_prefix:
         return RedirectResponse(settings.hub_prefix, status_code=301)
     if path.startswith(settings.hub_prefix):
@@ -117,6 +129,12 @@ async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
         there = f"{parts.origins.of_service(service)}{settings.base_url}{inner}"
         return RedirectResponse(_with_query(there, request), status_code=302)
     return RedirectResponse(_with_query(f"{settings.hub_prefix}{inner}", request), status_code=302)
+
+
+def _raw_path(request: Request, path: str) -> str:
+    """The path as the browser wrote it; *path* is the same, decoded."""
+    raw: str = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
+    return raw or quote(path, safe="/@~")
 
 
 def _with_query(path: str, request: Request) -> str:

@@ -96,18 +96,24 @@ async def go_in(
     visitor = principal or frame.principal
     if not may_enter(visitor, destination.owner.name, destination.server):
         raise NotAllowed
-    if await _must_be_asked(frame, destination):
+    if await must_be_asked(frame, destination):
         page = addresses(frame).page("spawn", destination.owner.name, destination.server)
         return frame.go(f"{page}?next={quote(below(frame, destination), safe='')}")
-    server = await _running(frame, destination, visitor, patience)
+    server = await running(frame, destination, visitor, patience)
     if not server.is_ready:
         return _go_and_watch(frame, destination)
     origins = frame.parts.origins
     if origins.are_many and not server.does_own_sign_in:
         return await _hand_over(frame, destination, visitor)
     response = frame.go(f"{origins.of_user(destination.owner.name)}{below(frame, destination)}")
-    if server.does_own_sign_in:
-        # It asks who comes by OAuth; there is no door, and a key for none would be in the wrong hands.
+    return await let_in(frame, response, visitor, server)
+
+
+async def let_in(frame: Frame, response: Response, visitor: Principal, server: Server) -> Response:
+    """*response*, with the key to the door of *server* for *visitor*."""
+    if server.does_own_sign_in or frame.parts.origins.are_many:
+        # It asks who comes by OAuth; there is no door, and a key for none would be in the wrong hands. Or the key is
+        # given at the server's own origin alone (`pages/doorstep.py`).
         return response
     entry = await frame.parts.door.enter(visitor, server.key)
     frame.let_in(response, value=entry.cookie_value, path=entry.path, max_age=entry.max_age)
@@ -122,7 +128,7 @@ async def _hand_over(frame: Frame, destination: Destination, visitor: Principal)
     return frame.go(f"{doorstep.address(key)}?{query}")
 
 
-async def _must_be_asked(frame: Frame, destination: Destination) -> bool:
+async def must_be_asked(frame: Frame, destination: Destination) -> bool:
     """Whether a start would ask what nobody has answered yet; later visits start with the options of the last time."""
     if not frame.parts.start_options.has_form:
         return False
@@ -130,7 +136,7 @@ async def _must_be_asked(frame: Frame, destination: Destination) -> bool:
     return server is None or (not server.is_active and not server.user_options)
 
 
-async def _running(frame: Frame, destination: Destination, visitor: Principal, patience: float) -> Server:
+async def running(frame: Frame, destination: Destination, visitor: Principal, patience: float) -> Server:
     """The server's row after *patience* at most; READY if all is well."""
     server = await find(frame, destination.owner, destination.server)
     if server is not None and server.is_ready:
