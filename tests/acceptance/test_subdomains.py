@@ -188,22 +188,33 @@ def test_a_stolen_statement_is_of_no_use_without_the_browser(site: Site, ada: Vi
     assert [answer.status_code for answer in answers] == [200, 403]
 
 
-def test_a_visit_starts_a_stopped_server(site: Site) -> None:
+def test_a_visit_starts_a_stopped_server_and_so_does_a_change_in_a_page_left_open(site: Site) -> None:
     with Rest(site) as rest, Visitor(site, "cleo") as cleo:
         cleo.submit("/hub/login?next=/hub/home", username="cleo", password=PASSWORD)
         url = f"{origin_of(site, 'cleo')}/user/cleo/lab"
         eventually(lambda: str(cleo.get(url).url) == url)
         page = cleo.get(url)
+        sent = {"Cookie": cleo.cookies_for("/user/cleo/")}
+        xsrf = dict(pair.split("=", 1) for pair in sent["Cookie"].split("; "))["_xsrf"]
         rest.stop("cleo")
         polled = httpx.get(
             f"{origin_of(site, 'cleo')}/user/cleo/api/kernels",
-            headers={**SIBLING, "Sec-Fetch-Site": "same-origin"},
+            headers={**SIBLING, "Sec-Fetch-Site": "same-origin", **sent},
             trust_env=False,
+        )
+        saved = httpx.put(
+            f"{origin_of(site, 'cleo')}/user/cleo/api/contents/left-open.txt",
+            json={"type": "file", "format": "text", "content": "still here"},
+            headers={**SIBLING, "Sec-Fetch-Site": "same-origin", "X-XSRFToken": xsrf, **sent},
+            follow_redirects=True,
+            trust_env=False,
+            timeout=PATIENCE,
         )
 
     assert (page.status_code, str(page.url)) == (200, url)
     assert polled.status_code == 424
     assert f"Restart the server at {site.origin}/hub/spawn/cleo" in polled.json()["message"]
+    assert saved.status_code == 201, saved.text
 
 
 @pytest.fixture(scope="module")

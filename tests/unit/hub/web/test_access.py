@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from perijove.hub.web.access import Access, OpenPage, Page, Public
+from perijove.hub.web.access import Access, LeftOpen, OpenPage, Page, Public
+from perijove.kit.tasks import TaskGroup
 from tests.unit.hub.web.rig import SCRIPT, Rig
+from tests.unit.hub.web.split import split_rig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,16 @@ def test_only_these_are_public(rig: Rig) -> None:
         "/hub/lab-assets/{version}/{name:path}",
         "/hub/logo",
         "/hub/static/{name}",
+        "/user/{rest:path}",
         "/{rest:path}",
     }
+
+
+async def test_with_subdomains_every_route_has_exactly_one_decision_too(tasks: TaskGroup) -> None:
+    routes = list(routes_of(await split_rig(tasks)))
+
+    assert not {route.path for route in routes if len(route.accesses) != 1}
+    assert "/user/{user_name}/{rest:path}" in {route.path for route in routes if route.has(LeftOpen)}
 
 
 def filled(path: str) -> str:

@@ -10,6 +10,7 @@ from perijove.kit.tasks import TaskGroup
 from tests.unit.hub.web.rig import NAVIGATION, SCRIPT
 from tests.unit.hub.web.split import BOB, HUB, browser_at_hub, signed_in, split_rig, walk
 
+SIBLING = {**SCRIPT, "Sec-Fetch-Site": "same-site"}
 PAGES = ["/hub/home", "/hub/login", "/hub/token", "/hub/logout", "/hub/api/user", "/hub/enter?server=bob/&next=x"]
 
 
@@ -122,8 +123,8 @@ async def test_below_a_prefix_it_is_the_same(tasks: TaskGroup) -> None:
     assert other.headers["location"] == f"{HUB}/jupyter/hub/elsewhere"
 
 
-@pytest.mark.parametrize(("method", "headers"), [("GET", SCRIPT), ("GET", {"Authorization": "token x"}), ("POST", {})])
-async def test_a_forgotten_tab_is_told_that_its_server_is_gone(
+@pytest.mark.parametrize(("method", "headers"), [("GET", SIBLING), ("GET", {"Authorization": "token x"}), ("POST", {})])
+async def test_a_program_is_told_that_the_server_is_gone(
     tasks: TaskGroup, method: str, headers: dict[str, str]
 ) -> None:
     rig = await split_rig(tasks)
