@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -202,18 +203,20 @@ def test_a_visit_starts_a_stopped_server_and_so_does_a_change_in_a_page_left_ope
             headers={**SIBLING, "Sec-Fetch-Site": "same-origin", **sent},
             trust_env=False,
         )
-        saved = httpx.put(
+        save = partial(
+            httpx.put,
             f"{origin_of(site, 'cleo')}/user/cleo/api/contents/left-open.txt",
             json={"type": "file", "format": "text", "content": "still here"},
             headers={**SIBLING, "Sec-Fetch-Site": "same-origin", "X-XSRFToken": xsrf, **sent},
-            follow_redirects=True,
             trust_env=False,
             timeout=PATIENCE,
         )
+        again, saved = save(), save()
 
     assert (page.status_code, str(page.url)) == (200, url)
     assert polled.status_code == 424
     assert f"Restart the server at {site.origin}/hub/spawn/cleo" in polled.json()["message"]
+    assert (again.status_code, again.headers["location"]) == (307, "/user/cleo/api/contents/left-open.txt")
     assert saved.status_code == 201, saved.text
 
 

@@ -58,6 +58,7 @@ def test_only_these_are_public(rig: Rig) -> None:
         "/hub/api/oauth2/token",
         "/hub/api/openapi.json",
         "/hub/api/{rest:path}",
+        "/hub/doorstep",
         "/hub/error/{code}",
         "/hub/health",
         "/hub/lab-assets/{version}/_start.json",
