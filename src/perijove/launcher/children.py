@@ -32,6 +32,12 @@ EXIT_SETUP_FAILED: Final = 78
 #: The launcher died before it had recorded this child.
 EXIT_NOT_RECORDED: Final = 75
 
+#: As shells have it.
+EXIT_CANNOT_RUN: Final = 127
+_CANNOT_RUN: Final = (
+    "{command} cannot be run: {why}. If it is there, then its interpreter is not, as this server sees it: "
+    "what lies below /home or /root has to be named in c.Launcher.shared_paths.\n"
+)
 #: Where a child finds its gate.
 GATE_FD: Final = LISTEN_FD + 1
 
@@ -189,7 +195,11 @@ def _run(plan: ChildPlan) -> int:
         argv = [*plan.argv, *plan.args]
         # An ignored signal stays ignored through exec, and shells would hand that on to every pipeline.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
+        try:
+            os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
+        except OSError as exc:
+            sys.stderr.write(_CANNOT_RUN.format(command=argv[0], why=exc.strerror))
+            return EXIT_CANNOT_RUN
     if LISTENING in plan.descriptors:
         os.set_inheritable(LISTEN_FD, False)
     gc.enable()

@@ -1,6 +1,6 @@
 """
-Who may call which route. Every route of the hub has exactly one `Access` among its dependencies; a test
-enumerates the routes and fails for one that has none. A handler runs only after its access has decided.
+Who may call which route. Every route of the hub is declared with one `Access`; a handler runs only after its
+access has decided.
 
     LEFT_OPEN                    scripts of a page of a server that has stopped, at that server's own origin
     PUBLIC                       anybody: health, static files, the error page
@@ -21,9 +21,9 @@ import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, cast
 
-from fastapi import Depends, Request
+from starlette.requests import Request
 
 from perijove.hub.scopes.decision import (
     Allowed,
@@ -49,6 +49,7 @@ from perijove.hub.web.errors import (
     WebError,
 )
 from perijove.hub.web.forms import read_form
+from perijove.hub.web.handlers import Given
 from perijove.hub.web.identify import Visitor, by_cookie, by_token, has_authorization
 from perijove.wire.identity import IDENTITY_COOKIE
 
@@ -257,26 +258,26 @@ def needs(
     *scopes: str,
     on: Callable[[Request], Resource] = deployment,
     partly: Callable[[Reach], bool] | None = None,
-) -> Any:
+) -> Caller:
     """The caller of the API must hold any one of *scopes* for what *on* finds in the request."""
-    return Depends(Caller(scopes=scopes, on=on, partly=partly).decide)
+    return Caller(scopes=scopes, on=on, partly=partly)
 
 
-def page_needs(*scopes: str, on: Callable[[Request], Resource] = deployment) -> Any:
+def page_needs(*scopes: str, on: Callable[[Request], Resource] = deployment) -> Page:
     """The visitor of the page must hold any one of *scopes* for what *on* finds in the request."""
-    return Depends(Page(scopes=scopes, on=on).decide)
+    return Page(scopes=scopes, on=on)
 
 
-PUBLIC: Final = Depends(Public().decide)
-CONTROL: Final = Depends(Control().decide)
+PUBLIC: Final = Public()
+CONTROL: Final = Control()
 CALLER: Final = needs()
-ONESELF: Final = Depends(Caller(on=deployment, unknown=Nobody).decide)
-REPORTER: Final = Depends(Reporter().decide)
-SCRAPE: Final = Depends(Scrape().decide)
-OPEN_PAGE: Final = Depends(OpenPage().decide)
+ONESELF: Final = Caller(on=deployment, unknown=Nobody)
+REPORTER: Final = Reporter()
+SCRAPE: Final = Scrape()
+OPEN_PAGE: Final = OpenPage()
 SIGNED_IN: Final = page_needs()
-LEFT_OPEN: Final = Depends(LeftOpen().decide)
-USER_SERVER_PAGE: Final = Depends(UserServerPage().decide)
+LEFT_OPEN: Final = LeftOpen()
+USER_SERVER_PAGE: Final = UserServerPage()
 
 
 def visitor_of(request: Request) -> Visitor:
@@ -284,12 +285,7 @@ def visitor_of(request: Request) -> Visitor:
     return cast("Visitor", request.state.visitor)
 
 
-async def _visitor(request: Request) -> Visitor:
-    # A coroutine: the framework hands plain functions to a thread, which costs more than most answers.
-    return visitor_of(request)
-
-
-VisitorOf = Annotated[Visitor, Depends(_visitor)]
+VisitorOf = Annotated[Visitor, Given(visitor_of)]
 
 
 def _judge(

@@ -23,7 +23,7 @@ from perijove.wire.door import DOORSTEP_PATH, ENTER_PATH
 router = Routes(include_in_schema=False)
 
 
-@router.get(f"/{DOORSTEP_PATH}", dependencies=[PUBLIC])
+@router.get(f"/{DOORSTEP_PATH}", access=PUBLIC)
 async def get_doorstep(frame: FrameOf, server: str = "", code: str = "") -> Response:
     """Set out for the hub, or come from there with a code."""
     if not frame.parts.doorstep.is_at(frame.host, server):

@@ -23,7 +23,7 @@ router = Routes(include_in_schema=False)
 @router.api_route(
     "/user/{user_name}/{rest:path}",
     methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-    dependencies=[LEFT_OPEN],
+    access=LEFT_OPEN,
 )
 async def any_left_open(frame: FrameOf, user_name: str, rest: str) -> Response:
     """An address in a server that has no route, asked for at its own host; or at the hub's, where it is not."""

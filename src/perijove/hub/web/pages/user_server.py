@@ -49,7 +49,7 @@ MAX_REDIRECTS: Final = 4
 router = Routes(include_in_schema=False)
 
 
-@router.get("/enter", dependencies=[OPEN_PAGE])
+@router.get("/enter", access=OPEN_PAGE)
 async def get_enter(frame: FrameOf, server: str = "", proof: str = "") -> Response:
     """Where the proxy's door sends whoever has no valid identity token for *server* (wire/door.py)."""
     then = frame.next()
@@ -64,7 +64,7 @@ async def get_enter(frame: FrameOf, server: str = "", proof: str = "") -> Respon
 @router.api_route(
     "/user/{user_name}/{rest:path}",
     methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-    dependencies=[USER_SERVER_PAGE],
+    access=USER_SERVER_PAGE,
 )
 async def any_user_server(frame: FrameOf, user_name: str, rest: str) -> Response:
     """An address in a server that has no route."""

@@ -44,10 +44,12 @@ class Destination:
 def addresses(frame: Frame) -> Addresses:
     """Where servers' pages are in this deployment."""
     settings = frame.parts.settings
+    # Where people choose what to start, only the server knows what its first page is: its root leads there.
+    default_url = "" if frame.parts.start_options.has_form else settings.servers.default_url
     return Addresses(
         base_url=settings.base_url,
         hub=settings.hub_prefix,
-        default_url=settings.servers.default_url,
+        default_url=default_url,
         origins=frame.parts.origins,
     )
 
