@@ -49,13 +49,14 @@ class Origins:
 
     def of_user(self, name: str) -> str:
         """Origin of a user's servers; empty: the hub's."""
-        return self._of(name, "user")
+        return self.of(name, "user")
 
     def of_service(self, name: str) -> str:
         """Origin of a service; empty: the hub's."""
-        return self._of(name, "service")
+        return self.of(name, "service")
 
-    def _of(self, name: str, kind: Kind) -> str:
+    def of(self, name: str, kind: Kind) -> str:
+        """Origin of a user's servers or of a service; empty: the hub's."""
         if not self.domain:
             return ""
         return _origin(self._scheme, self.host_of(name, kind), urlsplit(self.hub).port)

@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from perijove.hub.domain.errors import NotAllowed
+from perijove.hub.domain.labels import Kind
 from perijove.hub.domain.oauth_codes import OAuthCode
 from perijove.hub.domain.origins import Origins
 from perijove.hub.domain.principals import Principal
@@ -72,13 +73,12 @@ class Doorstep:
 
     def address(self, audience: str) -> str:
         """Where visitors of the server *audience* are let in."""
-        owner, _ = split_audience(audience)
-        return f"{self._origins.of_user(owner)}{self._hub_prefix}{DOORSTEP_PATH}"
+        return f"{self._origins.of(*_whose(audience))}{self._hub_prefix}{DOORSTEP_PATH}"
 
     def is_at(self, host: str, audience: str) -> bool:
         """Whether a request with this `Host` has come to the host of the server *audience*."""
-        owner, _ = split_audience(audience)
-        return bool(owner) and self._origins.is_at(host, self._origins.host_of(owner, "user"))
+        name, kind = _whose(audience)
+        return bool(name) and self._origins.is_at(host, self._origins.host_of(name, kind))
 
     def set_out(self, verifier: str) -> tuple[str, str]:
         """What the browser keeps and what the hub is told of it; *verifier* is what it keeps already, if anything."""
@@ -171,6 +171,12 @@ class Doorstep:
             principal = await self._identify.by_session_id(claims.sid)
             return principal if principal is not None and principal.name == claims.sub else None
         return None
+
+
+def _whose(audience: str) -> tuple[str, Kind]:
+    """Whose host the server *audience* is at."""
+    owner, _ = split_audience(audience)
+    return owner, "user"
 
 
 def _of(challenge: str) -> Challenge:

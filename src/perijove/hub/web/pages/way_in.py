@@ -106,7 +106,8 @@ async def go_in(
         return _go_and_watch(frame, destination)
     origins = frame.parts.origins
     if origins.are_many and not server.does_own_sign_in:
-        return await _hand_over(frame, destination, visitor)
+        then = below(frame, destination)
+        return await hand_over(frame, visitor, audience=destination.key, then=then, proof=destination.proof)
     response = frame.go(f"{origins.of_user(destination.owner.name)}{below(frame, destination)}")
     return await let_in(frame, response, visitor, server)
 
@@ -122,12 +123,11 @@ async def let_in(frame: Frame, response: Response, visitor: Principal, server: S
     return response
 
 
-async def _hand_over(frame: Frame, destination: Destination, visitor: Principal) -> Response:
-    """To the server's own origin, where the browser sets out for the hub if it has not yet."""
-    doorstep, key = frame.parts.doorstep, destination.key
-    code = await doorstep.hand_over(visitor, key, destination.proof) if destination.proof else ""
-    query = query_of(server=key, next=below(frame, destination), code=code)
-    return frame.go(f"{doorstep.address(key)}?{query}")
+async def hand_over(frame: Frame, visitor: Principal, *, audience: str, then: str, proof: str) -> Response:
+    """To the server's own origin, where the browser sets out for the hub if it has not yet: without a *proof*."""
+    doorstep = frame.parts.doorstep
+    code = await doorstep.hand_over(visitor, audience, proof) if proof else ""
+    return frame.go(f"{doorstep.address(audience)}?{query_of(server=audience, next=then, code=code)}")
 
 
 async def must_be_asked(frame: Frame, destination: Destination) -> bool:
