@@ -36,6 +36,7 @@ from perijove.config.sources import (
     read_file,
     read_flags,
 )
+from perijove.config.subdomains import contradictions_of_subdomains
 from perijove.config.tls import contradictions
 from perijove.config.traits import CryptKeeper, Perijove
 from perijove.config.urls import BindUrl
@@ -98,7 +99,8 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
     db_url = _database(perijove, paths, file, flags)
     _check_declarations(perijove, file)
     _check_groups_and_policies(perijove, file)
-    for name, why in (*contradictions(perijove), *contradictions_of_hubs(perijove, db_url)):
+    wrong = (*contradictions(perijove), *contradictions_of_hubs(perijove, db_url))
+    for name, why in (*wrong, *contradictions_of_subdomains(perijove)):
         raise WrongValue(f"{place(file, 'Perijove', name)}c.Perijove.{name} {why}.")
     return Configuration(
         config=config,
@@ -253,7 +255,9 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
     connect = p.hub_connect_url.rstrip("/") or f"http://{p.hub_ip or '127.0.0.1'}:{p.hub_port}"
     return HubSettings(
         base_url=bind.base_url,
-        public_url=p.public_url,
+        public_url=p.public_url or (p.subdomain_host and f"{p.subdomain_host}{bind.base_url}"),
+        subdomain_host=p.subdomain_host,
+        subdomain_hook=p.subdomain_hook,
         trusted_forwarders=frozenset(p.trusted_forwarders),
         api_url=f"{connect}{bind.base_url}hub/api",
         api_address=(p.hub_ip, p.hub_port),

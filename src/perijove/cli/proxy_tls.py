@@ -17,7 +17,7 @@ import click
 from perijove.proxy.acme.settings import DEFAULT_SERVER, AcmeSettings
 from perijove.proxy.acme.storage import certificate_in
 from perijove.proxy.config import TlsConfig
-from perijove.proxy.core.redirects import strict_host
+from perijove.proxy.core.hosts import strict_host
 from perijove.proxy.net.tls import CIPHERS, PROTOCOLS, CertificateFiles, ClientTls, ServerTls
 from perijove.wire.control import API_KEY_PASSPHRASE_VARIABLE, KEY_PASSPHRASE_VARIABLE
 from perijove.wire.supervision import REDIRECT

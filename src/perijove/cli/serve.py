@@ -139,13 +139,14 @@ def _check_proxy_args(words: Sequence[str]) -> None:
 def _run(configuration: Configuration) -> int:
     p, bind = configuration.perijove, configuration.bind
     logs.configure(process="perijove", level=p.log_level, fmt="json" if p.log_format == "json" else "console")
-    public_origin = origin_of(p.public_url) or bind.origin
+    public_origin = p.subdomain_host or origin_of(p.public_url) or bind.origin
     settings = SupervisorSettings(
         paths=configuration.paths,
         ip=bind.ip,
         port=bind.port,
         public_origin=public_origin,
         base_url=bind.base_url,
+        subdomains=bool(p.subdomain_host),
         trusted_forwarders=tuple(sorted(p.trusted_forwarders)),
         hub_ip=p.hub_ip,
         hub_port=p.hub_port,

@@ -121,6 +121,10 @@ class HubSettings:
     base_url: str = "/"
     #: full public URL, if the administrator states it; fixes scheme and host of full_url fields
     public_url: str = ""
+    #: origin of the hub, if users and services have origins below it; empty: all share one
+    subdomain_host: str = ""
+    #: how names become host names: `idna`, `legacy`, or a function
+    subdomain_hook: str | Callable[[str, str, str], Any] = "idna"
     #: addresses of proxies in front of ours, which are nobody's own
     trusted_forwarders: frozenset[str] = frozenset()
     #: URL that servers reach the hub's API with, for instance `http://127.0.0.1:8081/hub/api`

@@ -40,6 +40,17 @@ class Perijove(Configurable):
     public_url = Unicode(
         "", help="Full public URL including base_url, when another proxy stands in front; gives full_url fields."
     ).tag(config=True)
+    subdomain_host = Unicode(
+        "",
+        help="Origin of the hub, https://hub.example[:port], to give every user and service an origin of their own "
+        "below it: https://ada.hub.example. Needs DNS and a certificate for *.hub.example.",
+    ).tag(config=True)
+    subdomain_hook = Union(
+        [Enum(["idna", "legacy"]), Callable()],
+        default_value="idna",
+        help="How names become host names with subdomain_host: 'idna', 'legacy', or a callable that is given name, "
+        "domain and kind (user or service) and answers a host name below the domain.",
+    ).tag(config=True)
     trusted_forwarders = Set(
         Unicode(),
         help="Addresses of proxies in front of perijove, whose X-Forwarded-For, -Host and -Proto are believed.",

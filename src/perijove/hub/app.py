@@ -13,6 +13,7 @@ from typing import Any
 
 from perijove import __version__
 from perijove.authenticators.native import NativeAuthenticator
+from perijove.hub.domain.origins import Origins, origins_of
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
@@ -41,6 +42,7 @@ from perijove.hub.usecases.check_services import CheckServices
 from perijove.hub.usecases.cull import Culler
 from perijove.hub.usecases.deadlines import KeepServer
 from perijove.hub.usecases.door import Door
+from perijove.hub.usecases.doorstep import Doorstep
 from perijove.hub.usecases.ending import Ending
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.housekeeping import Housekeeping
@@ -207,8 +209,10 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
 def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[HubInputs], metrics: Metrics) -> Parts:
     store, clock, randomness = ground.store, ground.clock, ground.randomness
     settings, policy = ground.settings, ground.settings.servers
+    origins = origins_of(settings)
     return Parts(
         settings=settings,
+        origins=origins,
         clock=clock,
         randomness=randomness,
         cookie_secret=ground.cookie_secret,
@@ -265,16 +269,7 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
         driver=machinery.driver,
         proxies=machinery.proxies,
         queue=machinery.queue,
-        door=Door(
-            store=store,
-            identify=ground.identify,
-            roles=ground.roles,
-            revocations=ground.revocations,
-            signer=ground.signer,
-            clock=clock,
-            randomness=randomness,
-            base_url=settings.base_url,
-        ),
+        **_entrances(ground, origins),
         activity=ground.activity,
         deadlines=ground.deadlines,
         about=_about(ground.inputs),
@@ -283,6 +278,31 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
         shut_down=ending.ask,
         reload=reload,
     )
+
+
+def _entrances(ground: Ground, origins: Origins) -> dict[str, Any]:
+    """The door, and the way to it at other origins."""
+    door = Door(
+        store=ground.store,
+        identify=ground.identify,
+        roles=ground.roles,
+        revocations=ground.revocations,
+        signer=ground.signer,
+        clock=ground.clock,
+        randomness=ground.randomness,
+        base_url=ground.settings.base_url,
+    )
+    doorstep = Doorstep(
+        store=ground.store,
+        identify=ground.identify,
+        door=door,
+        signer=ground.signer,
+        clock=ground.clock,
+        randomness=ground.randomness,
+        origins=origins,
+        hub_prefix=ground.settings.hub_prefix,
+    )
+    return {"door": door, "doorstep": doorstep}
 
 
 def _nouns(ground: Ground, machinery: Machinery) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from perijove.hub.domain.origins import origins_of
 from perijove.hub.gateways.prober import HttpProber
 from perijove.hub.gateways.spawners import SpawnerGateway
 from perijove.hub.ground import Ground, environment_of
@@ -50,8 +51,11 @@ def make_machinery(ground: Ground, backend: Backend) -> Machinery:
         authenticator=ground.authenticator,
         auth_states=ground.auth_states,
     )
-    tables = [RouteTable(proxy=proxy, tasks=ground.tasks, base_url=base_url) for proxy in ground.proxies]
-    progress = ProgressBook(base_url=base_url)
+    origins = origins_of(settings)
+    tables = [
+        RouteTable(proxy=proxy, tasks=ground.tasks, base_url=base_url, origins=origins) for proxy in ground.proxies
+    ]
+    progress = ProgressBook(base_url=base_url, origins=origins)
     queue = QueueBook(clock=ground.clock)
     breaker = StartBreaker(clock=ground.clock, limit=policy.consecutive_failure_limit)
     effects = ServerEffects(
@@ -92,6 +96,7 @@ def make_machinery(ground: Ground, backend: Backend) -> Machinery:
             hub_targets=settings.hub_targets or (unix_origin(str(settings.paths.hub_socket)),),
             base_url=base_url,
             services=ground.roles.services,
+            origins=origins,
         )
         for proxy, table, outbox in zip(ground.proxies, tables, ground.outboxes, strict=True)
     ]

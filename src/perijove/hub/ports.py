@@ -324,6 +324,10 @@ class IdentitySigner(Protocol):
     """Signs identity tokens."""
 
     def sign(self, claims: Mapping[str, Any]) -> str: ...
+    def read(self, statement: str, *, audience: str, now: datetime) -> Mapping[str, Any] | None:
+        """The claims of a statement of its own for *audience*; None if it is none, or has ended."""
+        ...
+
     @property
     def public_jwks(self) -> Sequence[Mapping[str, Any]]: ...
 

@@ -103,9 +103,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
     as_root = os.geteuid() == 0
     # Processes below us that lose their parent become our children: nothing of a server can hide.
     become_subreaper()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = _stopping()
     layout = Layout(
         runtime=settings.runtime_dir,
         state=settings.state_dir,
@@ -115,9 +113,6 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
     capacity = make_capacity(settings, as_root=as_root)
     reaper = Reaper()
     reaper.install()
-    accounts: Accounts = (
-        SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix) if as_root else OwnAccount(layout=layout)
-    )
     kinds = TemplateKinds(
         layout=layout,
         reaper=reaper,
@@ -144,7 +139,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         )
         servers = Servers(
             layout=layout,
-            accounts=accounts,
+            accounts=_accounts(settings, layout, reaper, as_root=as_root),
             starter=starter,
             records=records,
             capacity=capacity,
@@ -174,6 +169,20 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         if settings.stop_servers:
             await servers.stop_all(STOP_GRACE)
     capacity.groups.close()
+
+
+def _stopping() -> asyncio.Event:
+    """Set when this process is told to end."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
+
+
+def _accounts(settings: Settings, layout: Layout, reaper: Reaper, *, as_root: bool) -> Accounts:
+    if as_root:
+        return SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix)
+    return OwnAccount(layout=layout)
 
 
 def _start_kernels(

@@ -37,7 +37,7 @@ def page_config(config: ServerConfig, *, app: str, given: PageConfig, visitor: V
         "hubPrefix": config.hub_prefix,
         "hubHost": config.hub_host,
         "hubServerName": config.server_name,
-        "shareUrl": f"{config.hub_prefix}user-redirect",
+        "shareUrl": f"{config.hub_host}{config.hub_prefix}user-redirect",
         "token": "",
         # Whether extensions from source should be built in: what everybody shares is not a user's to build, and
         # asking starts Node.js (if there is one) while the user waits for JupyterLab.

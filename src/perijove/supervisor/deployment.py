@@ -24,6 +24,7 @@ from perijove.supervisor.exposure import PLAIN_HTTP, is_private
 from perijove.supervisor.plan import Identity, Part
 from perijove.supervisor.sockets import listen_tcp, listen_together, listen_unix
 from perijove.wire.control import AUTH_TOKEN_VARIABLE, PASSPHRASE_VARIABLES
+from perijove.wire.door import DOORSTEP_PATH, ENTER_PATH
 from perijove.wire.routes import unix_origin
 from perijove.wire.supervision import API, CONTROL, HUB, HUB_NUMBER_VARIABLE, LAUNCHER, PUBLIC, REDIRECT
 
@@ -43,6 +44,8 @@ class SupervisorSettings:
     port: int
     public_origin: str
     base_url: str
+    #: whether routes begin with a host, because users and services have origins of their own
+    subdomains: bool
     #: addresses of proxies in front of ours
     trusted_forwarders: tuple[str, ...]
     #: where servers reach the hub
@@ -224,7 +227,9 @@ def _proxy_words(settings: SupervisorSettings) -> tuple[str, ...]:
         *(word for hub in hubs for word in ("--default-target", hub)),
         *(word for hub in hubs for word in ("--error-target", f"{hub}{prefix}error")),
         *(word for hub in hubs for word in ("--hub-url", f"{hub}{prefix}")),
-        *("--enter-path", f"{prefix}enter"),
+        # Where everybody has a host of their own, a stranger is first met there.
+        *("--enter-path", f"{prefix}{DOORSTEP_PATH if settings.subdomains else ENTER_PATH}"),
+        *(("--host-routing",) if settings.subdomains else ()),
         *("--trusted-forwarders", ",".join(settings.trusted_forwarders)),
         *("--snapshot", str(settings.paths.route_snapshot)),
         *("--workers", str(settings.proxy_workers)),

@@ -8,6 +8,8 @@ ignores claims that it does not know.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,11 +25,25 @@ HUB_COOKIES: Final = ("jupyterhub-hub-login", "__Host-jupyterhub-hub-login", "ju
 #: The one of them that signs nobody in: services may see it (contract sections b and i).
 SESSION_COOKIE: Final = HUB_COOKIES[2]
 
+#: Cookies by which a browser is known at a host of its own kind, without and with TLS: nobody else's, either.
+#: Identity tokens made for that host are bound to them.
+BROWSER_COOKIES: Final = ("perijove-browser", "__Host-perijove-browser")
+
 #: What a visitor may do in a server, weakest first; each includes the ones before it.
 READ: Final = "read"
 WRITE: Final = "write"
 EXECUTE: Final = "execute"
 FULL_ACCESS: Final = (READ, WRITE, EXECUTE)
+
+
+def digest_of(value: str) -> str:
+    """What stands for *value* where it must not be seen; as RFC 7636, 4.2, makes an S256 challenge of a verifier."""
+    return base64.urlsafe_b64encode(hashlib.sha256(value.encode("utf-8", "replace")).digest()).rstrip(b"=").decode()
+
+
+def binding_of(cookie: str, digest: str) -> str:
+    """What binds a statement to the browser that has a *cookie* whose value has this `digest_of`."""
+    return f"{cookie}:{digest}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +65,12 @@ class IdentityClaims:
     exp: int
     #: unique id of this statement
     jti: str
+    #: made by `binding_of`: good only together with that cookie; empty: with any
+    binding: str = ""
 
     def to_claims(self) -> dict[str, Any]:
         """The JSON form; `scope` is space-separated as in RFC 8693."""
-        return {
+        claims: dict[str, Any] = {
             "iss": ISSUER,
             "sub": self.sub,
             "sid": self.sid,
@@ -63,6 +81,7 @@ class IdentityClaims:
             "exp": self.exp,
             "jti": self.jti,
         }
+        return claims | {"bnd": self.binding} if self.binding else claims
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> IdentityClaims:
@@ -77,11 +96,11 @@ class IdentityClaims:
         try:
             texts = {key: claims[key] for key in ("sub", "sid", "aud", "name", "jti")}
             numbers = {key: claims[key] for key in ("iat", "exp")}
-            scope = claims["scope"]
+            scope, binding = claims["scope"], claims.get("bnd", "")
         except KeyError as exc:
             raise ValueError(f"identity token lacks {exc}") from exc
-        if not all(isinstance(value, str) for value in (*texts.values(), scope)):
+        if not all(isinstance(value, str) for value in (*texts.values(), scope, binding)):
             raise ValueError("identity token has a claim that is not text")
         if not all(isinstance(value, int) for value in numbers.values()):
             raise ValueError("identity token has a time that is not a number")
-        return cls(**texts, **numbers, scope=tuple(str(scope).split()))
+        return cls(**texts, **numbers, scope=tuple(str(scope).split()), binding=str(binding))

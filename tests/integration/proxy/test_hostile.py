@@ -513,6 +513,41 @@ async def test_routes_can_begin_with_a_host() -> None:
     assert second.status == 404
 
 
+@pytest.mark.parametrize("host", ["HUB.example.org:8000", "hub.example.org.", "hub.example.org"])
+async def test_a_host_is_one_however_it_is_written(host: str) -> None:
+    async with serving(echoing()) as server, running(passing=Passing(host_routing=True)) as proxy:
+        await proxy.route("/hub.example.org/user/ada", server.url)
+        client = await proxy.connect()
+        client.send(request("/user/ada/x", host=host))
+        answer = await client.response()
+
+    assert answer.body.startswith(b"GET /user/ada/x HTTP/1.1")
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "status"),
+    [
+        ("ada.example.org", "/user/bea/x", 404),
+        ("example.org", "/user/ada/x", 404),
+        ("x.ada.example.org", "/user/ada/x", 404),
+        ("user", "/ada/x", 404),
+        ("ada.example.org", "/bea.example.org/user/bea/x", 404),
+        ("ada.example.org..", "/user/ada/x", 400),
+        ("ada%2eexample.org", "/user/ada/x", 400),
+        ("[::1", "/user/ada/x", 400),
+    ],
+)
+async def test_a_route_is_found_at_its_own_host_alone(host: str, path: str, status: int) -> None:
+    async with serving(echoing()) as server, running(passing=Passing(host_routing=True)) as proxy:
+        for name in ("ada", "bea"):
+            await proxy.route(f"/{name}.example.org/user/{name}", server.url)
+        client = await proxy.connect()
+        client.send(request(path, host=host))
+        answer = await client.response()
+
+    assert answer.status == status
+
+
 def test_an_address_in_use_is_refused_with_its_name() -> None:
     with (
         listening() as taken,

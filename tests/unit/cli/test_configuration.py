@@ -30,6 +30,8 @@ from perijove.config.generate import as_text, effective
         ("c.Perijove.cull_policies = [{'group': 'class', 'idle_seconds': 5}]", "load_groups does not declare"),
         ("c.Perijove.cull_policies = [{'role': 'usr', 'idle_seconds': 5}]", "the role 'usr', which does not exist"),
         ("c.Perijove.idle_timeout = -1", "c.Perijove.idle_timeout: "),
+        ("c.JupyterHub.subdomain_host = 'hub.example'", "c.Perijove.subdomain_host must begin with a scheme"),
+        ("c.JupyterHub.subdomain_hook = 'punycode'", "c.Perijove.subdomain_hook: "),
         (
             "c.Perijove.idle_timeout = 5; c.Perijove.cull_policies = [{'idle_seconds': 6}]",
             "c.Perijove.idle_timeout: cull_policies has a policy for everybody already",
@@ -100,6 +102,29 @@ def test_idle_times_for_everybody_are_a_policy_behind_the_others(tmp_path: Path)
 
 def test_by_default_nothing_is_stopped() -> None:
     assert hub_settings(load(None, []), control_token="").cull_policies == []
+
+
+def test_both_traits_of_subdomains_are_jupyterhub_s(tmp_path: Path) -> None:
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text(
+        "c.JupyterHub.base_url = '/jupyter/'\n"
+        "c.JupyterHub.subdomain_host = 'https://hub.example'\n"
+        "c.JupyterHub.subdomain_hook = lambda name, domain, kind: f'{name}.{kind}.{domain}'\n",
+        encoding="utf-8",
+    )
+
+    settings = hub_settings(load(file, []), control_token="")
+
+    assert callable(settings.subdomain_hook)
+    assert settings.subdomain_hook("ada", "hub.example", "user") == "ada.user.hub.example"
+    assert settings.subdomain_host == "https://hub.example"
+    assert settings.public_url == "https://hub.example/jupyter/"
+
+
+def test_without_subdomains_no_address_is_made_up() -> None:
+    settings = hub_settings(load(None, []), control_token="")
+
+    assert (settings.subdomain_host, settings.subdomain_hook, settings.public_url) == ("", "idna", "")
 
 
 # -- auth states ---------------------------------------------------------------------------------------------------

@@ -38,6 +38,11 @@ def server_route(base_url: str, user: str, server: str) -> str:
     return f"{base_url}user/{user}/{server}".rstrip("/")
 
 
+def service_route(base_url: str, service: str) -> str:
+    """Path of a service's route: percent-decoded, no trailing slash (contract h)."""
+    return f"{base_url}services/{service}"
+
+
 def split_audience(audience: str) -> tuple[str, str]:
     """Owner and server name of an audience such as `ada/` or `ada/work`."""
     owner, _, name = audience.partition("/")

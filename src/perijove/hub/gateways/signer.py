@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from perijove.hub.domain.errors import HubError
-from perijove.kit.jws import SignatureError, SigningKey
+from perijove.kit.jws import SignatureError, SigningKey, Verifier
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,13 @@ class FileSigner:
     def sign(self, claims: Mapping[str, Any]) -> str:
         """A compact JWS over *claims*."""
         return self._key.sign(claims)
+
+    def read(self, statement: str, *, audience: str, now: datetime) -> Mapping[str, Any] | None:
+        """The claims of a statement of its own for *audience*; None if it is none, or has ended."""
+        try:
+            return Verifier(self.public_jwks).verify(statement, audience=audience, now=now)
+        except SignatureError:
+            return None
 
     @property
     def public_jwks(self) -> Sequence[Mapping[str, Any]]:

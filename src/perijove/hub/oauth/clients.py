@@ -14,9 +14,10 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from perijove.hub.domain.errors import InvalidServerName
+from perijove.hub.domain.origins import ONE_ORIGIN, Origins
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.servers import check_server_name
-from perijove.hub.domain.urls import is_redirect_uri, server_url, service_url
+from perijove.hub.domain.urls import is_redirect_uri, server_url
 from perijove.hub.scopes.decision import Resource, ServerResource, ServiceResource
 from perijove.hub.scopes.expansion import Holder
 
@@ -74,14 +75,14 @@ def server_client_id(user: str, server: str) -> str:
     return "-".join((f"{SERVER_PREFIX}{quote(user)}", *([quote(server)] if server else [])))
 
 
-def server_redirect_uri(base_url: str, user: str, server: str) -> str:
+def server_redirect_uri(base_url: str, user: str, server: str, *, origins: Origins = ONE_ORIGIN) -> str:
     """Where a server takes its answers (contract a)."""
-    return f"{server_url(base_url, user, server)}{CALLBACK}"
+    return f"{origins.server(base_url, user, server)}{CALLBACK}"
 
 
-def service_redirect_uri(base_url: str, service: str) -> str:
+def service_redirect_uri(base_url: str, service: str, *, origins: Origins = ONE_ORIGIN) -> str:
     """Where a service takes its answers, unless it says otherwise (contract g)."""
-    return f"{service_url(base_url, service)}{CALLBACK}"
+    return f"{origins.service(base_url, service)}{CALLBACK}"
 
 
 def possible_servers(client_id: str) -> Sequence[tuple[str, str]]:
@@ -112,13 +113,19 @@ def _is_server_name(name: str) -> bool:
 
 
 def client_of_server(
-    *, base_url: str, owner_id: int, user: str, server: str, allowed_scopes: Sequence[str] = ()
+    *,
+    base_url: str,
+    owner_id: int,
+    user: str,
+    server: str,
+    allowed_scopes: Sequence[str] = (),
+    origins: Origins = ONE_ORIGIN,
 ) -> OAuthClient:
     """The client that a server is."""
     return OAuthClient(
         id=server_client_id(user, server),
         description=f"Server at {server_url(base_url, user, server)}",
-        redirect_uri=server_redirect_uri(base_url, user, server),
+        redirect_uri=server_redirect_uri(base_url, user, server, origins=origins),
         access_scope=f"access:servers!server={user}/{server}",
         allowed_scopes=tuple(allowed_scopes),
         server=f"{user}/{server}",
@@ -126,7 +133,7 @@ def client_of_server(
     )
 
 
-def client_of(service: Service, base_url: str) -> OAuthClient | None:
+def client_of(service: Service, base_url: str, *, origins: Origins = ONE_ORIGIN) -> OAuthClient | None:
     """The client that a service is as it was declared; None if it is none."""
     return client_of_service(
         base_url=base_url,
@@ -136,6 +143,7 @@ def client_of(service: Service, base_url: str) -> OAuthClient | None:
         redirect_uri=service.oauth_redirect_uri,
         allowed_scopes=service.oauth_client_allowed_scopes,
         is_trusted=service.oauth_no_confirm,
+        origins=origins,
     )
 
 
@@ -148,9 +156,10 @@ def client_of_service(
     redirect_uri: str = "",
     allowed_scopes: Sequence[str] = (),
     is_trusted: bool = False,
+    origins: Origins = ONE_ORIGIN,
 ) -> OAuthClient | None:
     """The client that a service is; None if nothing in its declaration makes it one (contract g)."""
-    answers_to = redirect_uri or service_redirect_uri(base_url, name)
+    answers_to = redirect_uri or service_redirect_uri(base_url, name, origins=origins)
     if not (url or client_id or redirect_uri or allowed_scopes) or not is_redirect_uri(answers_to):
         return None
     return OAuthClient(

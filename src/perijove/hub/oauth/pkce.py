@@ -4,8 +4,6 @@ Proof Key for Code Exchange (RFC 7636): whoever comes with the code is who asked
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from perijove.hub.oauth.errors import BadChallenge
+from perijove.wire.identity import digest_of
 
 #: 4.1 and 4.2: 43 to 128 unreserved characters
 _FORM: Final = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
@@ -52,12 +51,14 @@ def read_challenge(text: str, method: str) -> Challenge | None:
         raise BadChallenge("The code_challenge_method must be S256 or plain.") from None
 
 
+def challenge_of(verifier: str) -> str:
+    """The challenge that is made of *verifier* by S256 (4.2)."""
+    return digest_of(verifier)
+
+
 def is_met(challenge: Challenge, verifier: str) -> bool:
     """Whether *verifier* is what *challenge* was made of (4.6). In constant time."""
     if not _FORM.fullmatch(verifier):
         return False
-    made = verifier
-    if challenge.method is Method.S256:
-        digest = hashlib.sha256(verifier.encode("ascii")).digest()
-        made = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    made = challenge_of(verifier) if challenge.method is Method.S256 else verifier
     return hmac.compare_digest(made.encode(), challenge.text.encode())

@@ -86,9 +86,14 @@ class Door:
         self._randomness = randomness
         self._base_url = base_url
 
-    async def enter(self, principal: Principal, audience: str) -> Entry:
+    async def enter(self, principal: Principal, audience: str, *, binding: str = "") -> Entry:
         """
         Let a signed-in browser into the server *audience*, for as long as its session lives.
+
+        Args:
+            principal: who is signed in.
+            audience: the server.
+            binding: what the statement is bound to (`wire.identity.binding_of`).
 
         Raises:
             NotAllowed: this visitor may not enter, or came without a session.
@@ -114,7 +119,7 @@ class Door:
         session, person = found
         path = server_url(self._base_url, resource.user, resource.server)
         signed = self._sign(
-            replace(principal, scopes=scopes), person.user.display_name, server.key, now, session.expires_at
+            replace(principal, scopes=scopes), person.user.display_name, server.key, now, session.expires_at, binding
         )
         return Entry(
             cookie_value=signed,
@@ -218,7 +223,15 @@ class Door:
             return frozenset()
         return (await self._identify.of_token(unit, row, person)).scopes
 
-    def _sign(self, principal: Principal, display_name: str, audience: str, now: datetime, ends: datetime) -> str:
+    def _sign(
+        self,
+        principal: Principal,
+        display_name: str,
+        audience: str,
+        now: datetime,
+        ends: datetime,
+        binding: str = "",
+    ) -> str:
         claims = IdentityClaims(
             sub=principal.name,
             sid=principal.visit_id,
@@ -228,6 +241,7 @@ class Door:
             iat=int(now.timestamp()),
             exp=int(ends.timestamp()),
             jti=self._randomness.hex(16),
+            binding=binding,
         )
         return self._signer.sign(claims.to_claims())
 

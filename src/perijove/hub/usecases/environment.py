@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from perijove.config.settings import HubSettings
-from perijove.config.urls import origin_of
+from perijove.hub.domain.origins import origins_of
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
@@ -25,6 +25,7 @@ class ServerEnvironment:
 
     def __init__(self, *, settings: HubSettings, signer: IdentitySigner, lab_assets_url: str = "") -> None:
         self._settings = settings
+        self._origins = origins_of(settings)
         self._signer = signer
         self._lab_assets_url = lab_assets_url
 
@@ -47,19 +48,18 @@ class ServerEnvironment:
 
     def _about_the_hub(self) -> dict[str, str]:
         settings = self._settings
-        origin = origin_of(settings.public_url)
         return {
             names.API_URL: settings.api_url,
             names.BASE_URL: settings.base_url,
-            names.HOST: "",
-            names.PUBLIC_HUB_URL: f"{origin}{settings.hub_prefix}" if origin else "",
+            names.HOST: self._origins.hub if self._origins.are_many else "",
+            names.PUBLIC_HUB_URL: self._origins.public(settings.hub_prefix),
             names.COOKIE_PREFIX_ENABLED: "0",
         }
 
     def _about_the_server(self, user: User, server: Server, token: str) -> dict[str, str]:
         settings = self._settings
         prefix = server_url(settings.base_url, user.name, server.name)
-        origin = origin_of(settings.public_url)
+        url = self._origins.server(settings.base_url, user.name, server.name)
         variables = {
             names.API_TOKEN: token,
             names.LEGACY_API_TOKEN: token,
@@ -68,7 +68,7 @@ class ServerEnvironment:
             names.SERVICE_PREFIX: prefix,
             names.ACTIVITY_INTERVAL: f"{settings.servers.activity_seconds:g}",
             names.ACTIVITY_URL: f"{settings.api_url}/users/{quote(user.name, safe='@~')}/activity",
-            names.PUBLIC_URL: f"{origin}{prefix}" if origin else "",
+            names.PUBLIC_URL: self._origins.public(url),
         }
         if settings.servers.default_url:
             variables[names.DEFAULT_URL] = settings.servers.default_url
@@ -78,7 +78,9 @@ class ServerEnvironment:
         access = json.dumps([f"access:servers!server={server.key}", f"access:servers!user={user.name}"])
         return {
             names.CLIENT_ID: server_client_id(user.name, server.name),
-            names.OAUTH_CALLBACK_URL: server_redirect_uri(self._settings.base_url, user.name, server.name),
+            names.OAUTH_CALLBACK_URL: server_redirect_uri(
+                self._settings.base_url, user.name, server.name, origins=self._origins
+            ),
             names.OAUTH_ACCESS_SCOPES: access,
             names.OAUTH_LEGACY_SCOPES: access,
             names.OAUTH_ALLOWED_SCOPES: json.dumps(list(client_scopes)),

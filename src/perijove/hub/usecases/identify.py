@@ -67,17 +67,22 @@ class Identify:
         if not secret or len(secret) > MAX_SECRET:
             return None
         async with self._store.reading() as unit:
-            found = await unit.sessions.by_secret_hash(hash_secret(secret))
-            if found is None:
-                return None
-            session, person = found
-            user, now = person.user, self._clock.now()
-            if session.expires_at <= now or self.is_blocked(user):
-                return None
-            scopes = await self._powers.of_person(unit, person)
-        self._activity.note_session(session.id, now)
-        self._activity.note_user(user.name, now)
-        return session, self._user(person, scopes, session_id=session.id)
+            found = await self._in_session(unit, await unit.sessions.by_secret_hash(hash_secret(secret)))
+        if found is not None:
+            now = self._clock.now()
+            self._activity.note_session(found[0].id, now)
+            self._activity.note_user(found[1].name, now)
+        return found
+
+    async def by_session_id(self, session_id: str) -> Principal | None:
+        """
+        The user of a session, for who knows that the session's own browser asks; None if it has ended.
+
+        Its id is no secret.
+        """
+        async with self._store.reading() as unit:
+            found = await self._in_session(unit, await unit.sessions.by_id(session_id))
+        return None if found is None else found[1]
 
     async def by_token(self, token: str) -> Principal | None:
         """The user or service that *token* belongs to; None if there is none or it has ended."""
@@ -109,6 +114,15 @@ class Identify:
     def is_over(self, row: ApiToken, now: datetime) -> bool:
         """Whether a token has ended."""
         return row.expires_at is not None and row.expires_at <= now
+
+    async def _in_session(self, unit: Unit, found: tuple[Session, Person] | None) -> tuple[Session, Principal] | None:
+        if found is None:
+            return None
+        session, person = found
+        if session.expires_at <= self._clock.now() or self.is_blocked(person.user):
+            return None
+        scopes = await self._powers.of_person(unit, person)
+        return session, self._user(person, scopes, session_id=session.id)
 
     async def _row(self, unit: Unit, token: str, token_hash: str) -> tuple[ApiToken, Person] | None:
         candidates = await unit.tokens.by_prefix(token[:PREFIX_LENGTH])

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from perijove.hub.domain.origins import ONE_ORIGIN, Origins
 from perijove.hub.domain.runtime_services import RuntimeService
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.servers import Server
@@ -38,11 +39,14 @@ class ClientScopes(Protocol):
 class OAuthClients:
     """All clients there are right now."""
 
-    def __init__(self, *, store: Store, roles: RoleBook, scopes: ClientScopes, base_url: str) -> None:
+    def __init__(
+        self, *, store: Store, roles: RoleBook, scopes: ClientScopes, base_url: str, origins: Origins = ONE_ORIGIN
+    ) -> None:
         self._store = store
         self._roles = roles
         self._scopes = scopes
         self._base_url = base_url
+        self._origins = origins
 
     async def find(self, client_id: str, redirect_uri: str) -> OAuthClient:
         """
@@ -82,7 +86,7 @@ class OAuthClients:
     async def _server(self, unit: Unit, client_id: str, redirect_uri: str) -> Server | None:
         """The server that is that client. One that is stopped has no token, so no secret, and is none."""
         for user, name in possible_servers(client_id):
-            if server_redirect_uri(self._base_url, user, name) == redirect_uri:
+            if server_redirect_uri(self._base_url, user, name, origins=self._origins) == redirect_uri:
                 server = await unit.servers.by_key(user, name)
                 return server if server is not None and server.is_active else None
         return None
@@ -94,6 +98,7 @@ class OAuthClients:
             user=server.user_name,
             server=server.name,
             allowed_scopes=scopes,
+            origins=self._origins,
         )
 
     def _of_services(self, added: Iterable[RuntimeService]) -> Sequence[tuple[OAuthClient, str]]:
@@ -101,7 +106,10 @@ class OAuthClients:
         Clients of services with the hashes of their secrets. Of several that claim one id it is the first one's, and
         the configuration's come first: nobody may come for the codes of another.
         """
-        declared = [(client_of(each, self._base_url), each.api_token_hash) for each in self._roles.services]
+        declared = [
+            (client_of(each, self._base_url, origins=self._origins), each.api_token_hash)
+            for each in self._roles.services
+        ]
         later = [(self._of_row(row), row.token_hash) for row in added if self._roles.service(row.name) is None]
         found: dict[str, tuple[OAuthClient, str]] = {}
         for client, token_hash in (*declared, *later):
@@ -119,6 +127,7 @@ class OAuthClients:
             redirect_uri=str(declared.get("oauth_redirect_uri", "")),
             allowed_scopes=[str(scope) for scope in declared.get("oauth_client_allowed_scopes", ())],
             is_trusted=declared.get("oauth_no_confirm") is True,
+            origins=self._origins,
         )
 
 

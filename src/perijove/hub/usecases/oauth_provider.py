@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from perijove.config.settings import HubSettings
+from perijove.hub.domain.origins import origins_of
 from perijove.hub.ports import Store
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook
@@ -37,7 +38,9 @@ def make_provider(
     settings: HubSettings,
 ) -> OAuthProvider:
     """The provider of a deployment; *scopes* knows what servers may do for their visitors."""
-    clients = OAuthClients(store=store, roles=roles, scopes=scopes, base_url=settings.base_url)
+    clients = OAuthClients(
+        store=store, roles=roles, scopes=scopes, base_url=settings.base_url, origins=origins_of(settings)
+    )
     return OAuthProvider(
         authorize=Authorize(
             store=store,

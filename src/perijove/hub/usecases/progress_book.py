@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 from perijove.hub.domain.lifecycle import SETTLED, STARTING, State
+from perijove.hub.domain.origins import ONE_ORIGIN, Origins
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.servers import Server
-from perijove.hub.domain.urls import server_url
 
 #: Events kept of one start: a spawner that chatters must not fill the memory.
 MAX_EVENTS: Final = 200
@@ -52,8 +52,9 @@ class _Log:
 class ProgressBook:
     """Histories of starts under way, and waiters for a server's next state."""
 
-    def __init__(self, *, base_url: str) -> None:
+    def __init__(self, *, base_url: str, origins: Origins = ONE_ORIGIN) -> None:
         self._base_url = base_url
+        self._origins = origins
         self._logs: dict[int, _Log] = {}
         self._waiters: dict[int, set[asyncio.Future[Server]]] = {}
         #: the latest of each start, as text, that other hubs have not been told
@@ -134,7 +135,7 @@ class ProgressBook:
     def last_word(self, server: Server) -> ProgressEvent:
         """The event that ends the stream of *server* as it is now."""
         if server.state is State.READY:
-            url = server_url(self._base_url, server.user_name, server.name)
+            url = self._origins.server(self._base_url, server.user_name, server.name)
             link = html.escape(url)
             return ProgressEvent(
                 progress=100,

@@ -17,6 +17,7 @@ import structlog
 
 from perijove.hub.domain.errors import InvalidRequest, ProxyAway
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.origins import ONE_ORIGIN, Origins
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.servers import Server
 from perijove.hub.ports import DoorState, IdentitySigner, ProxyGateway, Store
@@ -53,6 +54,7 @@ class Reconciler:
         hub_targets: Sequence[str],
         base_url: str,
         services: Sequence[Service] = (),
+        origins: Origins = ONE_ORIGIN,
     ) -> None:
         self._store = store
         self._proxy = proxy
@@ -62,8 +64,9 @@ class Reconciler:
         self._activity = activity
         self._clock = clock
         self._base_url = base_url
+        self._origins = origins
         self._hub = self._hub_route(hub_targets)
-        self._fixed = (self._hub, *self._service_routes(base_url, services))
+        self._fixed = (self._hub, *self._service_routes(services))
         self._last_full: float | None = None
         self._last_door: DoorState | None = None
         #: whether the proxy did not answer the last time
@@ -71,7 +74,7 @@ class Reconciler:
 
     def adopt(self, services: Sequence[Service]) -> None:
         """Other services have routes from now on."""
-        self._fixed = (self._hub, *self._service_routes(self._base_url, services))
+        self._fixed = (self._hub, *self._service_routes(services))
         self._routes.is_doubtful = True
 
     async def run(self) -> None:
@@ -124,7 +127,7 @@ class Reconciler:
         table = await self._proxy.read_table()
         present = table.routes
         async with self._store.reading() as unit:
-            added = self._service_routes(self._base_url, [row.service for row in await unit.services.all()])
+            added = self._service_routes([row.service for row in await unit.services.all()])
         own: list[Route] = []
         async for servers in in_pages(self._store, [State.ROUTING, State.READY]):
             for server in servers:
@@ -157,11 +160,10 @@ class Reconciler:
         first, *others = targets
         return Route(path="/", target=first, fallbacks=tuple(others), access="open", data={"hub": True, MINE: True})
 
-    @staticmethod
-    def _service_routes(base_url: str, services: Sequence[Service]) -> Sequence[Route]:
+    def _service_routes(self, services: Sequence[Service]) -> Sequence[Route]:
         return [
             Route(
-                path=f"{base_url}services/{service.name}",
+                path=self._origins.service_route(self._base_url, service.name),
                 target=service.url,
                 access="open",
                 data={"service": service.name, MINE: True},

@@ -14,8 +14,8 @@ from typing import Final
 import structlog
 
 from perijove.hub.domain.errors import ProxyAway
+from perijove.hub.domain.origins import ONE_ORIGIN, Origins
 from perijove.hub.domain.servers import Server
-from perijove.hub.domain.urls import server_route
 from perijove.hub.ports import ProxyGateway
 from perijove.kit.tasks import TaskGroup
 from perijove.wire.routes import MINE, Route
@@ -39,10 +39,11 @@ class Wanted:
 class RouteTable:
     """Adds, removes and replaces routes of one proxy; knows whether a full look is due."""
 
-    def __init__(self, *, proxy: ProxyGateway, tasks: TaskGroup, base_url: str) -> None:
+    def __init__(self, *, proxy: ProxyGateway, tasks: TaskGroup, base_url: str, origins: Origins = ONE_ORIGIN) -> None:
         self._proxy = proxy
         self._tasks = tasks
         self._base_url = base_url
+        self._origins = origins
         self._lock = asyncio.Lock()
         #: whether a change was lost on the way: the reconciler must look
         self.is_doubtful = True
@@ -52,7 +53,7 @@ class RouteTable:
     def route_of(self, server: Server) -> Route:
         """The route that *server* has while it is ready."""
         return Route(
-            path=server_route(self._base_url, server.user_name, server.name),
+            path=self._origins.server_route(self._base_url, server.user_name, server.name),
             target=server.target,
             access="open" if server.does_own_sign_in else "gated",
             audience="" if server.does_own_sign_in else server.key,
@@ -70,7 +71,7 @@ class RouteTable:
 
     def removing(self, server: Server) -> asyncio.Task[ProxyAway | None]:
         """No longer route to *server*. A proxy that is away gets a whole new table when it is back."""
-        path = server_route(self._base_url, server.user_name, server.name)
+        path = self._origins.server_route(self._base_url, server.user_name, server.name)
         return self._tasks.start(f"remove route {server.key}", self._change(lambda: self._proxy.remove(path)))
 
     async def replace(self, make: Callable[[], Awaitable[Wanted | None]]) -> None:

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable
 
 from perijove.config.settings import HubSettings
-from perijove.config.urls import origin_of
 from perijove.hub.domain.managed_services import ManagedService
+from perijove.hub.domain.origins import origins_of
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.urls import service_url
 from perijove.hub.oauth.clients import CALLBACK, SERVICE_PREFIX, client_of
@@ -23,7 +23,10 @@ class ServiceEnvironment:
 
     def __init__(self, settings: HubSettings, services: Iterable[Service] = ()) -> None:
         self._settings = settings
-        self._clients = {service.name: client_of(service, settings.base_url) for service in services}
+        self._origins = origins_of(settings)
+        self._clients = {
+            service.name: client_of(service, settings.base_url, origins=self._origins) for service in services
+        }
 
     def prefix(self, name: str) -> str:
         """Path below which the proxy sends requests to a service."""
@@ -33,7 +36,7 @@ class ServiceEnvironment:
         """The variables of *service*; what its declaration says itself wins."""
         settings, name = self._settings, service.name
         prefix = self.prefix(name)
-        origin = origin_of(settings.public_url)
+        url = self._origins.service(settings.base_url, name)
         client = self._clients.get(name)
         access = json.dumps(["access:services", f"access:services!service={name}"])
         variables = {
@@ -43,15 +46,15 @@ class ServiceEnvironment:
             names.LEGACY_API_TOKEN: service.token,
             names.API_URL: settings.api_url,
             names.BASE_URL: settings.base_url,
-            names.HOST: "",
+            names.HOST: self._origins.hub if self._origins.are_many else "",
             names.CLIENT_ID: client.id if client else f"{SERVICE_PREFIX}{name}",
-            names.OAUTH_CALLBACK_URL: client.redirect_uri if client else f"{prefix}{CALLBACK}",
+            names.OAUTH_CALLBACK_URL: client.redirect_uri if client else f"{url}{CALLBACK}",
             names.OAUTH_ACCESS_SCOPES: access,
             names.OAUTH_LEGACY_SCOPES: access,
             names.OAUTH_ALLOWED_SCOPES: json.dumps(client.allowed_scopes if client else ()),
             names.COOKIE_PREFIX_ENABLED: "0",
-            names.PUBLIC_URL: f"{origin}{prefix}" if origin and service.url else "",
-            names.PUBLIC_HUB_URL: f"{origin}{settings.hub_prefix}" if origin else "",
+            names.PUBLIC_URL: self._origins.public(url) if service.url else "",
+            names.PUBLIC_HUB_URL: self._origins.public(settings.hub_prefix),
             names.USER: "",
             names.SERVER_NAME: "",
         }

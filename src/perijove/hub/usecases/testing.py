@@ -107,6 +107,13 @@ class FakeSigner:
         self.signed.append(dict(claims))
         return f"signed-{len(self.signed)}"
 
+    def read(self, statement: str, *, audience: str, now: datetime) -> Mapping[str, Any] | None:
+        """One that was signed here."""
+        by_text = {f"signed-{number}": claims for number, claims in enumerate(self.signed, start=1)}
+        claims = by_text.get(statement)
+        is_good = claims is not None and claims["aud"] == audience and claims["exp"] > now.timestamp()
+        return claims if is_good else None
+
     @property
     def public_jwks(self) -> Sequence[Mapping[str, Any]]:
         """One key."""

@@ -2,6 +2,7 @@
 Who may call which route. Every route of the hub is declared with one `Access`; a handler runs only after its
 access has decided.
 
+    LEFT_OPEN                    scripts of a page of a server that has stopped, at that server's own origin
     PUBLIC                       anybody: health, static files, the error page
     CONTROL                      the proxy, which knows the control token
     SCRAPE                       Prometheus
@@ -50,6 +51,7 @@ from perijove.hub.web.errors import (
 from perijove.hub.web.forms import read_form
 from perijove.hub.web.handlers import Given
 from perijove.hub.web.identify import Visitor, by_cookie, by_token, has_authorization
+from perijove.wire.identity import IDENTITY_COOKIE
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -189,6 +191,29 @@ class UserServerPage(Access):
         request.state.visitor = await by_token(request, edge) if token else await by_cookie(request, edge)
 
 
+class LeftOpen(Access):
+    """
+    A page of a server that has stopped, at an origin where no cookie of the hub is: its visitor is known by what the
+    door let them in with. Only for requests of that very origin.
+    """
+
+    async def decide(self, request: Request) -> None:
+        """Identify if possible."""
+        edge = edge_of(request)
+        request.state.visitor = None
+        if request.headers.get("sec-fetch-site") != "same-origin":
+            return
+        owner, first = request.path_params["user_name"], request.path_params["rest"].partition("/")[0]
+        principal = await edge.parts.doorstep.left_open(
+            request.cookies.get(IDENTITY_COOKIE, ""),
+            (f"{owner}/{first}", f"{owner}/"),
+            host=request.headers.get("host", ""),
+            cookie=edge.cookies.browser_cookie(request),
+            verifier=edge.cookies.browser(request),
+        )
+        request.state.visitor = None if principal is None else Visitor(principal=principal)
+
+
 def deployment(_request: Request) -> Resource:
     """The decision is about no particular thing."""
     return AnyResource()
@@ -251,6 +276,7 @@ REPORTER: Final = Reporter()
 SCRAPE: Final = Scrape()
 OPEN_PAGE: Final = OpenPage()
 SIGNED_IN: Final = page_needs()
+LEFT_OPEN: Final = LeftOpen()
 USER_SERVER_PAGE: Final = UserServerPage()
 
 

@@ -35,6 +35,7 @@ from perijove.hub.web.api import (
 from perijove.hub.web.api.openapi.document import document
 from perijove.hub.web.dispatch import Dispatch
 from perijove.hub.web.edge import Edge
+from perijove.hub.web.elsewhere import OnlyAtHome
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
 from perijove.hub.web.etags import ETags
 from perijove.hub.web.headers import DefaultHeaders
@@ -44,12 +45,25 @@ from perijove.hub.web.limits import LimitBody
 from perijove.hub.web.metrics import MeasureRequests
 from perijove.hub.web.oauth import authorize as oauth_authorize
 from perijove.hub.web.oauth import token as oauth_token
-from perijove.hub.web.pages import accounts, home, people, reference, root, sharing, sign_in, spawn, user_server
+from perijove.hub.web.pages import (
+    accounts,
+    doorstep,
+    home,
+    left_open,
+    people,
+    reference,
+    root,
+    sharing,
+    sign_in,
+    spawn,
+    user_server,
+)
 from perijove.hub.web.pages import sessions as sessions_page
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
 from perijove.hub.web.remote_proxies import BelieveProxies
 from perijove.hub.web.table import RouteTable
+from perijove.wire.door import DOORSTEP_PATH
 
 #: the files of the API, in the order of its description
 API: Final = (
@@ -79,6 +93,7 @@ _PAGES: Final = tuple(
         sessions_page,
         people,
         reference,
+        doorstep,
         user_server,
     )
 )
@@ -116,8 +131,17 @@ class WebApplication:
         app = ETags(app, prefix=f"{prefix}api/")
         app = MeasureRequests(app, metrics=parts.metrics)
         app = BelieveProxies(app, addresses=parts.settings.proxy_addresses)
+        files = (f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+        if parts.origins.are_many:
+            app = OnlyAtHome(
+                app,
+                origins=parts.origins,
+                base_url=parts.settings.base_url,
+                hub_prefix=prefix,
+                everywhere=(*files, f"{prefix}{DOORSTEP_PATH}", f"{prefix}health"),
+            )
         self._front: ASGIApp = DefaultHeaders(
-            app, hub_prefix=prefix, file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+            app, hub_prefix=prefix, file_prefixes=files, everybody=parts.origins.everybody
         )
 
     @cached_property
@@ -145,6 +169,8 @@ def make_app(parts: Parts) -> WebApplication:
     hub.leftover.add_to(table, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         router.add_to(table, prefix=prefix.rstrip("/"))
+    if parts.origins.are_many:
+        left_open.router.add_to(table, prefix=parts.settings.base_url.rstrip("/"))
     root.outside.add_to(table)
     return WebApplication(parts, table)
 

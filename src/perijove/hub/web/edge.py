@@ -42,6 +42,7 @@ class Edge:
                 hub_prefix=settings.hub_prefix,
                 session_days=settings.sign_in.session_days,
                 always_tls=settings.public_url.startswith("https://"),
+                domain=parts.origins.domain,
             ),
             static=static,
             templates=Templates(hub_prefix=settings.hub_prefix, static=static),

@@ -34,12 +34,19 @@ FILE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def page_headers(hub_prefix: str) -> Mapping[str, str]:
-    """Of pages; browsers report what the policy keeps out (contract i)."""
+def page_headers(hub_prefix: str, everybody: str = "") -> Mapping[str, str]:
+    """
+    Of pages; browsers report what the policy keeps out (contract i).
+
+    Args:
+        hub_prefix: prefix of the hub.
+        everybody: the origins of all servers, where those are others: the answers to forms lead there.
+    """
+    forms = f"'self' {everybody}" if everybody else "'self'"
     return _EVERYWHERE | {
         "Content-Security-Policy": (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-            f"form-action 'self'; frame-ancestors 'none'; base-uri 'none'; report-uri {_report_to(hub_prefix)}"
+            f"form-action {forms}; frame-ancestors 'none'; base-uri 'none'; report-uri {_report_to(hub_prefix)}"
         ),
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -78,11 +85,11 @@ _FILE_FIELDS: Final = _fields(FILE_HEADERS)
 class DefaultHeaders:
     """Adds the headers of API answers, of files and, everywhere else, of pages."""
 
-    def __init__(self, app: ASGIApp, *, hub_prefix: str, file_prefixes: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, *, hub_prefix: str, file_prefixes: tuple[str, ...], everybody: str = "") -> None:
         self._app = app
         self._api_prefix = f"{hub_prefix}api"
         self._oauth_page = f"{hub_prefix}{OAUTH_PAGE}"
-        self._page_fields = _fields(page_headers(hub_prefix))
+        self._page_fields = _fields(page_headers(hub_prefix, everybody))
         self._api_fields = _fields(api_headers(hub_prefix))
         self._file_prefixes = file_prefixes
 

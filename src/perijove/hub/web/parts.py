@@ -11,6 +11,7 @@ from typing import Annotated, Any, cast
 from starlette.requests import Request
 
 from perijove.config.settings import HubSettings
+from perijove.hub.domain.origins import Origins
 from perijove.hub.domain.principals import Principal
 from perijove.hub.ports import StartOptions, Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
@@ -20,6 +21,7 @@ from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer
 from perijove.hub.usecases.door import Door
+from perijove.hub.usecases.doorstep import Doorstep
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.load_roles import RoleBook
@@ -59,6 +61,8 @@ class Parts:
     """Everything that a handler may use."""
 
     settings: HubSettings
+    #: where browsers find the hub, servers and services
+    origins: Origins
     clock: Clock
     randomness: Randomness
     #: what CSRF tokens are made with
@@ -100,6 +104,7 @@ class Parts:
     proxies: Proxies
     queue: QueueBook
     door: Door
+    doorstep: Doorstep
     activity: Activity
     deadlines: Deadlines
     about: About

@@ -129,8 +129,9 @@ async def on_surprise(request: Request, error: Exception) -> Response:
     """Nobody expected this: the process goes on, the log has it, the visitor learns no details."""
     log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
     # This handler answers outside of the middleware, which would add these.
-    hub = edge_of(request).parts.settings.hub_prefix
-    headers = api_headers(hub) if _is_api(request) else page_headers(hub)
+    parts = edge_of(request).parts
+    hub = parts.settings.hub_prefix
+    headers = api_headers(hub) if _is_api(request) else page_headers(hub, parts.origins.everybody)
     return answer(request, 500, "Internal Server Error" if _is_api(request) else None, headers=headers)
 
 

@@ -7,6 +7,7 @@ one; such a cookie must have the path `/` (RFC 6265bis, 4.1.3.2), and the proxy 
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -16,11 +17,14 @@ from perijove.hub.domain.sessions import Session
 from perijove.hub.web.client_address import is_tls
 from perijove.hub.web.csrf import FIELD
 from perijove.hub.web.errors import TwinCookies
-from perijove.wire.identity import HUB_COOKIES
+from perijove.wire.identity import BROWSER_COOKIES, HUB_COOKIES
 
 SIGN_IN_COOKIE, SIGN_IN_COOKIE_TLS, SESSION_ID_COOKIE = HUB_COOKIES
+BROWSER_COOKIE, BROWSER_COOKIE_TLS = BROWSER_COOKIES
 #: Names a browser that is not signed in, for its forms only.
 VISITOR_COOKIE: Final = "perijove-visitor"
+#: The same where others have hosts below the hub's and could plant that one.
+VISITOR_COOKIE_TLS: Final = "__Host-perijove-visitor"
 #: Seconds for which a form of somebody not signed in stays good.
 VISITOR_SECONDS: Final = 24 * 3600
 #: Segments of a path below which planted cookies are looked for: no address of the hub's own has more.
@@ -30,14 +34,18 @@ _MAX_SEGMENTS: Final = 12
 class Cookies:
     """Reads and writes them below the deployment's prefix."""
 
-    def __init__(self, *, base_url: str, hub_prefix: str, session_days: float, always_tls: bool = False) -> None:
+    def __init__(
+        self, *, base_url: str, hub_prefix: str, session_days: float, always_tls: bool = False, domain: str = ""
+    ) -> None:
         """
         Args:
             base_url: prefix of the deployment.
             hub_prefix: prefix of the hub.
             session_days: how long a sign-in lasts.
             always_tls: whether browsers come by TLS only, whatever a proxy in front leaves out of its headers.
+            domain: the hub's host name, if services are at hosts below it and are to see the session's id.
         """
+        self._domain = domain or None
         self._always_tls = always_tls
         self._base_url = base_url
         self._hub_prefix = hub_prefix
@@ -63,7 +71,7 @@ class Cookies:
         Raises:
             TwinCookies: there are two.
         """
-        return _only(request, VISITOR_COOKIE)
+        return _only(request, self._visitor_cookie(request)[0])
 
     def put_session(self, request: HTTPConnection, response: Response, session: Session, secret: str) -> None:
         """Sign the browser in."""
@@ -78,26 +86,66 @@ class Cookies:
             samesite="lax",
         )
         response.set_cookie(
-            SESSION_ID_COOKIE, session.id, path=self._base_url, secure=secure, httponly=True, samesite="lax"
+            SESSION_ID_COOKIE,
+            session.id,
+            path=self._base_url,
+            domain=self._domain,
+            secure=secure,
+            httponly=True,
+            samesite="lax",
         )
-        response.delete_cookie(VISITOR_COOKIE, path=self._hub_prefix)
+        name, path = self._visitor_cookie(request)
+        response.delete_cookie(name, path=path, secure=name == VISITOR_COOKIE_TLS)
 
     def drop_session(self, request: HTTPConnection, response: Response) -> None:
         """Sign the browser out."""
         secure = self.is_secure(request)
         name, path = (SIGN_IN_COOKIE_TLS, "/") if secure else (SIGN_IN_COOKIE, self._hub_prefix)
         response.delete_cookie(name, path=path, secure=secure, httponly=True, samesite="lax")
-        response.delete_cookie(SESSION_ID_COOKIE, path=self._base_url)
+        response.delete_cookie(SESSION_ID_COOKIE, path=self._base_url, domain=self._domain)
         response.delete_cookie(FIELD, path=self._hub_prefix)
 
     def put_visitor(self, request: HTTPConnection, response: Response, visitor: str) -> None:
         """Name a browser that is not signed in."""
+        name, path = self._visitor_cookie(request)
         response.set_cookie(
-            VISITOR_COOKIE,
+            name,
             visitor,
             max_age=VISITOR_SECONDS,
-            path=self._hub_prefix,
+            path=path,
             secure=self.is_secure(request),
+            httponly=True,
+            samesite="lax",
+        )
+
+    def _visitor_cookie(self, request: HTTPConnection) -> tuple[str, str]:
+        """Its name and its path."""
+        if self._domain and self.is_secure(request):
+            return VISITOR_COOKIE_TLS, "/"
+        return VISITOR_COOKIE, self._hub_prefix
+
+    def browser_cookie(self, request: HTTPConnection) -> str:
+        """Name of the cookie by which a browser is known at a server's own host."""
+        return BROWSER_COOKIE_TLS if self.is_secure(request) else BROWSER_COOKIE
+
+    def browser(self, request: HTTPConnection) -> str:
+        """
+        By what a browser is known at a server's own host, or "".
+
+        Raises:
+            TwinCookies: there are two.
+        """
+        return _only(request, self.browser_cookie(request))
+
+    def put_browser(self, request: HTTPConnection, response: Response, value: str) -> None:
+        """Know it again, for longer than any identity token that is bound to it."""
+        secure = self.is_secure(request)
+        response.set_cookie(
+            self.browser_cookie(request),
+            value,
+            max_age=self._max_age,
+            path="/" if secure else self._base_url,
+            secure=secure,
             httponly=True,
             samesite="lax",
         )
@@ -110,10 +158,16 @@ class Cookies:
         """
         segments = request.url.path.strip("/").split("/")[:_MAX_SEGMENTS]
         above = ["/".join(segments[:count]) for count in range(1, len(segments) + 1)]
-        for path in ["/", *(f"/{part}{slash}" for part in above for slash in ("", "/"))]:
-            for name in (SIGN_IN_COOKIE, VISITOR_COOKIE):
-                response.delete_cookie(name, path=path)
+        paths = ["/", *(f"/{part}{slash}" for part in above for slash in ("", "/"))]
+        names = (SIGN_IN_COOKIE, VISITOR_COOKIE, *((BROWSER_COOKIE,) if self._domain else ()))
+        for path, name, domain in product(paths, names, self._planted_for()):
+            response.delete_cookie(name, path=path, domain=domain)
         response.delete_cookie(SIGN_IN_COOKIE_TLS, path="/", secure=True)
+
+    def _planted_for(self) -> list[str | None]:
+        """For which domains the cookies can have been set that come here; None: for this very host."""
+        labels = (self._domain or "").split(".")
+        return [None, *(".".join(labels[start:]) for start in range(len(labels) - 1))]
 
     def put_xsrf(self, request: HTTPConnection, response: Response, token: str) -> None:
         """

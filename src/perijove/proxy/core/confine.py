@@ -12,7 +12,7 @@ from typing import Final
 
 from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.paths import decode_path
-from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE
+from perijove.wire.identity import BROWSER_COOKIES, HUB_COOKIES, IDENTITY_COOKIE
 
 #: Fields that speak for the whole origin.
 DROPPED: Final = frozenset(
@@ -36,7 +36,9 @@ DROPPED: Final = frozenset(
 #: All fields that `Fence.confine` must see.
 CONFINED: Final = DROPPED | {b"set-cookie", b"service-worker-allowed"}
 
-_RESERVED_COOKIES: Final = frozenset(name.lower().encode() for name in (IDENTITY_COOKIE, *HUB_COOKIES))
+_RESERVED_COOKIES: Final = frozenset(
+    name.lower().encode() for name in (IDENTITY_COOKIE, *HUB_COOKIES, *BROWSER_COOKIES)
+)
 _PLAIN_PATH: Final = re.compile(rb"/[0-9A-Za-z._~@%/-]*")
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from perijove.proxy.core.requests import RequestHead
 from perijove.proxy.core.revocation import RevocationList
-from perijove.wire.identity import IdentityClaims
+from perijove.wire.identity import IdentityClaims, binding_of, digest_of
 
 #: Good statements and exchanged tokens remembered, each; the oldest is forgotten first.
 MAX_REMEMBERED: Final = 20_000
@@ -121,6 +121,7 @@ class Gate:
         enter_path: str,
         limit: int = MAX_REMEMBERED,
         is_behind: bool = False,
+        keeps_sites_apart: bool = False,
     ) -> None:
         """
         Args:
@@ -130,12 +131,16 @@ class Gate:
             limit: good statements remembered.
             is_behind: whether all requests come through somebody who removes the identity header of clients and
                 moves statements that were good a moment ago into it. They are checked like those in cookies.
+            keeps_sites_apart: whether pages of other hosts get nothing by cookies but top-level navigations. Where
+                every user has a host below the hub's, all of them are one site to browsers, which send cookies
+                along with what scripts, pictures and style sheets of others' pages ask for.
         """
         self._verify = verify
         self._revocations = revocations
         self._enter_path = enter_path
         self._limit = limit
         self._is_behind = is_behind
+        self._keeps_sites_apart = keeps_sites_apart
         self._verdicts: dict[tuple[str, str], _Verdict] = {}
         self._refused: dict[tuple[str, str], None] = {}
         self._exchanged: dict[tuple[str, str], Exchanged] = {}
@@ -157,10 +162,11 @@ class Gate:
             len(fields.identities) == 1
             and request.method in _SAFE_METHODS
             and not (fields.hub_token or request.upgrade or (self._is_behind and fields.sent_identity))
+            and not (self._keeps_sites_apart and _is_embedded(request))
         ):
             # By far the commonest request: one statement, and nothing that it could change.
             claims = self._admit(fields.identities[0], audience, now)
-            if claims is not None:
+            if claims is not None and (not claims.binding or is_bound(claims, request)):
                 return Allow(fields.identities[0], claims, request.target)
         token, target = hub_token_of(request) if request.upgrade else (request.fields.hub_token, request.target)
         if len(token) > MAX_TOKEN:
@@ -210,7 +216,7 @@ class Gate:
         admitted = [
             (identity, claims)
             for identity in identities
-            if (claims := self._admit(identity, audience, now)) is not None
+            if (claims := self._admit(identity, audience, now)) is not None and is_bound(claims, request)
         ]
         if len({claims.sub for _, claims in admitted}) > 1:
             # Script of a user's server can plant its owner's own cookie at a longer path, which comes first:
@@ -219,7 +225,8 @@ class Gate:
         for identity, claims in admitted:
             # A browser sends cookies along with what other sites ask for: what changes something must
             # come from this very host. Tokens in headers need no such check.
-            if not _is_harmless(request) and not is_same_origin(request):
+            is_harmless = _is_harmless(request) and not (self._keeps_sites_apart and _is_embedded(request))
+            if not is_harmless and not is_same_origin(request):
                 return Refuse(reason="This request comes from another site.")
             return Allow(identity, claims, target)
         if is_navigation(request) and not refused_token:
@@ -288,6 +295,21 @@ def is_same_origin(request: RequestHead) -> bool:
     return bool(host) and _without_port(scheme, host) == _without_port(scheme, fields.host)
 
 
+def is_bound(claims: IdentityClaims, request: RequestHead) -> bool:
+    """
+    Whether *request* comes from the browser that *claims* were made for, if they were made for one.
+
+    Script at a sibling host can plant its owner's own statement here (RFC 6265, 8.6), but over TLS not the cookie that
+    the statement is bound to, whose name begins with `__Host-` (RFC 6265bis, 4.1.3.2).
+    """
+    if not claims.binding:
+        return True
+    cookie = claims.binding.partition(":")[0]
+    return {binding_of(name, digest_of(value)) for name, value in request.fields.browsers if name == cookie} == {
+        claims.binding
+    }
+
+
 def is_navigation(request: RequestHead) -> bool:
     """Whether somebody looks at a page, rather than a script at data."""
     fields = request.fields
@@ -297,6 +319,12 @@ def is_navigation(request: RequestHead) -> bool:
         and fields.fetch_mode in {b"", b"navigate"}
         and not request.is_upgrade
     )
+
+
+def _is_embedded(request: RequestHead) -> bool:
+    """Whether a page of another origin asks for this to use it itself, rather than to go there."""
+    fields = request.fields
+    return fields.fetch_site not in {b"", b"same-origin", b"none"} and fields.fetch_mode != b"navigate"
 
 
 def _is_harmless(request: RequestHead) -> bool:

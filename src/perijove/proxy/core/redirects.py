@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import IPv6Address
 from typing import Final, TypeAlias
 
 from perijove.proxy.core.answers import Answer, refusal
+from perijove.proxy.core.hosts import strict_host
 from perijove.proxy.core.requests import RequestHead
 
 #: Where a certificate authority looks for what it asked to be put there (RFC 8555 section 8.3).
@@ -23,9 +23,6 @@ NO_CERTIFICATE_RETRY_SECONDS: Final = 10
 
 HTTPS_PORT: Final = 443
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST: Final = re.compile(rf"(?P<name>{_LABEL}(?:\.{_LABEL})*\.?|\[(?P<v6>[0-9A-Fa-f:.]{{2,45}})\])(?::[0-9]{{1,5}})?")
-_MAX_NAME: Final = 253
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +80,3 @@ def key_authorization(text: bytes) -> Answer:
 def is_token(text: str) -> bool:
     """Whether *text* can be the token of a challenge (RFC 8555 section 8.3: base64url), and so a file's name."""
     return _TOKEN.fullmatch(text) is not None
-
-
-def strict_host(host: str) -> str | None:
-    """The host of a `Host` field without its port; None if it is not plainly a name or an address."""
-    match = _HOST.fullmatch(host)
-    if match is None or len(match["name"]) > _MAX_NAME:
-        return None
-    if match["v6"] is not None:
-        try:
-            IPv6Address(match["v6"])
-        except ValueError:
-            return None
-    return match["name"]

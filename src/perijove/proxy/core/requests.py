@@ -25,17 +25,21 @@ from perijove.proxy.core.heads import (
     split_fields,
 )
 from perijove.proxy.core.limits import Limit
-from perijove.wire.identity import HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
+from perijove.wire.identity import BROWSER_COOKIES, HUB_COOKIES, IDENTITY_COOKIE, IDENTITY_HEADER, SESSION_COOKIE
 
 _IDENTITY: Final = IDENTITY_HEADER.lower().encode()
 _IDENTITY_COOKIE: Final = IDENTITY_COOKIE.encode()
-_HIDDEN_COOKIES: Final = frozenset({_IDENTITY_COOKIE, *(name.encode() for name in HUB_COOKIES)})
+_HIDDEN_COOKIES: Final = frozenset({_IDENTITY_COOKIE, *(name.encode() for name in (*HUB_COOKIES, *BROWSER_COOKIES))})
+_BROWSER_NAME: Final = BROWSER_COOKIES[0].encode()
+_BROWSER_COOKIES: Final = frozenset(name.encode() for name in BROWSER_COOKIES)
 #: What a service must not see; the id of the session is for services to see (contract section i).
 _SIGN_IN_COOKIES: Final = _HIDDEN_COOKIES - {SESSION_COOKIE.encode()}
 #: Identity cookies looked at in one request: one per server whose path matches, and some slack.
 MAX_IDENTITIES: Final = 8
 #: Longest identity cookie: the longest name that a statement may have makes 4 KB.
 MAX_IDENTITY: Final = 8 * 1024
+#: Longest value of the cookies that they are bound to; ours are far shorter.
+MAX_BROWSER: Final = 128
 #: Field blocks remembered, and their bytes; all are forgotten when there are more. What is remembered of a block is
 #: some four times its size, and strangers may send what they like.
 MAX_MEMO: Final = 2048
@@ -81,6 +85,8 @@ class RequestFields:
     hub_token: str
     #: values of the identity cookies, in the order sent
     identities: tuple[str, ...]
+    #: names and values of the cookies that identity tokens may be bound to
+    browsers: tuple[tuple[str, str], ...]
     #: what was sent in the identity header, which counts only from whoever stands in front of this proxy
     sent_identity: str
     #: for the access log
@@ -288,6 +294,7 @@ def read_fields(block: bytes, max_fields: int = MAX_FIELDS, replaced: frozenset[
         accepts_html=b"text/html" in _joined(values, b"accept").lower(),
         hub_token=token[1].decode("ascii") if token else "",
         identities=_read_identities(values.get(b"cookie", [])),
+        browsers=_read_browsers(values.get(b"cookie", [])),
         sent_identity=_read_sent_identity(values.get(_IDENTITY, [])),
         referer=_joined(values, b"referer"),
         agent=_joined(values, b"user-agent"),
@@ -372,6 +379,18 @@ def _read_identities(cookies: list[bytes]) -> tuple[str, ...]:
             name, _, value = pair.partition(b"=")
             if name.strip() == _IDENTITY_COOKIE and len(value) <= MAX_IDENTITY:
                 found.append(value.strip().decode("latin-1"))
+    return tuple(found[:MAX_IDENTITIES])
+
+
+def _read_browsers(cookies: list[bytes]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for cookie in cookies:
+        if _BROWSER_NAME not in cookie:
+            continue
+        for pair in cookie.split(b";"):
+            name, _, value = pair.partition(b"=")
+            if name.strip() in _BROWSER_COOKIES and len(value) <= MAX_BROWSER:
+                found.append((name.strip().decode("ascii"), value.strip().decode("latin-1")))
     return tuple(found[:MAX_IDENTITIES])
 
 

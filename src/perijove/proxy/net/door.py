@@ -78,6 +78,7 @@ class Door:
         on_revoked: Callable[[Revocation], None],
         open_visits: Callable[[], Iterable[Visit]],
         front: Front | None = None,
+        keeps_sites_apart: bool = False,
     ) -> None:
         """
         Args:
@@ -91,6 +92,7 @@ class Door:
             on_revoked: closes what is open in the name of a revoked session.
             open_visits: sessions that hold a WebSocket open.
             front: who is in front of this proxy; None: clients.
+            keeps_sites_apart: see `Gate`.
         """
         self._hub = hub
         self._clock = clock
@@ -109,6 +111,7 @@ class Door:
             revocations=self.revocations,
             enter_path=enter_path,
             is_behind=front is not None,
+            keeps_sites_apart=keeps_sites_apart,
         )
 
     def set_keys(self, jwks: Sequence[Mapping[str, Any]]) -> None:

@@ -19,6 +19,7 @@ from perijove.kit.transports import cut
 from perijove.proxy.core.answers import Answer, redirect, refusal
 from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.gate import Allow, AskHub, Enter, Refuse
+from perijove.proxy.core.hosts import routing_host
 from perijove.proxy.core.limits import Limits, network_of
 from perijove.proxy.core.passing import Passing, added_lines, rewritten
 from perijove.proxy.core.paths import decode_path
@@ -199,8 +200,7 @@ class Frontend:
             self._forward(client, request, entry, None)
 
     def _find(self, raw: bytes, request: RequestHead) -> Entry | None:
-        host = request.fields.host.partition(b":")[0].decode("ascii").lower()
-        return self._table.find(f"/{host}{decode_path(raw)}")
+        return self._table.find(f"/{routing_host(request.fields.host)}{decode_path(raw)}")
 
     def _ask_door(self, client: ClientConnection, request: RequestHead, entry: Entry, *, may_ask: bool) -> None:
         match self._door.decide(entry.audience, request):

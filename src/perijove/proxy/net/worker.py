@@ -83,6 +83,8 @@ class Worker:
             on_revoked=self._connections.revoke,
             open_visits=self._connections.visits,
             front=front,
+            # Routes with hosts are there to keep apart who is behind them.
+            keeps_sites_apart=config.passing.host_routing,
         )
         self._door.set_keys(state.jwks)
         self._door.is_on = self._door.is_on or state.door

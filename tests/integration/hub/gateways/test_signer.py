@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from perijove.hub.gateways.signer import FileSigner, SigningKeyUnusable
+from perijove.hub.usecases.testing import FakeSigner
 from perijove.kit.jws import Verifier
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -31,6 +32,28 @@ def test_a_restarted_hub_signs_with_the_same_key(tmp_path: Path) -> None:
     verifier = Verifier(FileSigner.open(path).public_jwks)
 
     assert verifier.verify(token, audience="ada/", now=NOW)["sub"] == "ada"
+
+
+def test_a_hub_reads_its_own_statements_and_no_others(tmp_path: Path) -> None:
+    ours, theirs = (FileSigner.open(tmp_path / name) for name in ("ours.pem", "theirs.pem"))
+    statement = ours.sign(CLAIMS)
+    later = NOW + timedelta(hours=1)
+
+    assert ours.read(statement, audience="ada/", now=NOW) == CLAIMS
+    assert ours.read(statement, audience="eve/", now=NOW) is None
+    assert ours.read(statement, audience="ada/", now=later) is None
+    assert theirs.read(statement, audience="ada/", now=NOW) is None
+    assert [ours.read(text, audience="ada/", now=NOW) for text in ("", "x", "a.b.c", "ü")] == [None] * 4
+
+
+def test_the_signer_of_tests_reads_alike() -> None:
+    fake = FakeSigner()
+    statement = fake.sign(CLAIMS)
+
+    assert fake.read(statement, audience="ada/", now=NOW) == CLAIMS
+    assert fake.read(statement, audience="eve/", now=NOW) is None
+    assert fake.read(statement, audience="ada/", now=NOW + timedelta(hours=1)) is None
+    assert fake.read("x", audience="ada/", now=NOW) is None
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perijove.hub.domain.errors import InvalidServerName
+from perijove.hub.domain.origins import Origins
 from perijove.hub.domain.servers import check_server_name
 from perijove.hub.oauth.clients import (
     MAX_CLIENT_ID,
@@ -112,3 +113,14 @@ def test_a_service_may_say_where_answers_go() -> None:
 
     assert client is not None
     assert (client.id, client.redirect_uri, client.is_trusted) == ("service-x", "https://app.example/cb", True)
+
+
+def test_with_subdomains_answers_go_to_the_client_s_own_host() -> None:
+    origins = Origins(hub="https://hub.example", domain="hub.example")
+
+    server = client_of_server(base_url="/", owner_id=1, user="ada", server="lab", origins=origins)
+    service = client_of_service(base_url="/", name="grades", url="http://127.0.0.1:1", origins=origins)
+
+    assert server.redirect_uri == "https://ada.hub.example/user/ada/lab/oauth_callback"
+    assert service is not None
+    assert service.redirect_uri == "https://grades--service.hub.example/services/grades/oauth_callback"

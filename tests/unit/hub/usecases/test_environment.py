@@ -76,3 +76,21 @@ def test_a_named_server_below_a_prefix_with_a_public_address() -> None:
 
 def test_no_other_secret_of_the_hub_is_in_it() -> None:
     assert "control-secret" not in str(make())
+
+
+def test_with_subdomains_a_server_learns_its_own_address_and_the_hub_s() -> None:
+    settings = replace(SETTINGS, subdomain_host="https://hub.example:8443", public_url="https://hub.example:8443/")
+    server = replace(SERVER, user_name="ada", name="work")
+
+    made = ServerEnvironment(settings=settings, signer=FakeSigner(), lab_assets_url="/hub/lab-assets/abc").make(
+        replace(USER, name="ada"), server, "the-token", []
+    )
+
+    own = "https://ada.hub.example:8443/user/ada/work/"
+    assert made["JUPYTERHUB_HOST"] == "https://hub.example:8443"
+    assert made["JUPYTERHUB_PUBLIC_URL"] == own
+    assert made["JUPYTERHUB_PUBLIC_HUB_URL"] == "https://hub.example:8443/hub/"
+    assert made["JUPYTERHUB_OAUTH_CALLBACK_URL"] == f"{own}oauth_callback"
+    assert made["JUPYTERHUB_SERVICE_PREFIX"] == "/user/ada/work/"
+    assert made["JUPYTERHUB_API_URL"] == "http://127.0.0.1:8081/hub/api"
+    assert made["PERIJOVE_LAB_ASSETS_URL"] == "/hub/lab-assets/abc"

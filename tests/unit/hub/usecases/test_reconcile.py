@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from perijove.hub.domain.errors import ProxyAway
+from perijove.hub.domain.origins import Origins
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.runtime_services import RuntimeService
 from perijove.hub.domain.users import User
@@ -146,6 +147,29 @@ async def test_services_with_an_address_have_a_route() -> None:
 
     assert sorted(world.proxy.table) == ["/", "/services/dash"]
     assert world.proxy.table["/services/dash"]["access"] == "open"
+
+
+async def test_with_subdomains_a_service_has_its_route_at_its_own_host_and_old_ones_go() -> None:
+    world = World()
+    world.proxy.table = {"/services/dash": {"target": "http://10.0.0.9:80", "access": "open", MINE: True}}
+    origins = Origins(hub="https://hub.example", domain="hub.example")
+    async with world.hub() as hub:
+        reconciler = Reconciler(
+            store=world.store,
+            proxy=world.proxy,
+            routes=RouteTable(proxy=world.proxy, tasks=hub.tasks, base_url="/", origins=origins),
+            outbox=Outbox(world.proxy),
+            signer=world.signer,
+            activity=hub.activity,
+            clock=world.clock,
+            hub_targets=["http+unix://hub"],
+            base_url="/",
+            services=[Service(name="dash", api_token_hash="x", url="http://10.0.0.9:80")],
+            origins=origins,
+        )
+        await reconciler.once()
+
+    assert sorted(world.proxy.table) == ["/", "/dash--service.hub.example/services/dash"]
 
 
 async def test_a_proxy_that_is_away_is_no_error_and_heals_when_it_is_back() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.origins import Origins
 from perijove.hub.domain.servers import OWN_SIGN_IN, Server
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.testing import START, FakeProxy
@@ -82,3 +83,16 @@ async def test_only_a_server_that_signs_visitors_in_itself_has_an_open_route(
         route = RouteTable(proxy=FakeProxy(), tasks=tasks, base_url="/").route_of(replace(SERVER, handle=handle))
 
     assert (route.access, route.audience) == (access, audience)
+
+
+async def test_with_subdomains_a_route_begins_with_its_owner_s_host() -> None:
+    origins = Origins(hub="https://hub.example", domain="hub.example")
+    proxy = FakeProxy()
+    async with TaskGroup("test") as tasks:
+        table = RouteTable(proxy=proxy, tasks=tasks, base_url="/", origins=origins)
+        await Routes([table]).add(SERVER)
+        during = list(proxy.table)
+        await Routes([table]).remove(SERVER)
+
+    assert during == ["/ada.hub.example/user/ada/work"]
+    assert not proxy.table

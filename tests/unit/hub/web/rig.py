@@ -20,6 +20,7 @@ from perijove.hub.domain.attempts import AttemptRule
 from perijove.hub.domain.errors import InvalidRequest
 from perijove.hub.domain.groups import read_groups
 from perijove.hub.domain.idle import read_policies
+from perijove.hub.domain.origins import origins_of
 from perijove.hub.domain.principals import Principal
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.store.memory import MemoryStore
@@ -32,6 +33,7 @@ from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.change_groups import ChangeGroups, ReadGroups
 from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
+from perijove.hub.usecases.doorstep import Doorstep
 from perijove.hub.usecases.drive_servers import Driver
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.identify import Identify
@@ -110,7 +112,7 @@ class Rig:
 
     def _parts(self, lab_assets: LabAssets | None) -> Parts:
         settings, store, clock, randomness = self._settings, self.store, self.clock, self._randomness
-        policy = settings.servers
+        policy, origins = settings.servers, origins_of(settings)
         roles = load_roles(roles=settings.load_roles, services=settings.services)
         activity = Activity(store=store, clock=clock)
         declared = read_groups(settings.load_groups)
@@ -126,11 +128,11 @@ class Rig:
         )
         sessions = SessionMaker(store=store, clock=clock, randomness=randomness, policy=settings.sign_in, groups=groups)
         signer = FakeSigner()
-        table = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url)
+        table = RouteTable(proxy=self.proxy, tasks=self._tasks, base_url=settings.base_url, origins=origins)
         self.membership = Membership(store=store, clock=clock, name="rig", lease_seconds=policy.lease_seconds)
         queue = QueueBook(clock=clock)
         breaker = StartBreaker(clock=clock, limit=policy.consecutive_failure_limit)
-        progress = ProgressBook(base_url=settings.base_url)
+        progress = ProgressBook(base_url=settings.base_url, origins=origins)
         effects = ServerEffects(
             store=store,
             spawners=self.spawners,
@@ -175,13 +177,25 @@ class Rig:
                     clock=clock,
                     hub_targets=["http+unix://hub"],
                     base_url=settings.base_url,
+                    origins=origins,
                 )
             ],
         )
         directory = ServiceDirectory(store=store, roles=roles)
         auth_states = AuthStateBook(store=store, vault=FakeVault())
+        door = Door(
+            store=store,
+            identify=identify,
+            roles=roles,
+            revocations=revocations,
+            signer=signer,
+            clock=clock,
+            randomness=randomness,
+            base_url=settings.base_url,
+        )
         return Parts(
             settings=settings,
+            origins=origins,
             clock=clock,
             randomness=randomness,
             cookie_secret=b"cookie secret",
@@ -252,15 +266,16 @@ class Rig:
             driver=driver,
             queue=queue,
             proxies=proxies,
-            door=Door(
+            door=door,
+            doorstep=Doorstep(
                 store=store,
                 identify=identify,
-                roles=roles,
-                revocations=revocations,
+                door=door,
                 signer=signer,
                 clock=clock,
                 randomness=randomness,
-                base_url=settings.base_url,
+                origins=origins,
+                hub_prefix=settings.hub_prefix,
             ),
             activity=activity,
             deadlines=deadlines,

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from perijove.hub.web.access import Access, OpenPage, Page, Public
+from perijove.hub.web.access import Access, LeftOpen, OpenPage, Page, Public
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.table import Route
+from perijove.kit.tasks import TaskGroup
 from tests.unit.hub.web.rig import SCRIPT, Rig
+from tests.unit.hub.web.split import split_rig
 
 
 def routes_of(rig: Rig) -> Iterator[Route]:
@@ -41,6 +43,7 @@ def test_only_these_are_public(rig: Rig) -> None:
         "/hub/api/oauth2/token",
         "/hub/api/openapi.json",
         "/hub/api/{rest:path}",
+        "/hub/doorstep",
         "/hub/error/{code}",
         "/hub/health",
         "/hub/lab-assets/{version}/_start.json",
@@ -51,6 +54,13 @@ def test_only_these_are_public(rig: Rig) -> None:
         # Leads where a decision is made.
         "/user/{rest:path}",
     }
+
+
+async def test_with_subdomains_every_route_has_a_decision_too(tasks: TaskGroup) -> None:
+    routes = list(routes_of(await split_rig(tasks)))
+
+    assert all(isinstance(route.access, Access) for route in routes)
+    assert "/user/{user_name}/{rest:path}" in {route.path for route in routes if isinstance(route.access, LeftOpen)}
 
 
 def filled(path: str) -> str:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perijove.hub.domain.origins import Origins
 from perijove.hub.web.next_url import safe_next
 
 HOST = "hub.example:8000"
+ORIGINS = Origins(hub="https://hub.example", domain="hub.example")
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,53 @@ def test_no_text_leads_to_another_host(text: str) -> None:
 
     if result:
         assert urlsplit(urljoin(f"http://{HOST}/hub/login", result)).netloc == HOST
+
+
+@pytest.mark.parametrize(
+    "text", ["https://hub.example/user/ada/lab?x=1#c", "https://ada.hub.example/user/ada/lab?x=1#c"]
+)
+def test_a_full_url_of_the_hub_or_of_somebody_below_is_reduced_to_its_path(text: str) -> None:
+    assert safe_next(text, host="hub.example", origins=ORIGINS) == "/user/ada/lab?x=1#c"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://ada.hub.example/user/ada/lab",
+        "https://ada.hub.example:8443/user/ada/lab",
+        "https://ada.hub.example.evil.example/",
+        "https://evil.example/ada.hub.example/",
+        "https://evil.example#.hub.example/",
+        "https://evil.example?.hub.example/",
+        "https://evil.example\\.hub.example/",
+        "https://evil.example%2f.hub.example/",
+        "https://evil.example%00.hub.example/",
+        "https://evil@ada.hub.example/",
+        "https://ada.hub.example@evil.example/",
+        "https://ada.hub.example:pw@evil.example/",
+        "https:ada.hub.example/user/ada",
+        "https:/ada.hub.example/user/ada",
+        "https:///ada.hub.example/user/ada",
+        "https:\\\\ada.hub.example\\user",
+        "//ada.hub.example/user/ada/lab",
+        "https://ada.hub.example//evil.example/",
+        "https://ada.hub.example",
+        "https://\u24d0da.hub.example/user/ada/lab",
+        "https://evil\u3002hub.example/",
+        "https://evil\uff0f.hub.example/",
+        "https://[::1].hub.example/",
+        " https://ada.hub.example/user/ada/lab",
+        "https://ada.hub.example\t/user/ada/lab",
+        "javascript://ada.hub.example/%0aalert(1)",
+    ],
+)
+def test_no_other_url_is_taken_for_one_of_those(text: str) -> None:
+    assert safe_next(text, host="hub.example", origins=ORIGINS) == ""
+
+
+@given(st.text(alphabet=st.sampled_from("/\\.:@?#%hubtpsexaml\t "), max_size=40))
+def test_with_subdomains_no_text_leads_to_another_host(text: str) -> None:
+    result = safe_next(text, host="hub.example", origins=ORIGINS)
+
+    if result:
+        assert urlsplit(urljoin("https://hub.example/hub/login", result)).netloc == "hub.example"

@@ -118,3 +118,59 @@ def test_signing_out_removes_what_signing_in_set() -> None:
     names = {line.split("=")[0] for line in response.headers.getlist("set-cookie")}
 
     assert names == {"jupyterhub-hub-login", "jupyterhub-session-id", "_xsrf"}
+
+
+def test_with_subdomains_the_session_s_id_is_for_hosts_below_and_goes_as_it_came() -> None:
+    """
+    The sign-in cookie stays the hub's alone.
+    """
+    split = Cookies(base_url="/", hub_prefix="/hub/", session_days=14, always_tls=True, domain="hub.example")
+    put, dropped = Response(), Response()
+    split.put_session(connection(tls=True), put, SESSION, "secret")
+    split.drop_session(connection(tls=True), dropped)
+
+    for response in (put, dropped):
+        domains = {
+            line.partition("=")[0]: "Domain=hub.example" in line for line in response.headers.getlist("set-cookie")
+        }
+        assert domains["jupyterhub-session-id"]
+        assert not domains["__Host-jupyterhub-hub-login"]
+
+
+@pytest.mark.parametrize(("tls", "name"), [(False, "perijove-browser"), (True, "__Host-perijove-browser")])
+def test_a_browser_is_known_by_one_cookie(*, tls: bool, name: str) -> None:
+    assert cookies().browser(connection(tls=tls, cookie=f"{name}=x; {name}=x")) == "x"
+    with pytest.raises(TwinCookies):
+        cookies().browser(connection(tls=tls, cookie=f"{name}=x; {name}=planted"))
+
+
+def test_over_tls_a_browser_is_not_known_by_what_a_sibling_could_plant() -> None:
+    assert cookies().browser(connection(tls=True, cookie="perijove-browser=planted")) == ""
+
+
+def test_with_subdomains_no_sibling_can_plant_whose_form_it_is() -> None:
+    split = Cookies(base_url="/", hub_prefix="/hub/", session_days=14, always_tls=True, domain="hub.example")
+    response = Response()
+    split.put_visitor(connection(tls=True), response, "mine")
+    sent = "perijove-visitor=planted; __Host-perijove-visitor=mine"
+
+    (line,) = response.headers.getlist("set-cookie")
+    assert line.startswith("__Host-perijove-visitor=mine;")
+    assert "Path=/;" in line
+    assert "Domain" not in line
+    assert split.visitor(connection(tls=True, cookie=sent)) == "mine"
+    assert split.visitor(connection(tls=True, cookie="perijove-visitor=planted")) == ""
+
+
+def test_what_a_sibling_has_planted_is_removed_for_every_domain_that_it_could_be_for() -> None:
+    split = Cookies(base_url="/", hub_prefix="/hub/", session_days=14, domain="hub.example.org")
+    response = Response()
+    split.drop_twins(connection(tls=False), response)
+    lines = [line for line in response.headers.getlist("set-cookie") if line.startswith("perijove-visitor=")]
+
+    assert {("Domain=hub.example.org" in line, "Domain=example.org" in line) for line in lines} == {
+        (False, False),
+        (True, False),
+        (False, True),
+    }
+    assert not [line for line in lines if "Domain=org" in line]

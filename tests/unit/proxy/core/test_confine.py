@@ -44,6 +44,8 @@ def test_cookies_stay_below_the_servers_path(value: bytes, line: bytes) -> None:
         b"perijove-identity=x; Path=/user/a%20b/",
         b"jupyterhub-session-id=x",
         b" jupyterhub-hub-login =x",
+        b"perijove-browser=x",
+        b"__Host-perijove-browser=x",
         b"=perijove-identity=x",
         b"perijove-identity",
         b"",

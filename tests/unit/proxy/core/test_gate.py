@@ -20,7 +20,7 @@ from perijove.proxy.core.gate import (
 from perijove.proxy.core.requests import FieldsMemo, RequestHead, read_request
 from perijove.proxy.core.revocation import RevocationList
 from perijove.wire.control import Revocation
-from perijove.wire.identity import IdentityClaims
+from perijove.wire.identity import IdentityClaims, binding_of, digest_of
 
 NOW = 500.0
 CLAIMS = IdentityClaims(sub="ada", sid="s1", aud="ada/", scope=("read",), name="Ada", iat=100, exp=1000, jti="j")
@@ -326,3 +326,93 @@ def test_a_statement_with_other_claims_is_another_verdict() -> None:
 
     assert isinstance(world.decide(ask(COOKIE), audience="eve/"), Allow)
     assert isinstance(world.decide(ask(COOKIE), audience="ada/"), Refuse)
+
+
+HOST_COOKIE = "__Host-perijove-browser"
+BOUND = replace(CLAIMS, binding=binding_of(HOST_COOKIE, digest_of("mine")))
+
+
+@pytest.mark.parametrize(
+    ("cookies", "kind"),
+    [
+        (b"__Host-perijove-browser=mine", Allow),
+        (b"__Host-perijove-browser=mine; perijove-browser=planted", Allow),
+        (b"__Host-perijove-browser=mine; __Host-perijove-browser=mine", Allow),
+        (b"", Enter),
+        (b"__Host-perijove-browser=another", Enter),
+        (b"perijove-browser=mine", Enter),
+        (b"__Host-perijove-browser=mine; __Host-perijove-browser=another", Enter),
+        (b"__host-perijove-browser=mine", Enter),
+        (b"x__Host-perijove-browser=mine", Enter),
+    ],
+)
+def test_a_bound_statement_lets_in_only_the_browser_that_it_was_made_for(cookies: bytes, kind: type[Decision]) -> None:
+    """
+    Script at a sibling host can plant a statement of its owner's here, but not the cookie that this is bound to.
+    """
+    request = ask(b"Cookie: perijove-identity=good; " + cookies, HTML)
+
+    assert isinstance(World(claims=BOUND).decide(request), kind)
+
+
+def test_a_bound_statement_in_the_header_is_not_let_in_without_its_browser() -> None:
+    world = World(claims=BOUND)
+    gate = Gate(verify=world._verify, revocations=world.revocations, enter_path="/hub/enter", is_behind=True)
+    bare = ask(b"X-Perijove-Identity: good")
+    whole = ask(b"X-Perijove-Identity: good", b"Cookie: __Host-perijove-browser=mine")
+
+    assert isinstance(gate.decide(audience="ada/", request=bare, now=NOW), Refuse)
+    assert isinstance(gate.decide(audience="ada/", request=whole, now=NOW), Allow)
+
+
+def test_of_two_people_s_statements_only_the_bound_one_counts_in_its_browser() -> None:
+    people = {"good": BOUND, "planted": replace(BOUND, sub="eve", binding=binding_of(HOST_COOKIE, digest_of("eve's")))}
+    gate = Gate(verify=lambda identity, _: people[identity], revocations=RevocationList(), enter_path="/hub/enter")
+    request = ask(b"Cookie: perijove-identity=planted; perijove-identity=good; __Host-perijove-browser=mine")
+
+    decision = gate.decide(audience="ada/", request=request, now=NOW)
+
+    assert isinstance(decision, Allow)
+    assert decision.claims.sub == "ada"
+
+
+@pytest.mark.parametrize("site", [b"same-site", b"cross-site"])
+@pytest.mark.parametrize("mode", [b"no-cors", b"cors", b"websocket"])
+@pytest.mark.parametrize(("apart", "kind"), [(True, Refuse), (False, Allow)])
+def test_where_hosts_are_kept_apart_pages_of_others_read_nothing_by_cookies(
+    site: bytes, mode: bytes, *, apart: bool, kind: type[Decision]
+) -> None:
+    """
+    A script or picture of another user's page: to browsers all users are one site, so that the cookie comes along.
+    """
+    world = World()
+    gate = Gate(verify=world._verify, revocations=world.revocations, enter_path="/hub/enter", keeps_sites_apart=apart)
+    request = ask(COOKIE, b"Sec-Fetch-Site: " + site, b"Sec-Fetch-Mode: " + mode, HTML)
+
+    assert isinstance(gate.decide(audience="ada/", request=request, now=NOW), kind)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"Sec-Fetch-Site: same-origin", b"Sec-Fetch-Mode: cors"),
+        (b"Sec-Fetch-Site: none", b"Sec-Fetch-Mode: navigate"),
+        (b"Sec-Fetch-Site: same-site", b"Sec-Fetch-Mode: navigate"),
+        (b"Sec-Fetch-Site: cross-site", b"Sec-Fetch-Mode: navigate"),
+        (),
+    ],
+)
+def test_own_pages_links_and_programs_get_in_all_the_same(lines: tuple[bytes, ...]) -> None:
+    world = World()
+    gate = Gate(verify=world._verify, revocations=world.revocations, enter_path="/hub/enter", keeps_sites_apart=True)
+
+    assert isinstance(gate.decide(audience="ada/", request=ask(COOKIE, *lines), now=NOW), Allow)
+
+
+def test_a_token_in_a_header_is_nobody_s_by_accident() -> None:
+    world = World()
+    gate = Gate(verify=world._verify, revocations=world.revocations, enter_path="/hub/enter", keeps_sites_apart=True)
+    gate.learn(token="t", audience="ada/", exchanged=Exchanged(identity="good", until=900.0))
+    request = ask(b"Authorization: token t", b"Sec-Fetch-Site: same-site", b"Sec-Fetch-Mode: cors")
+
+    assert isinstance(gate.decide(audience="ada/", request=request, now=NOW), Allow)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from perijove.proxy.core.errors import BadRequest
 from perijove.proxy.core.requests import (
+    MAX_BROWSER,
     MAX_IDENTITIES,
     FieldsMemo,
     RequestHead,
@@ -242,6 +243,7 @@ def test_the_number_of_identity_cookies_looked_at_is_bounded() -> None:
         (b"perijove-identity =x; b=2", b"b=2"),
         (b"perijove-identity; b=2", b"b=2"),
         (b"__Host-jupyterhub-hub-login=x;jupyterhub-user-ada=y", b"jupyterhub-user-ada=y"),
+        (b"perijove-browser=x; __Host-perijove-browser=y; a=b", b"a=b"),
         (b"a=perijove-identity=x", b"a=perijove-identity=x"),
     ],
 )
@@ -423,3 +425,20 @@ def test_a_body_is_what_has_a_length_or_chunks(lines: tuple[bytes, ...], has_bod
     request = get(*lines)
 
     assert (request.has_body, request.is_idempotent) == (has_body, not has_body)
+
+
+def test_cookies_that_statements_are_bound_to_are_read_as_they_were_sent() -> None:
+    """
+    Both names and every value: which of them counts is for the gate to say.
+    """
+    long = b"x" * (MAX_BROWSER + 1)
+    request = get(
+        b"Cookie: a=1; perijove-browser=one; __Host-perijove-browser=two; perijove-browser=" + long,
+        b"Cookie: __Host-perijove-browser=three; xperijove-browser=no",
+    )
+
+    assert request.fields.browsers == (
+        ("perijove-browser", "one"),
+        ("__Host-perijove-browser", "two"),
+        ("__Host-perijove-browser", "three"),
+    )

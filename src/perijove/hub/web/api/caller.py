@@ -36,6 +36,7 @@ class Call:
             base_url=settings.base_url,
             hub_prefix=settings.hub_prefix,
             public_url=settings.public_url,
+            origins=self.parts.origins,
         )
 
     @property

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.origins import ONE_ORIGIN, Origins
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.tokens import ApiToken
@@ -60,6 +61,7 @@ class Models:
         base_url: str,
         hub_prefix: str,
         public_url: str,
+        origins: Origins = ONE_ORIGIN,
     ) -> None:
         self.principal = principal
         self.roles = roles
@@ -67,6 +69,7 @@ class Models:
         self.base_url = base_url
         self.hub_prefix = hub_prefix
         self.public_url = public_url
+        self.origins = origins
         self._visibility = visibility_of(principal.scopes)
         # Found once for all of a list: `may` says yes to everything when the scope has no filter.
         self._reads_all_servers = "read:servers" in principal.scopes
@@ -87,7 +90,7 @@ class Models:
             "admin": user.admin,
             "roles": list(self.roles.roles_of_user(user, known.groups)),
             "groups": list(known.groups),
-            "server": server_url(self.base_url, user.name, "") if default and default.is_ready else None,
+            "server": self.origins.server(self.base_url, user.name, "") if default and default.is_ready else None,
             "pending": default.pending if default else None,
             "created": timestamp(user.created),
             "last_activity": timestamp(user.last_activity),
@@ -141,7 +144,7 @@ class Models:
 
     def server(self, server: Server) -> dict[str, Any]:
         """A server."""
-        url = server_url(self.base_url, server.user_name, server.name)
+        url = self.origins.server(self.base_url, server.user_name, server.name)
         progress = progress_url(self.hub_prefix, server.user_name, server.name)
         model = {
             "name": server.name,
@@ -214,6 +217,9 @@ class Models:
 
     def full_url(self, path: str) -> str | None:
         """*path* as others find it from anywhere; None if the configuration does not say where this is."""
+        if not path.startswith("/"):
+            # A server with an origin of its own: its address says where it is.
+            return path
         if not self.public_url:
             return None
         return self.public_url.rstrip("/").removesuffix(self.base_url.rstrip("/")) + path

@@ -84,6 +84,6 @@ def _consent_page(frame: Frame, asked: Asked) -> Response:
     origin = origin_of_redirect(client.redirect_uri)
     if origin:
         # Browsers hold the redirect that answers a form to the form's policy, too.
-        policy = page_headers(frame.hub)[_POLICY]
+        policy = page_headers(frame.hub, frame.parts.origins.everybody)[_POLICY]
         response.headers[_POLICY] = policy.replace(_FORM_ACTION, f"{_FORM_ACTION} {origin}")
     return response

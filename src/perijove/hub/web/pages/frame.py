@@ -14,9 +14,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from perijove.config.urls import origin_of
 from perijove.hub.domain.principals import Principal
-from perijove.hub.domain.urls import service_url
 from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import AnyResource, ServiceResource, may
 from perijove.hub.usecases.sign_in import SignedIn
@@ -68,7 +66,7 @@ class Frame:
     def origin(self) -> str:
         """Scheme and host, for links that leave the browser."""
         scheme = "https" if is_tls(self.request) else "http"
-        return origin_of(self.parts.settings.public_url) or f"{scheme}://{self.host}"
+        return self.parts.origins.hub or f"{scheme}://{self.host}"
 
     @property
     def address(self) -> str:
@@ -93,7 +91,7 @@ class Frame:
     def next(self, text: str | None = None) -> str:
         """Where to go next, if the address (or *text*) says so and it is a path here; else ""."""
         wanted = self.request.query_params.get("next", "") if text is None else text
-        return safe_next(wanted, host=self.host)
+        return safe_next(wanted, host=self.host, origins=self.parts.origins)
 
     def sender(self) -> dict[str, str]:
         """The browser, as sessions remember it."""
@@ -173,9 +171,9 @@ class Frame:
 
     def _services(self) -> list[Link]:
         """Services that the visitor may enter (contract g, `display`)."""
-        base_url = self.parts.settings.base_url
+        base_url, origins = self.parts.settings.base_url, self.parts.origins
         return [
-            Link(text=service.name, url=service_url(base_url, service.name), current=False)
+            Link(text=service.name, url=origins.service(base_url, service.name), current=False)
             for service in self.parts.services.remembered
             if service.url and service.display and may(self.principal, "access:services", ServiceResource(service.name))
         ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -43,9 +43,9 @@ async def get_root(frame: FrameOf) -> Response:
 
 
 @router.get("/error/{code}", access=PUBLIC)
-async def get_error(code: int, request: Request, url: str = "") -> Response:
+async def get_error(code: int, request: Request, parts: PartsOf, url: str = "") -> Response:
     """What the proxy shows for a status of its own; it adds the status itself."""
-    again = safe_next(url, host=request.headers.get("host", ""))
+    again = safe_next(url, host=request.headers.get("host", ""), origins=parts.origins)
     return error_page(request, code, again=again, status=200)
 
 
@@ -123,6 +123,11 @@ async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
     kind, _, name = inner.partition("/")
     if kind in {"user", "services"} and name and "/" not in name:
         return RedirectResponse(_with_query(f"{settings.base_url}{kind}/{name}/", request), status_code=301)
+    if kind == "services" and name and parts.origins.are_many:
+        # At its own host, where this was not asked for, there may be a route.
+        service = unquote(name.partition("/")[0])
+        there = f"{parts.origins.of_service(service)}{settings.base_url}{inner}"
+        return RedirectResponse(_with_query(there, request), status_code=302)
     return RedirectResponse(_with_query(f"{settings.hub_prefix}{inner}", request), status_code=302)
 
 

@@ -95,6 +95,6 @@ def _form(frame: Frame, *, status: int = 200, error: str = "", name: str = "") -
 
 
 def start_list_url(frame: Frame) -> str:
-    """Where the page finds out what JupyterLab will need; "" if there is no JupyterLab here."""
+    """Where the page finds out what JupyterLab will need; "" if there is no JupyterLab, or none at this host."""
     assets = frame.parts.lab_assets
-    return f"{assets.url}/_start.json" if assets else ""
+    return f"{assets.url}/_start.json" if assets and not frame.parts.origins.are_many else ""

@@ -21,6 +21,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.web import fetch_metadata
 from perijove.hub.web.access import OPEN_PAGE, USER_SERVER_PAGE
 from perijove.hub.web.declared import Routes
+from perijove.hub.web.elsewhere import REDIRECTS
 from perijove.hub.web.errors import MissingCredentials
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.spawn import pending_page
@@ -49,14 +50,14 @@ router = Routes(include_in_schema=False)
 
 
 @router.get("/enter", access=OPEN_PAGE)
-async def get_enter(frame: FrameOf, server: str = "") -> Response:
+async def get_enter(frame: FrameOf, server: str = "", proof: str = "") -> Response:
     """Where the proxy's door sends whoever has no valid identity token for *server* (wire/door.py)."""
     then = frame.next()
     if frame.visitor is None:
         return frame.go_sign_in(then or f"{frame.hub}home")
     owner_name, name = split_audience(server)
     owner = await _owner(frame, owner_name)
-    destination = Destination(owner=owner, server=name, then=then)
+    destination = Destination(owner=owner, server=name, then=then, proof=proof)
     return await _visit(frame, destination, await find(frame, owner, name))
 
 
@@ -79,7 +80,7 @@ async def any_user_server(frame: FrameOf, user_name: str, rest: str) -> Response
         raise
     server = await find(frame, destination.owner, destination.server)
     if server is not None and server.is_ready:
-        return await _route_is_coming(frame, wanted)
+        return await _route_is_coming(frame, destination.owner, wanted)
     if is_program:
         inside = rest.removeprefix(f"{destination.server}/") if destination.server else rest
         is_work = _is_somebodys_work(frame.request, inside)
@@ -149,15 +150,18 @@ async def _server_name(frame: Frame, owner: User, rest: str) -> str:
     return first if is_named and await find(frame, owner, first) is not None else ""
 
 
-async def _route_is_coming(frame: Frame, wanted: str) -> Response:
+async def _route_is_coming(frame: Frame, owner: User, wanted: str) -> Response:
     """It runs, but the proxy did not know: tell the proxy and try again, a few times."""
-    before = _redirects(frame.request)
+    before, origin = _redirects(frame.request), frame.parts.origins.of_user(owner.name)
+    if origin and not before and not frame.parts.origins.is_elsewhere(frame.host):
+        # It was not asked for at its own host (`web/elsewhere.py` would have counted).
+        return RedirectResponse(f"{origin}{wanted}", status_code=307)
     if before >= MAX_REDIRECTS:
         return error_page(frame.request, 500, "Redirect loop detected: the proxy does not find this server.")
     await frame.parts.proxies.once()
     separator = "&" if "?" in wanted else "?"
     # Not 302: what changes something is to be repeated as it was.
-    return RedirectResponse(f"{wanted}{separator}redirects={before + 1}", status_code=307)
+    return RedirectResponse(f"{origin}{wanted}{separator}{REDIRECTS}={before + 1}", status_code=307)
 
 
 def _not_running(frame: Frame, destination: Destination, wanted: str) -> Response:
@@ -195,9 +199,11 @@ def _wanted(frame: Frame, user_name: str, rest: str) -> str:
     raw = frame.request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
     if raw.startswith(f"{settings.hub_prefix}user/"):
         path = settings.base_url + raw.removeprefix(settings.hub_prefix)
+    elif raw.startswith(f"{settings.base_url}user/"):
+        path = raw
     else:
         path = server_url(settings.base_url, user_name, "") + quote(rest, safe="/@~:")
-    query = "&".join(part for part in frame.request.url.query.split("&") if not part.startswith("redirects="))
+    query = "&".join(part for part in frame.request.url.query.split("&") if not part.startswith(f"{REDIRECTS}="))
     return f"{path}?{query}" if query else path
 
 
@@ -206,5 +212,5 @@ def _refused(status: int, error: Exception) -> Response:
 
 
 def _redirects(request: Request) -> int:
-    stated = request.query_params.get("redirects", "0")
+    stated = request.query_params.get(REDIRECTS, "0")
     return int(stated) if stated.isdecimal() and len(stated) < 3 else 0  # noqa: PLR2004  # two digits are enough

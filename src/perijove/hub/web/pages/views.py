@@ -13,6 +13,7 @@ from urllib.parse import quote
 from perijove.hub.domain.audit import AuditEntry
 from perijove.hub.domain.devices import device_of
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.origins import ONE_ORIGIN, Origins
 from perijove.hub.domain.principals import Kind
 from perijove.hub.domain.servers import Server
 from perijove.hub.domain.sessions import Session
@@ -153,19 +154,29 @@ class Addresses:
     base_url: str
     hub: str
     default_url: str
+    origins: Origins = ONE_ORIGIN
+
+    def home_path(self, user: str, server: str) -> str:
+        """Path of where its user wants to be: the configured page in the server."""
+        return server_url(self.base_url, user, server) + self.default_url.lstrip("/")
 
     def home_of(self, user: str, server: str) -> str:
-        """Where its user wants to be: the configured page in the server."""
-        return server_url(self.base_url, user, server) + self.default_url.lstrip("/")
+        """The same as an address to go to."""
+        return f"{self.origins.of_user(user)}{self.home_path(user, server)}"
 
     def entrance(self, user: str, server: str) -> str:
         """Where a visitor is let in anew, with what they may now, and sent to that page."""
-        audience, then = quote(f"{user}/{server}", safe=""), quote(self.home_of(user, server), safe="")
-        return f"{self.hub}{ENTER_PATH}?server={audience}&next={then}"
+        query = query_of(server=f"{user}/{server}", next=self.home_path(user, server))
+        return f"{self.hub}{ENTER_PATH}?{query}"
 
     def page(self, kind: str, user: str, server: str) -> str:
         """`/hub/<kind>/<user>[/<server>]`."""
         return f"{self.hub}{kind}/{quote(user, safe='@~')}" + (f"/{quote(server, safe='')}" if server else "")
+
+
+def query_of(**members: str) -> str:
+    """A query of those that are not empty."""
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in members.items() if value)
 
 
 def time_view(at: datetime, now: datetime) -> TimeView:

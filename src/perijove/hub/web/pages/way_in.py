@@ -21,7 +21,7 @@ from perijove.hub.domain.users import User
 from perijove.hub.scopes.decision import ServerResource, may
 from perijove.hub.scopes.rights import ENTER
 from perijove.hub.web.pages.frame import Frame
-from perijove.hub.web.pages.views import Addresses
+from perijove.hub.web.pages.views import Addresses, query_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,8 @@ class Destination:
     server: str
     #: path below the server's prefix; "" is its default page
     then: str = ""
+    #: what the browser that set out from the server's own origin is known by; empty: it has not
+    proof: str = ""
 
     @property
     def key(self) -> str:
@@ -44,7 +46,12 @@ def addresses(frame: Frame) -> Addresses:
     settings = frame.parts.settings
     # Where people choose what to start, only the server knows what its first page is: its root leads there.
     default_url = "" if frame.parts.start_options.has_form else settings.servers.default_url
-    return Addresses(base_url=settings.base_url, hub=settings.hub_prefix, default_url=default_url)
+    return Addresses(
+        base_url=settings.base_url,
+        hub=settings.hub_prefix,
+        default_url=default_url,
+        origins=frame.parts.origins,
+    )
 
 
 def may_enter(principal: Principal, owner: str, server: str) -> bool:
@@ -66,11 +73,11 @@ async def find(frame: Frame, owner: User, name: str) -> Server | None:
 
 
 def below(frame: Frame, destination: Destination) -> str:
-    """The wanted address, if it is one of that server; else the server's default page."""
+    """Path of the wanted address, if it is one of that server; else of the server's default page."""
     prefix = server_url(frame.parts.settings.base_url, destination.owner.name, destination.server)
     if destination.then.startswith(prefix):
         return destination.then
-    return addresses(frame).home_of(destination.owner.name, destination.server)
+    return addresses(frame).home_path(destination.owner.name, destination.server)
 
 
 async def go_in(
@@ -97,17 +104,30 @@ async def go_in(
     server = await running(frame, destination, visitor, patience)
     if not server.is_ready:
         return _go_and_watch(frame, destination)
-    return await let_in(frame, frame.go(below(frame, destination)), visitor, server)
+    origins = frame.parts.origins
+    if origins.are_many and not server.does_own_sign_in:
+        then = below(frame, destination)
+        return await hand_over(frame, visitor, audience=destination.key, then=then, proof=destination.proof)
+    response = frame.go(f"{origins.of_user(destination.owner.name)}{below(frame, destination)}")
+    return await let_in(frame, response, visitor, server)
 
 
 async def let_in(frame: Frame, response: Response, visitor: Principal, server: Server) -> Response:
     """*response*, with the key to the door of *server* for *visitor*."""
-    if server.does_own_sign_in:
-        # It asks who comes by OAuth; there is no door, and a key for none would be in the wrong hands.
+    if server.does_own_sign_in or frame.parts.origins.are_many:
+        # It asks who comes by OAuth; there is no door, and a key for none would be in the wrong hands. Or the key is
+        # given at the server's own origin alone (`pages/doorstep.py`).
         return response
     entry = await frame.parts.door.enter(visitor, server.key)
     frame.let_in(response, value=entry.cookie_value, path=entry.path, max_age=entry.max_age)
     return response
+
+
+async def hand_over(frame: Frame, visitor: Principal, *, audience: str, then: str, proof: str) -> Response:
+    """To the server's own origin, where the browser sets out for the hub if it has not yet: without a *proof*."""
+    doorstep = frame.parts.doorstep
+    code = await doorstep.hand_over(visitor, audience, proof) if proof else ""
+    return frame.go(f"{doorstep.address(audience)}?{query_of(server=audience, next=then, code=code)}")
 
 
 async def must_be_asked(frame: Frame, destination: Destination) -> bool:
