@@ -104,22 +104,13 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
     # Processes below us that lose their parent become our children: nothing of a server can hide.
     become_subreaper()
     stopping = _stopping()
-    layout = Layout(
-        runtime=settings.runtime_dir,
-        state=settings.state_dir,
-        socket_gid=settings.socket_gid if as_root else -1,
-    )
+    socket_gid = settings.socket_gid if as_root else -1
+    layout = Layout(runtime=settings.runtime_dir, state=settings.state_dir, socket_gid=socket_gid)
     layout.prepare()
     capacity = make_capacity(settings, as_root=as_root)
     reaper = Reaper()
     reaper.install()
-    kinds = TemplateKinds(
-        layout=layout,
-        reaper=reaper,
-        environment=environment,
-        files=raise_limit_of_files(),
-        recycle_after=settings.recycle_after,
-    )
+    kinds = _kinds(settings, layout, reaper, environment)
     template = kinds.of_servers(settings.app)
     surroundings = make_surroundings(settings, layout, as_root=as_root)
     watchers: list[Protocol] = []
@@ -146,12 +137,8 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             tasks=tasks,
             tell=partial(_tell, watchers),
         )
-        protocol = Protocol(
-            servers=servers,
-            describe=lambda: describe(surroundings, capacity),
-            hub_uid=settings.hub_uid,
-            tasks=tasks,
-        )
+        told = partial(describe, surroundings, capacity)
+        protocol = Protocol(servers=servers, describe=told, hub_uid=settings.hub_uid, tasks=tasks)
         watchers.append(protocol)
         servers.adopt()
         await sweep(layout, capacity.groups, servers.running())
@@ -183,6 +170,16 @@ def _accounts(settings: Settings, layout: Layout, reaper: Reaper, *, as_root: bo
     if as_root:
         return SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix)
     return OwnAccount(layout=layout)
+
+
+def _kinds(settings: Settings, layout: Layout, reaper: Reaper, environment: Mapping[str, str]) -> TemplateKinds:
+    return TemplateKinds(
+        layout=layout,
+        reaper=reaper,
+        environment=environment,
+        files=raise_limit_of_files(),
+        recycle_after=settings.recycle_after,
+    )
 
 
 def _start_kernels(
