@@ -214,6 +214,10 @@ class Groups(Protocol):
         """Names of the users of each group, in order; one without any is left out."""
         ...
 
+    async def members_by_name(self, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        """The same for groups by their names, in one question."""
+        ...
+
     async def put(self, name: str, *, properties: Mapping[str, Any]) -> Group:
         """Add it or change its properties."""
         ...

@@ -314,6 +314,8 @@ async def test_groups_come_in_pages_and_with_their_members(store: Store) -> None
         assert await unit.groups.page(offset=0, limit=5, names=["b", "c", "none"]) == ([groups[0], groups[2]], 2)
         assert await unit.groups.page(offset=0, limit=5, names=[]) == ([], 0)
         assert await unit.groups.members_of([group.id for group in groups]) == {groups[0].id: ["ada", "bob"]}
+        by_name = await unit.groups.members_by_name([*(group.name for group in groups), "nobody knows"])
+        assert by_name == {groups[0].name: ["ada", "bob"]}
 
 
 # -- audit -------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import structlog
 
+from perijove.hub.domain.audiences import service_audience
 from perijove.hub.domain.errors import InvalidRequest, ProxyAway
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.roles import Service
@@ -27,7 +28,7 @@ from perijove.hub.usecases.sign_out import Outbox
 from perijove.kit.clock import Clock
 from perijove.kit.steps import in_steps
 from perijove.kit.tasks import TaskGroup
-from perijove.wire.routes import ACCESS, AUDIENCE, LAST_ACTIVITY, MINE, TARGET, Route
+from perijove.wire.routes import ACCESS, AUDIENCE, GATED, LAST_ACTIVITY, MINE, OPEN, TARGET, Route
 
 log = structlog.get_logger(__name__)
 
@@ -163,7 +164,8 @@ class Reconciler:
             Route(
                 path=f"{base_url}services/{service.name}",
                 target=service.url,
-                access="open",
+                access=GATED if service.is_gated else OPEN,
+                audience=service_audience(service.name) if service.is_gated else "",
                 data={"service": service.name, MINE: True},
             )
             for service in services

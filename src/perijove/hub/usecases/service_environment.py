@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from perijove.config.settings import HubSettings
 from perijove.config.urls import origin_of
+from perijove.hub.domain.audiences import service_audience
 from perijove.hub.domain.managed_services import ManagedService
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.urls import service_url
@@ -23,6 +24,8 @@ class ServiceEnvironment:
 
     def __init__(self, settings: HubSettings, services: Iterable[Service] = ()) -> None:
         self._settings = settings
+        services = tuple(services)
+        self._gated = frozenset(service.name for service in services if service.is_gated)
         self._clients = {service.name: client_of(service, settings.base_url) for service in services}
 
     def prefix(self, name: str) -> str:
@@ -57,4 +60,7 @@ class ServiceEnvironment:
         }
         if service.url:
             variables[names.SERVICE_URL] = service.url
+        if name in self._gated:
+            variables[names.AUDIENCE] = service_audience(name)
+            variables[names.IDENTITY_KEYS_URL] = f"{settings.api_url}/identity-keys"
         return {**variables, **service.environment}

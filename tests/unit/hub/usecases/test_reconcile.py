@@ -139,12 +139,16 @@ async def test_services_with_an_address_have_a_route() -> None:
             base_url="/",
             services=[
                 Service(name="dash", api_token_hash="x", url="http://10.0.0.9:80"),
+                Service(name="board", api_token_hash="z", url="http://10.0.0.9:81", is_gated=True),
                 Service(name="culler", api_token_hash="y"),
             ],
         )
         await reconciler.once()
 
-    assert sorted(world.proxy.table) == ["/", "/services/dash"]
+    assert sorted(world.proxy.table) == ["/", "/services/board", "/services/dash"]
+    board, dash = (world.proxy.table[f"/services/{name}"] for name in ("board", "dash"))
+    assert (board["access"], board["audience"]) == ("gated", "/services/board")
+    assert (dash["access"], dash["audience"]) == ("open", "")
     assert world.proxy.table["/services/dash"]["access"] == "open"
 
 

@@ -62,6 +62,12 @@ async def get_info(parts: PartsOf) -> dict[str, Any]:
     }
 
 
+@router.get("/identity-keys", dependencies=[PUBLIC])
+async def get_identity_keys(parts: PartsOf) -> Response:
+    """The public keys of identity tokens (RFC 7517), for services that perijove guards."""
+    return JSONResponse({"keys": [dict(key) for key in parts.door.public_keys]})
+
+
 @router.get("/user", dependencies=[ONESELF])
 async def get_self(call: CallOf) -> Response:
     """Who the caller is, and what they may."""

@@ -27,6 +27,14 @@ async def test_the_version_is_told_to_everybody(rig: Rig, path: str) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
+async def test_the_keys_of_identity_tokens_are_told_to_everybody_without_what_signs(rig: Rig) -> None:
+    async with rig.client() as client:
+        keys = (await client.get("/hub/api/identity-keys")).json()["keys"]
+
+    assert [key["kid"] for key in keys] == ["key-1"]
+    assert not any("d" in key for key in keys)
+
+
 async def test_whoever_has_a_token_learns_who_they_are(rig: Rig) -> None:
     async with rig.program(await rig.token("bob")) as program:
         model = (await program.get("/hub/api/user")).json()

@@ -72,6 +72,7 @@ _NAMED: Final = "/users/{user_name}/servers/{server_name}"
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/"): Operation(answers={200: "Version"}),
     ("GET", "/info"): Operation(answers={200: "Info"}),
+    ("GET", "/identity-keys"): Operation(answers={200: "IdentityKeys"}),
     ("GET", "/user"): Operation(answers={200: "Identity"}),
     ("GET", "/users"): Operation(
         answers={200: "UsersOrPage"}, query=("state", "sort", "name_filter", "include_stopped_servers", *_WINDOW)

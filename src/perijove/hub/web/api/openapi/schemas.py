@@ -90,6 +90,7 @@ _USER: Final = {
     "user_info": {"type": ["object", "null"]},
     "auth_state": {"type": ["object", "null"]},
 }
+_ACCESS: Final = {"enum": ["gated", "open"]}
 _SERVICE: Final = {
     "kind": {"const": "service"},
     "name": TEXT,
@@ -101,6 +102,7 @@ _SERVICE: Final = {
     "pid": COUNT,
     "info": ANYTHING,
     "display": FLAG,
+    "access": _ACCESS,
 }
 _GROUP: Final = {
     "kind": {"const": "group"},
@@ -162,6 +164,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         }
     ),
     "Version": shape({"version": TEXT, "perijove": TEXT}),
+    "IdentityKeys": shape({"keys": list_of(ANYTHING)}, says="A set of JSON web keys (RFC 7517)."),
     "Info": shape(
         {
             "version": TEXT,
@@ -234,6 +237,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "oauth_redirect_uri": TEXT,
             "oauth_no_confirm": FLAG,
             "oauth_client_allowed_scopes": NAMES,
+            "access": _ACCESS,
         },
         says="Of a service that runs by itself: the hub starts none that is added here.",
     ),
