@@ -247,6 +247,29 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             shape({**_SERVICE, **_IDENTITY}, always=("kind", "name", *_IDENTITY)),
         ]
     },
+    "Owner": {"oneOf": [ref("User"), ref("Service")]},
+    "Consent": taken(
+        {"_xsrf": TEXT, "scopes": NAMES, "deny": TEXT},
+        needed=("_xsrf",),
+        says="The form of the page: the scopes that the person agrees to, or `deny`.",
+    ),
+    "CodeExchange": taken(
+        {
+            "grant_type": {"const": "authorization_code"},
+            "client_id": TEXT,
+            "client_secret": TEXT,
+            "code": TEXT,
+            "redirect_uri": TEXT,
+            "code_verifier": TEXT,
+        },
+        needed=("grant_type", "client_id", "client_secret", "code", "redirect_uri"),
+        says="RFC 6749, 4.1.3, and RFC 7636, 4.5.",
+    ),
+    "GivenToken": shape(
+        {"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_in": COUNT, "scope": TEXT},
+        says="RFC 6749, 5.1.",
+    ),
+    "TokenRefusal": shape({"error": TEXT, "error_description": TEXT}, always=("error",), says="RFC 6749, 5.2."),
     "Token": shape(_TOKEN),
     "Tokens": shape({"api_tokens": list_of(ref("Token"))}),
     "NewToken": taken(
