@@ -16,7 +16,7 @@ from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.sessions import Session
-from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
+from perijove.hub.domain.tokens import PREFIX_LENGTH, SERVERS_DUTY, ApiToken, with_identity
 from perijove.hub.domain.users import Person, User
 from perijove.hub.ports import Standing, Store, Unit
 from perijove.hub.scopes.custom import CustomScopes
@@ -201,8 +201,8 @@ class Identify:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _expanded(scopes: tuple[str, ...], user: str, server: str, custom: CustomScopes) -> frozenset[str]:
-    """What a token with *scopes* asks for."""
-    return custom.widen(expand(scopes, Holder(user=user, server=server)))
+    """What a token with *scopes* asks for; whose it is, every one may tell."""
+    return custom.widen(expand(with_identity(scopes), Holder(user=user, server=server)))
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -213,5 +213,5 @@ def _narrowed(asked: frozenset[str], user: str, server: str, owners: frozenset[s
     Remembered: it follows from these arguments and nothing else, all of which are read anew for each request.
     """
     # A server reports its own activity whatever the configuration leaves of the role `user`.
-    own = expand(("users:activity!user",), Holder(user=user)) if server else frozenset()
+    own = expand((SERVERS_DUTY,), Holder(user=user)) if server else frozenset()
     return intersect(asked, owners | own)
