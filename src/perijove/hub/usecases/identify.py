@@ -135,6 +135,14 @@ class Identify:
         self._activity.note_token(found[0].id, self._clock.now())
         return principal
 
+    async def of_user(self, user: User) -> Principal | None:
+        """The principal that *user* is who has just proved who they are; None if they are gone or shut out."""
+        async with self._store.reading() as unit:
+            person = await unit.users.person(user.id)
+            if person is None or self.is_blocked(person.user):
+                return None
+            return self._user(person.user, await self._powers.of_person(unit, person))
+
     async def of_token(self, unit: Unit, row: ApiToken, person: Person) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
         owners = await self._powers.of_person(unit, person)

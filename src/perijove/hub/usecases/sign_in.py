@@ -154,6 +154,25 @@ class SignIn:
         await self._vouched.close(adopted)
         return signed_in
 
+    async def prove(self, *, form: Mapping[str, str], address: str) -> User:
+        """
+        Who has filled in *form*, of those who have been here before; no session is opened.
+
+        Raises:
+            TooManyAttempts: too many failures of late, for this account or from this address.
+            WrongCredentials: the form does not prove anything.
+            NotAllowed: this person may not enter, or never has.
+            AwaitingApproval: an administrator must approve the account first.
+        """
+        account = normalise(form.get("username", "")[:MAX_ACCOUNT])
+        person = await self._judge(form, account, address)
+        async with self._store.unit() as unit:
+            await self._limiter.succeeded_in(unit, account=account, address=address)
+            user = await unit.users.by_name(person.name)
+        if user is None:
+            raise NotAllowed
+        return user
+
     async def _judge(self, form: Mapping[str, str], account: str, address: str) -> Authenticated:
         try:
             await self._limiter.count(account=account, address=address)

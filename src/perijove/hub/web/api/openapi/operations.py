@@ -104,7 +104,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     **{(method, f"{_SERVER}{end}"): row for (method, end), row in _SERVER_ROWS.items()},
     **{(method, f"{_NAMED}{end}"): row for (method, end), row in _SERVER_ROWS.items()},
     ("GET", "/users/{user_name}/tokens"): Operation(answers={200: "Tokens"}),
-    ("POST", "/users/{user_name}/tokens"): Operation(takes="NewToken", answers={201: "TokenWithText"}),
+    ("POST", "/users/{user_name}/tokens"): Operation(takes="NewToken", answers={201: "TokenWithText"}, errors=(429,)),
     ("GET", "/users/{user_name}/tokens/{token_id}"): Operation(answers={200: "Token"}),
     ("DELETE", "/users/{user_name}/tokens/{token_id}"): Operation(answers={204: EMPTY}),
     ("GET", "/groups"): Operation(answers={200: "GroupsOrPage"}, query=_WINDOW),

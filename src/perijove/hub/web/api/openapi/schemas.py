@@ -278,7 +278,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "expires_in": {"type": ["integer", "null"], "minimum": 1},
             "scopes": {"type": ["array", "null"], "items": TEXT},
             "roles": {"type": ["array", "null"], "items": TEXT},
-        }
+            "auth": {"type": ["object", "null"], "additionalProperties": TEXT},
+        },
+        says="`auth` has the fields of the sign-in form, for callers who have no token yet.",
     ),
     "TokenWithText": shape({**_TOKEN, "token": TEXT}, says="`token` is told in this answer only."),
     "Share": shape(_SHARE),
