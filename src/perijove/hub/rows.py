@@ -336,6 +336,10 @@ class OAuthCodes(Protocol):
         """Remove and answer it: of two who come at once only one gets it."""
         ...
 
+    async def delete_of_client(self, client_id: str) -> None:
+        """All that were made for it."""
+        ...
+
     async def delete_expired(self, now: datetime) -> int: ...
 
 

@@ -130,7 +130,10 @@ class Driver:
         if state is State.STOPPED:
             await unit.tokens.delete_of_server(server.key)
             # What people gave it as an OAuth client; its secret, the token above, is no more.
-            await unit.tokens.delete_of_client(server_client_id(server.user_name, server.name))
+            client_id = server_client_id(server.user_name, server.name)
+            await unit.tokens.delete_of_client(client_id)
+            # What they had agreed to must not be for the next server of that name, or the next user.
+            await unit.oauth_codes.delete_of_client(client_id)
         return Move(stored, effects)
 
     def carry_out(self, move: Move) -> Server:

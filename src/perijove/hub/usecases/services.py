@@ -171,6 +171,7 @@ class ChangeServices:
             await unit.services.delete(name)
             await record(unit, Action.SERVICE_REMOVED, at=self._clock.now(), by=asker, target=name)
             await unit.tokens.delete_of_client(row.service.client_id)
+            await unit.oauth_codes.delete_of_client(row.service.client_id)
         log.info("service.removed", service=name, by=asker.name)
         await self._revocations.revoke(sid=f"token:{SERVICE_TOKEN}{name}")
         await self._show()
