@@ -135,14 +135,14 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextmanager
-def perijove() -> Iterator[Running]:
-    """Perijove of this interpreter's environment."""
+def perijove(configuration: str = "") -> Iterator[Running]:
+    """Perijove of this interpreter's environment, with more *configuration*."""
     with tempfile.TemporaryDirectory(prefix="pj-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
         port = free_port()
         config = folder / "config.py"
-        config.write_text(PERIJOVE_CONFIG.format(token=TOKEN))
+        config.write_text(PERIJOVE_CONFIG.format(token=TOKEN) + configuration)
         words = [sys.executable, "-m", "perijove", "-f", str(config), "--port", str(port)]
         words += [f"--Perijove.hub_port={free_port()}"]
         version = subprocess.run(

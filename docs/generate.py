@@ -119,16 +119,15 @@ def _call(route: Declared) -> str:
         return ""
     methods = ", ".join(sorted(answered))
     says = (route.endpoint.__doc__ or "").strip().splitlines()[0]
-    accesses = [getattr(dependency.dependency, "__self__", None) for dependency in route.dependencies]
     path = (
         route.path.replace("{user_name}", "{user}")
         .replace("{server_name}", "{server}")
         .replace("{group_name}", "{group}")
     )
-    return f"| `{methods} {path}` | {' '.join(_needs(access) for access in accesses)} | {says} |"
+    return f"| `{methods} {path}` | {_needs(route.access)} | {says} |"
 
 
-def _needs(access: Access | None) -> str:
+def _needs(access: Access) -> str:
     if isinstance(access, Scrape):
         return "`read:metrics`, unless `c.Perijove.authenticate_prometheus` is false"
     if isinstance(access, Caller):

@@ -186,6 +186,14 @@ def shell(script: str, *, user: str = "ada", generation: int = 1, **changes: Any
     return launch_request(user, generation, argv=("/bin/sh", "-c", script), **changes)
 
 
+def main_process(server: Launched) -> int:
+    """The pid of what was asked for: where pids are private, the first process only waits for it."""
+    process = psutil.Process(server.pid)
+    first = process.children()
+    is_init = not list(Path(f"/proc/{server.pid}/fd").iterdir())
+    return first[0].pid if is_init and first else server.pid
+
+
 async def exit_of(client: LauncherClient, server: Launched) -> ExitReport:
     """How *server* ended, once it has."""
 

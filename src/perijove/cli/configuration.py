@@ -272,6 +272,7 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
             consecutive_failure_limit=spawner.consecutive_failure_limit,
             active_server_limit=p.active_server_limit,
             allow_named_servers=p.allow_named_servers,
+            start_by_visit=p.start_by_visit,
             named_server_limit_per_user=p.named_server_limit_per_user,
         ),
         admin_users=frozenset(p.admin_users) | frozenset(configuration.authenticator.admin_users),

@@ -15,6 +15,7 @@ import click
 from perijove.kit import logs, process
 from perijove.launcher.app import SERVER_APP, Settings, run
 from perijove.launcher.errors import LauncherError
+from perijove.launcher.surroundings import Isolation
 from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
 
 
@@ -26,6 +27,15 @@ from perijove.wire.supervision import EXIT_UNUSABLE, LAUNCHER, LISTEN_FDS_VARIAB
 @click.option("--state-dir", type=click.Path(path_type=Path), required=True, help="Logs, and homes without root.")
 @click.option("--system-user-prefix", default="", help="Refuse system users that do not begin with this.")
 @click.option("--app", default=SERVER_APP, show_default=True, help="Module to warm up and to run as the server.")
+@click.option(
+    "--isolation",
+    type=click.Choice(["auto", "require", "off"]),
+    default="auto",
+    show_default=True,
+    help="Walls around every server: where the kernel lets them be built, or else no start, or none.",
+)
+@click.option("--shared-path", "shared_paths", multiple=True, help="Directory that all servers see. May be repeated.")
+@click.option("--new-privileges", is_flag=True, help="Let sudo and its like work in servers.")
 @click.option("--stop-servers", is_flag=True, help="End the servers when the launcher is told to end.")
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
 @click.option(
@@ -44,6 +54,9 @@ def launcher(
     state_dir: Path,
     system_user_prefix: str,
     app: str,
+    isolation: Isolation,
+    shared_paths: tuple[str, ...],
+    new_privileges: bool,
     stop_servers: bool,
     log_level: str,
     log_format: str,
@@ -58,6 +71,9 @@ def launcher(
         state_dir=state_dir.absolute(),
         system_user_prefix=system_user_prefix,
         app=app,
+        isolation=isolation,
+        shared_paths=shared_paths,
+        no_new_privs=not new_privileges,
         stop_servers=stop_servers,
         inherited=_inherited(),
     )

@@ -42,6 +42,7 @@ RELOADED: Final = frozenset(
         "oauth_token_expires_in",
         "redirect_to_server",
         "server_max_age",
+        "start_by_visit",
         "services",
         "token_expires_in_max_seconds",
         "user_redirect_hook",

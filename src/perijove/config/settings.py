@@ -100,6 +100,8 @@ class ServerPolicy:
     #: most active servers; 0 is no limit
     active_server_limit: int = 0
     allow_named_servers: bool = False
+    #: whether visiting one's own stopped server starts it
+    start_by_visit: bool = True
     #: a number, or what answers one for `NamedServerAsker` (usecases/servers.py)
     named_server_limit_per_user: int | Callable[[Any], Any] = 0
     default_url: str = "/lab"

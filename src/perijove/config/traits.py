@@ -165,6 +165,11 @@ class Perijove(Configurable):
     api_page_max_limit = Int(200, min=1, help="Largest page size.").tag(config=True)
     authenticate_prometheus = Bool(True, help="Whether /hub/metrics needs the scope read:metrics.").tag(config=True)
 
+    start_by_visit = Bool(
+        True,
+        help="Whether one's own stopped server starts by being visited, or by a change that somebody makes in a page "
+        "of it that is still open. Background polls of a forgotten page never start it.",
+    ).tag(config=True)
     allow_named_servers = Bool(False, help="Whether users may have several servers.").tag(config=True)
     named_server_limit_per_user = Union(
         [Int(min=0), Callable()],

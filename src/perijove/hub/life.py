@@ -35,6 +35,7 @@ from perijove.hub.store.errors import StoreUnusable
 from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.agree import Common, common_secret
+from perijove.hub.usecases.forever import forever
 from perijove.hub.web.app import WebApplication, make_app, renew_app
 from perijove.kit import logs
 from perijove.kit.process import give_back_memory, inherited_sockets, is_gone, notify_parent
@@ -61,6 +62,8 @@ _GRACE: Final = 2
 #: seconds that an idle connection from the proxy is kept; the proxy's own pool lets go before that
 _KEEP_ALIVE: Final = 75
 _BACKLOG: Final = 2048
+#: seconds between returns of memory that is not used any more
+_GIVE_BACK_EVERY: Final = 10.0
 #: seconds that all servers together get to end when the hub is stopped in order
 _STOP_ALL_TIMEOUT: Final = 45.0
 
@@ -191,8 +194,13 @@ async def _warm_up(app: WebApplication) -> None:
     # All that is here now stays. Walking it takes the garbage collector a tenth of a second, during which no
     # request is answered.
     gc.freeze()
-    # Importing and compiling took more than what they left.
-    give_back_memory()
+    # Importing and compiling took more than what they left; so does each look at thousands of servers.
+    await forever("memory", _give_back, every=_GIVE_BACK_EVERY)
+
+
+async def _give_back() -> None:
+    # On a thread: it takes some milliseconds.
+    await asyncio.to_thread(give_back_memory)
 
 
 def _secrets(hub: Hub, inputs: HubInputs) -> Sequence[Common]:

@@ -27,6 +27,8 @@ from perijove.launcher.protocol import Protocol
 from perijove.launcher.reaper import Reaper
 from perijove.launcher.records import Records
 from perijove.launcher.servers import Servers
+from perijove.launcher.starting import Starter
+from perijove.launcher.surroundings import Isolation, Surroundings, why_not
 from perijove.launcher.templates import Template, clean_environment
 from perijove.wire.launcher import ExitReport
 
@@ -59,6 +61,12 @@ class Settings:
     #: a listening socket handed down by the supervisor; None: make our own at `socket`
     inherited: Listener | None = None
     app: str = SERVER_APP
+    #: what to do where the kernel lets no walls be built around a server
+    isolation: Isolation = "auto"
+    #: directories that all servers see although they lie where other people's files are
+    shared_paths: tuple[str, ...] = ()
+    #: whether `sudo` and its like give nothing in a server
+    no_new_privs: bool = True
 
 
 async def run(settings: Settings, environment: Mapping[str, str], *, ready: Callable[[], None]) -> None:
@@ -90,6 +98,13 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
     accounts: Accounts = (
         SystemAccounts(reaper=reaper, prefix=settings.system_user_prefix) if as_root else OwnAccount(layout=layout)
     )
+    surroundings = Surroundings(
+        layout=layout,
+        as_root=as_root,
+        shared=settings.shared_paths,
+        missing=_missing_walls(settings.isolation, as_root=as_root),
+        no_new_privs=settings.no_new_privs,
+    )
     template = Template(app=settings.app, reaper=reaper, environment=clean_environment(environment))
     watchers: list[Protocol] = []
 
@@ -98,19 +113,19 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             protocol.tell(report)
 
     async with TaskGroup("launcher") as tasks:
-        servers = Servers(
+        records = Records(layout.runtime / "servers")
+        starter = Starter(
             layout=layout,
-            accounts=accounts,
             template=template,
-            records=Records(layout.runtime / "servers"),
+            records=records,
             reaper=reaper,
-            tasks=tasks,
             clock=SystemClock(),
             randomness=SystemRandomness(),
-            tell=tell,
+            surroundings=surroundings,
         )
+        servers = Servers(layout=layout, accounts=accounts, starter=starter, records=records, tasks=tasks, tell=tell)
         protocol = Protocol(
-            servers=servers, describe=lambda: describe(as_root=as_root), hub_uid=settings.hub_uid, tasks=tasks
+            servers=servers, describe=lambda: describe(surroundings), hub_uid=settings.hub_uid, tasks=tasks
         )
         watchers.append(protocol)
         servers.adopt()
@@ -119,7 +134,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         async with _listening(settings, protocol):
             # Below a supervisor this is its business, and it says so in its own words.
             say = log.info if settings.inherited is None else log.debug
-            say("launcher.ready", socket=str(settings.socket), **describe(as_root=as_root)["isolation"])
+            say("launcher.ready", socket=str(settings.socket), **describe(surroundings)["isolation"])
             ready()
             await stopping.wait()
             say("launcher.stopping", servers=len(servers.running()), stop_servers=settings.stop_servers)
@@ -127,16 +142,46 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             await servers.stop_all(STOP_GRACE)
 
 
-def describe(*, as_root: bool) -> dict[str, Any]:
+def describe(surroundings: Surroundings) -> dict[str, Any]:
     """What is isolated here and what is not: the `hello` answer, and a line of the log."""
+    as_root, has_walls = surroundings.as_root, not surroundings.missing
     warnings = ["memory and CPU limits cannot be enforced: this launcher drives no control groups"]
-    if not as_root:
-        warnings.append("not root: all servers run as one uid, and their users can read each other's files")
+    if not has_walls and as_root:
+        warnings.append(
+            "servers see the names of each other's processes and share /tmp; files are kept apart by their owners "
+            f"({surroundings.missing})"
+        )
+    elif not has_walls:
+        warnings.append(
+            "not root, and no namespaces: all servers run as one uid, and their users can read and change each "
+            f"other's files and end each other's processes ({surroundings.missing})"
+        )
     return {
-        "isolation": {"own_uid": as_root, "no_new_privs": True, "mount_namespace": False, "cgroup": False},
+        "isolation": {
+            "own_uid": as_root,
+            "no_new_privs": surroundings.no_new_privs,
+            "mount_namespace": has_walls,
+            "pid_namespace": has_walls and not as_root,
+            "cgroup": False,
+        },
         "limits": list(limits.enforceable(as_root=as_root)),
         "warnings": warnings,
     }
+
+
+def _missing_walls(isolation: Isolation, *, as_root: bool) -> str:
+    """
+    Why there are no walls; empty: there are.
+
+    Raises:
+        LaunchFailed: there must be.
+    """
+    if isolation == "off":
+        return "switched off by the configuration"
+    missing = why_not(as_root=as_root)
+    if missing and isolation == "require":
+        raise LaunchFailed(f"isolation is required, and this machine lets no namespaces be made: {missing}")
+    return missing
 
 
 @contextlib.asynccontextmanager

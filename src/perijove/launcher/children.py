@@ -1,6 +1,7 @@
 """
-What a forked child does before it is a server, in order: session, limits, groups, gid, uid,
-no_new_privs, umask, environment, directory, fresh randomness, descriptors; then the application.
+What a forked child does before it is a server or a kernel, in order: control groups, namespaces, session, descriptors,
+walls, limits, groups, gid, uid, capabilities, no_new_privs, umask, environment, directory, fresh randomness; then the
+application.
 
 Runs in the template's fork: no event loop, no thread, and nothing may return to the template.
 """
@@ -8,7 +9,6 @@ Runs in the template's fork: no event loop, no thread, and nothing may return to
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import logging
@@ -20,38 +20,62 @@ import sys
 import tempfile
 import traceback
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
-from perijove.launcher import limits
-from perijove.launcher.plan import LISTEN_FD, ChildPlan
+from perijove.launcher import build, limits, namespaces
+from perijove.launcher.plan import ERRORS, GATE, LISTEN_FD, LISTENING, OUTPUT, SERVER, ChildPlan
 
 #: EX_CONFIG of sysexits(3): the child could not become a server.
 EXIT_SETUP_FAILED: Final = 78
 #: The launcher died before it had recorded this child.
 EXIT_NOT_RECORDED: Final = 75
 
-_PR_SET_NO_NEW_PRIVS: Final = 38
-_PR_SET_DUMPABLE: Final = 4
-#: Loaded in the template: after the change of user there may be nothing to load it from.
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+#: As shells have it.
+EXIT_CANNOT_RUN: Final = 127
+_CANNOT_RUN: Final = (
+    "{command} cannot be run: {why}. If it is there, then its interpreter is not, as this server sees it: "
+    "what lies below /home or /root has to be named in c.Launcher.shared_paths.\n"
+)
+#: Where a child finds its gate.
+GATE_FD: Final = LISTEN_FD + 1
 
 
-def become_server(plan: ChildPlan, *, listening: int, log: int, gate: int) -> NoReturn:
-    """Turn this process into the server of *plan*, and end with it."""
+def go_to_place(plan: ChildPlan, descriptors: Mapping[str, int]) -> None:
+    """
+    In the process whose child is to become what *plan* says: the control groups and namespaces of that child.
+
+    Raises:
+        OSError: it cannot get there.
+    """
+    for procs in plan.cgroups:
+        Path(procs).write_text("0")
+    if plan.walls is None:
+        return
+    if SERVER in descriptors:
+        build.join(plan.walls, descriptors[SERVER])
+    else:
+        build.leave(plan.walls)
+
+
+def become(plan: ChildPlan, descriptors: Mapping[str, int]) -> NoReturn:
+    """Turn this process into what *plan* says, and end with it."""
     code = EXIT_SETUP_FAILED
     try:
         os.setsid()
-        _take_descriptors(listening=listening, log=log, gate=gate)
+        _take_descriptors(descriptors)
+        if plan.walls is not None and SERVER not in plan.descriptors:
+            build.build(plan.walls)
+            build.be_init(plan.walls)
         _take_identity(plan)
         _take_environment(plan)
         _reseed()
-        # The launcher writes one byte when the record of this server is on disk; without a record a
-        # launcher that died just now could never find the server again, so then there must be none.
-        if os.read(LISTEN_FD + 1, 1) != b"1":
+        # Whoever asked for this child writes one byte when he knows of it for good: the launcher, when the record of
+        # this server is on disk. One that died just now could never find the child again, so then there must be none.
+        if os.read(GATE_FD, 1) != b"1":
             os._exit(EXIT_NOT_RECORDED)
-        os.close(LISTEN_FD + 1)
+        os.close(GATE_FD)
         code = _run(plan)
     except SystemExit as exc:
         code = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
@@ -66,13 +90,16 @@ def become_server(plan: ChildPlan, *, listening: int, log: int, gate: int) -> No
     os._exit(code)
 
 
-def _take_descriptors(*, listening: int, log: int, gate: int) -> None:
+def _take_descriptors(given: Mapping[str, int]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
+    wanted = {0: nothing, 1: given[OUTPUT], 2: given[ERRORS], GATE_FD: given[GATE]}
+    if LISTENING in given:
+        wanted[LISTEN_FD] = given[LISTENING]
     # First out of the way of 0 to 4, then into place: none may overwrite another.
-    moved = [_high_copy(fd) for fd in (nothing, log, log, listening, gate)]
-    for target, source in enumerate(moved):
-        os.dup2(source, target, inheritable=target != LISTEN_FD + 1)
-    _close_all_but(range(LISTEN_FD + 2))
+    moved = {target: _high_copy(fd) for target, fd in wanted.items()}
+    for target, source in moved.items():
+        os.dup2(source, target, inheritable=target != GATE_FD)
+    _close_all_but(wanted)
     for number in range(1, signal.NSIG):
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -83,7 +110,7 @@ def _take_descriptors(*, listening: int, log: int, gate: int) -> None:
 
 def _high_copy(fd: int) -> int:
     """A copy of *fd* above every number that `_take_descriptors` assigns."""
-    while fd <= LISTEN_FD + 1:
+    while fd <= GATE_FD:
         fd = os.dup(fd)
     return fd
 
@@ -98,6 +125,8 @@ def _close_all_but(kept: Iterable[int]) -> None:
 
 
 def _take_identity(plan: ChildPlan) -> None:
+    if plan.oom_score_adj:
+        Path("/proc/self/oom_score_adj").write_text(str(plan.oom_score_adj))
     limits.apply(processes=plan.processes, open_files=plan.open_files)
     if plan.switch_user:
         os.setgroups(plan.groups)
@@ -105,11 +134,14 @@ def _take_identity(plan: ChildPlan) -> None:
         os.setresuid(plan.uid, plan.uid, plan.uid)
         if os.getresuid() != (plan.uid,) * 3 or plan.uid == 0:
             raise PermissionError("the change of user did not take")
-    if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "no_new_privs is not available")
+    elif plan.walls is not None:
+        # Whoever makes a namespace of users has every capability in it.
+        namespaces.drop_capabilities()
+    if plan.no_new_privs:
+        namespaces.set_no_new_privs()
     # A change of user without exec makes /proc/self root's: the server could not look at its own memory use,
     # and every subprocess would close descriptors one by one up to the limit. There is no secret to guard here.
-    _LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+    namespaces.set_dumpable()
     os.umask(0o077)
 
 
@@ -163,9 +195,14 @@ def _run(plan: ChildPlan) -> int:
         argv = [*plan.argv, *plan.args]
         # An ignored signal stays ignored through exec, and shells would hand that on to every pipeline.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
-    os.set_inheritable(LISTEN_FD, False)
+        try:
+            os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # the administrator's own command
+        except OSError as exc:
+            sys.stderr.write(_CANNOT_RUN.format(command=argv[0], why=exc.strerror))
+            return EXIT_CANNOT_RUN
+    if LISTENING in plan.descriptors:
+        os.set_inheritable(LISTEN_FD, False)
     gc.enable()
     module = importlib.import_module(plan.app)
-    code: int = module.run(listen_fd=LISTEN_FD, args=list(plan.args))
+    code: int = module.run(listen_fd=LISTEN_FD if LISTENING in plan.descriptors else -1, args=list(plan.args))
     return code

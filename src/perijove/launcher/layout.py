@@ -5,7 +5,9 @@ root) homes below the state directory. Makes directories with their owners and m
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,6 +43,7 @@ class Layout:
         for path, mode in (
             (self.runtime / "servers", 0o711),
             (self.runtime / "users", 0o711),
+            (self.runtime / "kernels", 0o711),
             (self.state / "logs", 0o700),
             (self.state / "users", 0o711),
         ):
@@ -78,6 +81,23 @@ class Layout:
         _make(path, 0o700, uid=uid, gid=gid)
         return path
 
+    def make_private_directory(self, below: Path, account_name: str, *, uid: int, gid: int) -> Path:
+        """
+        What an account has in place of the directory *below*, which everybody may write to.
+
+        Raises:
+            OSError: it cannot be made, or somebody else has made it.
+        """
+        ours = below / f"perijove-{short_name(str(self.runtime), longest=12)}"
+        with contextlib.suppress(FileExistsError):
+            ours.mkdir(mode=0o711)
+        _refuse_unless_ours(ours)
+        ours.chmod(0o711)
+        # Nobody else may write in there, so nobody can have put a link in its place.
+        path = ours / short_name(account_name)
+        _make(path, 0o700, uid=uid, gid=gid)
+        return path
+
     def log(self, key: str) -> Path:
         """Log of the server's present or last run."""
         return self.state / "logs" / f"{directory_name(key)}.log"
@@ -91,6 +111,13 @@ class Layout:
         path = self.private_home(user)
         _make(path, 0o700)
         return path
+
+
+def _refuse_unless_ours(path: Path) -> None:
+    found = path.lstat()
+    is_open = bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or is_open:
+        raise PermissionError(f"{path} was made by somebody else")
 
 
 def _make(path: Path, mode: int, *, uid: int = -1, gid: int = -1) -> None:

@@ -1,8 +1,8 @@
 """
 What the launcher tells the template to fork: everything a child needs, as one JSON message.
 
-Both ends run the same version of this file, so it needs no compatibility. Three descriptors
-travel with it (SCM_RIGHTS): the listening socket, the log, and the gate (see children.py).
+Both ends run the same version of this file, so it needs no compatibility. The descriptors that the plan
+names travel with it (SCM_RIGHTS), in its order.
 """
 
 from __future__ import annotations
@@ -12,10 +12,19 @@ import struct
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from perijove.launcher.walls import Walls
+
 #: Length before every message between launcher and template.
 HEADER: Final = struct.Struct(">I")
-#: Descriptors that travel with a plan.
-DESCRIPTORS: Final = 3
+#: Most descriptors that travel with a plan.
+MAX_DESCRIPTORS: Final = 8
+#: Names of descriptors: where it writes to, the socket that a server accepts from, and the gate (see children.py).
+OUTPUT: Final = "output"
+ERRORS: Final = "errors"
+LISTENING: Final = "listening"
+GATE: Final = "gate"
+#: The pidfd of the server whose namespaces a kernel enters.
+SERVER: Final = "server"
 #: Where the child finds its listening socket: SD_LISTEN_FDS_START of sd_listen_fds(3).
 LISTEN_FD: Final = 3
 #: Environment variable that names a server in all its processes, so that none is left behind.
@@ -24,9 +33,10 @@ MARKER: Final = "PERIJOVE_LAUNCH"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildPlan:
-    """How one forked child becomes one server."""
+    """How one forked child becomes one server, or one kernel."""
 
-    key: str
+    #: for messages
+    name: str
     uid: int
     gid: int
     groups: tuple[int, ...]
@@ -37,7 +47,7 @@ class ChildPlan:
     directory: str
     #: the whole environment of the server
     environment: dict[str, str]
-    #: module with `run(listen_fd, args) -> int`, already imported by the template
+    #: module with `run(listen_fd, args) -> int`, already imported by the template; no socket: -1
     app: str
     #: empty: run `app`; else this program
     argv: tuple[str, ...]
@@ -46,6 +56,16 @@ class ChildPlan:
     listens: bool
     processes: int | None
     open_files: int | None
+    #: `cgroup.procs` files of the control groups that it joins, one a hierarchy
+    cgroups: tuple[str, ...] = ()
+    #: who is killed first when memory runs out: proc(5), oom_score_adj
+    oom_score_adj: int = 0
+    #: whether programs with the set-user-id bit, such as `sudo`, give it nothing
+    no_new_privs: bool = True
+    #: what it does not see; None: it sees all that its user may
+    walls: Walls | None = None
+    #: names of the descriptors that travel with it
+    descriptors: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The message, without its length."""
@@ -55,8 +75,10 @@ class ChildPlan:
     def from_bytes(cls, data: bytes) -> ChildPlan:
         """Read what `to_bytes` wrote."""
         fields: dict[str, Any] = json.loads(data)
-        for name in ("groups", "argv", "args"):
+        for name in ("groups", "argv", "args", "cgroups", "descriptors"):
             fields[name] = tuple(fields[name])
+        if fields["walls"] is not None:
+            fields["walls"] = Walls.from_json(fields["walls"])
         return cls(**fields)
 
 

@@ -191,8 +191,9 @@ def launch_request(frame: dict[str, Any]) -> LaunchRequest:
         raise BadRequest("not a launch request: listens is neither true nor false")
     if type(frame.get("generation")) is not int:
         raise BadRequest("not a launch request: the generation is no number")
-    if type(request.own_port) is not bool:
-        raise BadRequest("not a launch request: own_port is neither true nor false")
+    for name in ("own_port", "walled"):
+        if type(getattr(request, name)) is not bool:
+            raise BadRequest(f"not a launch request: {name} is neither true nor false")
     if any("\0" in part for pair in environment.items() for part in pair) or any("=" in name for name in environment):
         raise BadRequest("not a launch request: a variable cannot be passed on")
     return request

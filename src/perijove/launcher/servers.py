@@ -8,63 +8,31 @@ run on one event loop; per key, launches take turns.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
-import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from perijove.kit import processes
-from perijove.kit.clock import Clock, Randomness
 from perijove.kit.tasks import TaskGroup
-from perijove.launcher import limits, logfiles
-from perijove.launcher.accounts import Account, Accounts
-from perijove.launcher.environment import server_environment
-from perijove.launcher.errors import AlreadyRunning, LaunchFailed, Stale, TemplateLost
+from perijove.launcher import ending, limits, logfiles
+from perijove.launcher.accounts import Accounts
+from perijove.launcher.errors import AlreadyRunning, LaunchFailed, Stale
 from perijove.launcher.layout import Layout
-from perijove.launcher.plan import MARKER, ChildPlan
-from perijove.launcher.reaper import Reaper
-from perijove.launcher.records import Record, Records
-from perijove.launcher.templates import Forked, Template
+from perijove.launcher.records import Records
+from perijove.launcher.server import UNSEEN, Server, end_of
+from perijove.launcher.server import report as report_of
+from perijove.launcher.starting import Starter
 from perijove.wire.launcher import ExitReport, Launched, LaunchRequest
 
 log = structlog.get_logger(__name__)
 
-#: Connections that wait in the socket while the server still starts.
-BACKLOG: Final = 512
 #: Lines of the log that an exit report carries.
 REPORTED_LINES: Final = 50
 #: Seconds between two looks at the size of the logs.
 LOG_LOOK_SECONDS: Final = 2.0
-#: Reason of an end that no launcher saw (`ExitReport.reason`).
-UNSEEN: Final = "unknown"
-#: Rounds of killing what a dead server left: each round can only meet what was forked during the last.
-SWEEPS: Final = 10
-#: Seconds between two such rounds.
-SWEEP_PAUSE: Final = 0.02
-
-
-@dataclass(slots=True, kw_only=True)
-class Server:
-    """One running server; `asked` says whether the hub wants it gone."""
-
-    record: Record
-    ended: asyncio.Future[int]
-    asked: bool = False
-    #: found again after a restart: not our child, so nobody can tell us how it ends
-    adopted: bool = False
-    #: pid and start time of processes seen below it when it was told to stop: orphans by the time it is gone
-    family: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def launched(self) -> Launched:
-        """What the hub knows of it."""
-        return self.record.launched
 
 
 class Servers:
@@ -77,22 +45,16 @@ class Servers:
         *,
         layout: Layout,
         accounts: Accounts,
-        template: Template,
+        starter: Starter,
         records: Records,
-        reaper: Reaper,
         tasks: TaskGroup,
-        clock: Clock,
-        randomness: Randomness,
         tell: Callable[[ExitReport], None],
     ) -> None:
         self._layout = layout
         self._accounts = accounts
-        self._template = template
+        self._starter = starter
         self._records = records
-        self._reaper = reaper
         self._tasks = tasks
-        self._clock = clock
-        self._randomness = randomness
         self._tell = tell
         self._running: dict[str, Server] = {}
         self._exits: dict[str, ExitReport] = {}
@@ -111,7 +73,7 @@ class Servers:
             self._newest[launched.key] = max(launched.generation, self._newest.get(launched.key, 0))
             if processes.is_alive(launched.pid, launched.start_time):
                 log.debug("server.adopted", key=launched.key, pid=launched.pid)
-                self._watch(Server(record=record, ended=_end_of(launched.pid), adopted=True))
+                self._watch(Server(record=record, ended=end_of(launched.pid), adopted=True))
             else:
                 gone = asyncio.get_running_loop().create_future()
                 gone.set_result(0)
@@ -148,7 +110,7 @@ class Servers:
             limits.check(request.limits, as_root=self._accounts.as_root)
             account = await self._accounts.account(request)
             try:
-                server = await self._start_twice(request, account)
+                server = await self._starter.start(request, account)
             except OSError as exc:
                 raise LaunchFailed(f"the server could not be launched: {exc}") from exc
             self._newest[request.key] = request.generation
@@ -187,10 +149,10 @@ class Servers:
 
     def _end(self, server: Server, grace: float) -> None:
         server.asked = True
-        server.family.update(self._processes_of(server))
+        server.family.update(ending.processes_of(server))
         if processes.is_alive(server.launched.pid, server.launched.start_time):
             processes.kill(server.launched.pid, signal.SIGTERM)
-        self._tasks.start(f"stop {server.launched.key}", self._kill_after(server, grace))
+        self._tasks.start(f"stop {server.launched.key}", ending.kill_after(server, grace))
 
     def log_tail(self, key: str, lines: int) -> tuple[str, ...]:
         """Last lines of the present or last run."""
@@ -215,73 +177,15 @@ class Servers:
         if ending:
             await asyncio.wait(ending, timeout=grace + 5)
 
-    async def _start_twice(self, request: LaunchRequest, account: Account) -> Server:
-        try:
-            return await self._start(request, account)
-        except TemplateLost:
-            # A child that it may have forked waits for a byte that never comes, and ends.
-            return await self._start(request, account)
-
-    async def _start(self, request: LaunchRequest, account: Account) -> Server:
-        directory = self._layout.make_server_directory(request.key)
-        runtime = self._layout.make_user_runtime(account.name, uid=account.uid, gid=account.gid)
-        path = self._layout.socket(request.key)
-        marker = self._randomness.hex(16)
-        port = _free_port() if request.own_port and request.argv else 0
-        environment = server_environment(request, account, runtime=runtime, socket=path, marker=marker, port=port)
-        plan = ChildPlan(
-            key=request.key,
-            uid=account.uid,
-            gid=account.gid,
-            groups=account.groups,
-            switch_user=self._accounts.as_root,
-            home=account.home,
-            directory=request.directory,
-            environment=environment,
-            app=self._template.app,
-            argv=request.argv,
-            args=request.args,
-            listens=request.listens,
-            processes=request.limits.processes,
-            open_files=request.limits.open_files,
-        )
-        log_path = self._layout.log(request.key)
-        with contextlib.ExitStack() as stack:
-            listening = stack.enter_context(_bind(path, gid=self._layout.socket_gid))
-            log_fd = logfiles.open_fresh(log_path)
-            stack.callback(os.close, log_fd)
-            gate, opener = os.pipe()
-            stack.callback(os.close, gate)
-            stack.callback(os.close, opener)
-            forked = await self._template.fork(plan, (listening.fileno(), log_fd, gate))
-            ended = self._reaper.exit_of(forked.pid)
-            launched = self._launched(request, forked, path, log_path, port)
-            record = Record(launched=launched, marker=marker)
-            self._records.write_running(directory, record)
-            os.write(opener, b"1")
-        return Server(record=record, ended=ended)
-
-    def _launched(self, request: LaunchRequest, forked: Forked, path: Path, log_path: Path, port: int) -> Launched:
-        return Launched(
-            key=request.key,
-            generation=request.generation,
-            pid=forked.pid,
-            start_time=forked.start_time,
-            socket=str(path),
-            log=str(log_path),
-            launched_at=self._clock.now().timestamp(),
-            port=port,
-        )
-
     def _watch(self, server: Server) -> None:
         self._running[server.launched.key] = server
         self._tasks.start(f"watch {server.launched.key}", self._wait_for_end(server))
 
     async def _wait_for_end(self, server: Server) -> None:
-        code = await server.ended
+        code = server.meant(await server.ended)
         launched = server.launched
-        await self._sweep(server)
-        report = _report(server, code, logfiles.tail(Path(launched.log), REPORTED_LINES))
+        await ending.sweep(server)
+        report = report_of(server, code, logfiles.tail(Path(launched.log), REPORTED_LINES))
         self._exits[launched.key] = report
         # From here on the key is free: the next generation may start.
         del self._running[launched.key]
@@ -292,108 +196,3 @@ class Servers:
             log.error("exit.not_recorded", key=launched.key, error=str(exc))  # noqa: TRY400
         log.debug("server.exited", key=launched.key, reason=report.reason, status=report.status, asked=report.asked)
         self._tell(report)
-
-    async def _kill_after(self, server: Server, grace: float) -> None:
-        await asyncio.wait([server.ended], timeout=grace)
-        if not server.ended.done():
-            server.family.update(self._processes_of(server))
-            if processes.is_alive(server.launched.pid, server.launched.start_time):
-                processes.kill(server.launched.pid, signal.SIGKILL)
-
-    async def _sweep(self, server: Server) -> None:
-        """Kill what the server has left behind: no kernel survives its server."""
-        for _ in range(SWEEPS):
-            server.family.update(self._processes_of(server))
-            left = [pid for pid, started in server.family.items() if processes.is_alive(pid, started)]
-            if not left:
-                return
-            for pid in left:
-                processes.kill(pid, signal.SIGKILL)
-            await asyncio.sleep(SWEEP_PAUSE)
-        log.warning("server.left_processes", key=server.launched.key, count=len(left))
-
-    def _processes_of(self, server: Server) -> dict[int, int]:
-        """Pid and start time of all that descends from *server*, itself left out."""
-        everyone = [process for process in processes.all_processes() if process.state not in "ZX"]
-        roots = processes.marked(f"{MARKER}={server.record.marker}".encode(), everyone)
-        launched = server.launched
-        if processes.is_alive(launched.pid, launched.start_time):
-            roots |= {launched.pid}
-        found = roots.union(*(processes.family(root, everyone) for root in roots))
-        spared = {launched.pid, os.getpid()}
-        return {process.pid: process.start_time for process in everyone if process.pid in found - spared}
-
-
-def _free_port() -> int:
-    """
-    A port of loopback that is free now, for a program that cannot be handed a socket.
-
-    Somebody else may take it before that program does. Such a server asks its visitors who they are, and whoever sat
-    on its port could not: the hub answers only who has the server's token.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
-
-
-def _bind(path: Path, *, gid: int) -> socket.socket:
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    listening = socket.socket(socket.AF_UNIX)
-    try:
-        listening.bind(str(path))
-        # The directory is the lock; the socket itself is for the hub's and the proxy's group.
-        path.chmod(0o660)
-        if gid >= 0:
-            os.chown(path, -1, gid)
-        listening.listen(BACKLOG)
-        # The server's event loop accepts from it; a blocking accept would stop the loop.
-        listening.setblocking(False)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-def _end_of(pid: int) -> asyncio.Future[int]:
-    """Ready when *pid*, which is not our child, ends; nobody can tell us with which status."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[int] = loop.create_future()
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        future.set_result(-1)
-        return future
-
-    def ended() -> None:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-        if not future.done():
-            future.set_result(0)
-
-    loop.add_reader(descriptor, ended)
-    return future
-
-
-def _report(server: Server, code: int, log_tail: tuple[str, ...]) -> ExitReport:
-    reason, status, message = "exit", code, f"It ended with exit code {code}."
-    if server.adopted:
-        reason, status, message = (
-            UNSEEN,
-            -1,
-            "It ended while no launcher watched it, or was not its child.",
-        )
-    elif code < 0:
-        name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
-        reason, status, message = "signal", -code, f"It was ended by signal {name}."
-    if server.asked:
-        message = "It was stopped."
-    return ExitReport(
-        key=server.launched.key,
-        generation=server.launched.generation,
-        reason=reason,
-        status=status,
-        message=message,
-        asked=server.asked,
-        log_tail=log_tail,
-    )

@@ -21,9 +21,8 @@ import time
 from pathlib import Path
 from typing import Final, NoReturn
 
-from perijove.kit.processes import start_time
-from perijove.launcher.children import become_server
-from perijove.launcher.plan import DESCRIPTORS, HEADER, ChildPlan, framed
+from perijove.launcher.children import become, go_to_place
+from perijove.launcher.plan import HEADER, MAX_DESCRIPTORS, ChildPlan, framed
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -46,7 +45,7 @@ def main() -> None:
     while (request := _receive(channel)) is not None:
         plan, descriptors = request
         _answer(channel, _fork(channel, plan, descriptors))
-        for fd in descriptors:
+        for fd in descriptors.values():
             os.close(fd)
 
 
@@ -56,16 +55,17 @@ def _die_with(parent: int) -> None:
         os._exit(0)
 
 
-def _receive(channel: socket.socket) -> tuple[ChildPlan, list[int]] | None:
+def _receive(channel: socket.socket) -> tuple[ChildPlan, dict[str, int]] | None:
     descriptors = array.array("i")
-    data, ancillary, _, _ = channel.recvmsg(HEADER.size, socket.CMSG_LEN(DESCRIPTORS * descriptors.itemsize))
+    data, ancillary, _, _ = channel.recvmsg(HEADER.size, socket.CMSG_LEN(MAX_DESCRIPTORS * descriptors.itemsize))
     for level, kind, payload in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
     if not data:
         return None
     (length,) = HEADER.unpack(data + _read_exactly(channel, HEADER.size - len(data)))
-    return ChildPlan.from_bytes(_read_exactly(channel, length)), descriptors.tolist()
+    plan = ChildPlan.from_bytes(_read_exactly(channel, length))
+    return plan, dict(zip(plan.descriptors, descriptors, strict=True))
 
 
 def _read_exactly(channel: socket.socket, count: int) -> bytes:
@@ -82,8 +82,7 @@ def _answer(channel: socket.socket, message: dict[str, object]) -> None:
     channel.sendall(framed(json.dumps(message).encode()))
 
 
-def _fork(channel: socket.socket, plan: ChildPlan, descriptors: list[int]) -> dict[str, object]:
-    listening, log, gate = descriptors
+def _fork(channel: socket.socket, plan: ChildPlan, descriptors: dict[str, int]) -> dict[str, object]:
     reading, writing = os.pipe()
     try:
         middle = os.fork()
@@ -94,25 +93,27 @@ def _fork(channel: socket.socket, plan: ChildPlan, descriptors: list[int]) -> di
     if middle == 0:
         os.close(reading)
         channel.close()
-        _fork_again(plan, writing, listening=listening, log=log, gate=gate)
+        _fork_again(plan, writing, descriptors)
     os.close(writing)
-    told = os.read(reading, 64)
+    told = os.read(reading, 1024)
     os.close(reading)
     os.waitpid(middle, 0)
-    if not told:
-        return {"error": "cannot fork a second time"}
-    pid, started = told.split()
-    return {"pid": int(pid), "start_time": int(started)}
+    if not told.isdigit():
+        return {"error": told.decode(errors="replace") or "cannot fork a second time"}
+    return {"pid": int(told)}
 
 
-def _fork_again(plan: ChildPlan, writing: int, *, listening: int, log: int, gate: int) -> NoReturn:
+def _fork_again(plan: ChildPlan, writing: int, descriptors: dict[str, int]) -> NoReturn:
     try:
+        # Before the child exists, so that it is never anywhere else.
+        go_to_place(plan, descriptors)
         pid = os.fork()
-    except OSError:
+    except (OSError, ValueError) as exc:
+        os.write(writing, str(exc).encode()[:1024])
         os._exit(1)
     if pid == 0:
-        become_server(plan, listening=listening, log=log, gate=gate)
-    os.write(writing, f"{pid} {start_time(pid)}".encode())
+        become(plan, descriptors)
+    os.write(writing, str(pid).encode())
     os._exit(0)
 
 

@@ -14,12 +14,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
 
-from perijove.kit.processes import kill
+from perijove.kit.processes import kill, start_time
 from perijove.launcher.errors import LaunchFailed, TemplateLost
 from perijove.launcher.plan import HEADER, ChildPlan, framed
 from perijove.launcher.reaper import Reaper
@@ -79,9 +79,13 @@ class Template:
                 self._drop()
             await asyncio.sleep(pause)
 
-    async def fork(self, plan: ChildPlan, descriptors: tuple[int, int, int]) -> Forked:
+    async def fork(self, plan: ChildPlan, descriptors: Mapping[str, int]) -> Forked:
         """
         Fork a child; wait for the template to be warm if it is not yet.
+
+        Args:
+            plan: what becomes of the child.
+            descriptors: what it gets, by the names of plan.py.
 
         Raises:
             LaunchFailed: there is no warm template in time, or it cannot fork.
@@ -99,7 +103,8 @@ class Template:
                 raise TemplateLost from exc
         if "error" in answer:
             raise LaunchFailed(str(answer["error"]))
-        return Forked(pid=answer["pid"], start_time=answer["start_time"])
+        # It waits at its gate, so it is there still; its own /proc may be another.
+        return Forked(pid=answer["pid"], start_time=start_time(answer["pid"]))
 
     def _start(self) -> asyncio.Future[int]:
         ours, theirs = socket.socketpair()
@@ -126,11 +131,11 @@ class Template:
         log.debug("template.warm", seconds=round(report["seconds"], 2), pid=self._pid)
         self._warm.set()
 
-    async def _ask(self, plan: ChildPlan, descriptors: tuple[int, int, int]) -> dict[str, Any]:
+    async def _ask(self, plan: ChildPlan, descriptors: Mapping[str, int]) -> dict[str, Any]:
         if self._channel is None:
             raise ConnectionError("the template is gone")
-        message = framed(plan.to_bytes())
-        rights = array.array("i", descriptors)
+        message = framed(replace(plan, descriptors=tuple(descriptors)).to_bytes())
+        rights = array.array("i", descriptors.values())
         self._channel.sendmsg([message[: HEADER.size]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         await asyncio.get_running_loop().sock_sendall(self._channel, message[HEADER.size :])
         return await self._read()

@@ -16,13 +16,10 @@ from typing import Any, Final
 from tornado.httputil import HTTPServerRequest
 from tornado.websocket import WebSocketHandler
 
-#: below the server's base URL, what perijove's own pages ask for
-OWN: Final = "perijove/"
+from perijove.wire.notebook import CONTENTS, OWN, SENT_BY_ITSELF
+
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-#: What JupyterLab writes by itself: the layout of its windows, and what its extensions note.
-_BY_ITSELF: Final = re.compile(r"(lab/api/workspaces|api/events)(/|$)")
 #: Opening a document. The listing of a folder, which is polled, has the type `directory` or none.
-_CONTENTS: Final = re.compile(r"api/contents(/|$)")
 _DOCUMENTS: Final = frozenset({"file", "notebook"})
 #: WebSockets whose messages say nothing: a kernel's own account of what it is asked is better than the asking
 #: (a tab that reconnects asks for its version), and the event stream only flows the other way.
@@ -46,8 +43,8 @@ def is_interaction(*, method: str, path: str, query: Mapping[str, str], headers:
     if path.startswith(OWN) or "no_track_activity" in query:
         return False
     if method not in _READS:
-        return _BY_ITSELF.match(path) is None
-    if _CONTENTS.match(path):
+        return SENT_BY_ITSELF.match(path) is None
+    if CONTENTS.match(path):
         return query.get("type") in _DOCUMENTS and query.get("content") != "0"
     mode = headers.get("sec-fetch-mode")
     return mode == "navigate" if mode else "text/html" in headers.get("accept", "")

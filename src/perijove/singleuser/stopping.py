@@ -17,8 +17,8 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError, authenticated
 
 from perijove.singleuser.activity import ActivityReporter, Post
-from perijove.singleuser.interaction import OWN
 from perijove.wire import activity as wire
+from perijove.wire.notebook import OWN
 
 #: below the server's base URL
 STOPPING_PATH: Final = f"{OWN}stopping"

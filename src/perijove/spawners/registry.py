@@ -42,10 +42,10 @@ def find_spawner(name: str) -> type[Spawner]:
     Raises:
         UnknownSpawner: with the names there are.
     """
-    found = spawners().get(name)
-    if found is not None:
-        return found
-    return _checked(_imported(name), name)
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    # Looking what is announced means reading the description of everything that is installed.
+    return _checked(_imported(name) if "." in name else spawners().get(name), name)
 
 
 def _checked(found: object, name: str) -> type[Spawner]:
@@ -55,9 +55,7 @@ def _checked(found: object, name: str) -> type[Spawner]:
 
 
 def _imported(name: str) -> object:
-    module, dot, attribute = name.rpartition(".")
-    if not dot:
-        return None
+    module, _, attribute = name.rpartition(".")
     try:
         return getattr(importlib.import_module(module), attribute, None)
     except ImportError as exc:

@@ -82,6 +82,8 @@ class LaunchRequest:
     listens: bool = True
     #: with `argv`: it binds a TCP port of loopback itself, as JUPYTERHUB_SERVICE_URL tells it to (contract a)
     own_port: bool = False
+    #: whether it lives between walls; the administrator's own programs, such as services, need not
+    walled: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The fields of a `launch` frame."""

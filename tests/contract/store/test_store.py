@@ -418,6 +418,12 @@ async def test_servers_are_found_by_state_and_owner(store: Store) -> None:
         assert await unit.servers.in_states([State.READY]) == [ready]
         assert await unit.servers.in_states([State.READY, State.STOPPING]) == [ready, stopping]
         assert await unit.servers.in_states([]) == []
+        assert await unit.servers.ids_in_states([State.READY, State.STOPPING]) == [ready.id, stopping.id]
+        assert await unit.servers.ids_in_states([State.STOPPING]) == [stopping.id]
+        assert await unit.servers.ids_in_states([]) == []
+        assert await unit.servers.by_ids([stopping.id, ready.id, 999]) == [ready, stopping]
+        assert await unit.servers.by_ids([*range(10**6, 10**6 + 300), stopping.id]) == [stopping]
+        assert await unit.servers.by_ids([]) == []
         assert await unit.servers.of_users([first.user_id, 999]) == [ready, stopping]
         assert await unit.servers.count_active() == 2
 

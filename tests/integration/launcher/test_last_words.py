@@ -17,7 +17,7 @@ async def test_what_broken_settings_say_as_they_end_the_server_is_reported(clien
     """
     `sys.exit("why")` prints in every Python; in a forked one that never returns to an interpreter as well.
     """
-    settings = Path(tempfile.mkdtemp(prefix="pj-", dir="/tmp"))
+    settings = Path(tempfile.mkdtemp(prefix="pj-", dir="/var/lib"))
     settings.chmod(0o755)
     (settings / "jupyter_server_config.py").write_text("import sys; sys.exit('the course is not mounted')\n")
     request = launch_request(generation=1, user="eve", environment={"JUPYTER_CONFIG_PATH": str(settings)})

@@ -30,6 +30,7 @@ from tests.support.launcher import (
     exit_of,
     launch_request,
     launched,
+    main_process,
     needs_root,
     shell,
 )
@@ -63,19 +64,20 @@ async def test_a_server_runs_as_its_user_and_can_gain_no_privilege(
 
     # `launched` is said when it is forked; a moment later it has become what it is to be.
     async def settled() -> dict[str, str] | None:
-        status = status_of(server.pid)
+        status = status_of(main_process(server))
         return status if status["NoNewPrivs"] == "1" else None
 
     status = await eventually(settled)
+    pid = main_process(server)
     uids = {int(uid) for uid in status["Uid"].split()}
 
-    descriptors = {int(entry.name) for entry in Path(f"/proc/{server.pid}/fd").iterdir()}
-    targets = {str(Path(f"/proc/{server.pid}/fd/{number}").readlink()) for number in descriptors}
+    descriptors = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    targets = {str(Path(f"/proc/{pid}/fd/{number}").readlink()) for number in descriptors}
 
     assert status["NoNewPrivs"] == "1"
     # Its own are the null device, its log, its socket, and what its event loop has made.
     assert {target for target in targets if target.startswith("/")} == {"/dev/null", server.log}
-    assert Path(f"/proc/{server.pid}").stat().st_uid in uids
+    assert Path(f"/proc/{pid}").stat().st_uid in uids
     assert int(status["CapEff"], 16) == 0
     assert 0 not in uids
     assert len(uids) == 1

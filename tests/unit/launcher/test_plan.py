@@ -5,7 +5,7 @@ from perijove.launcher.plan import HEADER, ChildPlan, framed
 
 def test_a_plan_survives_the_way_to_the_template() -> None:
     plan = ChildPlan(
-        key="ada/",
+        name="ada/",
         uid=1001,
         gid=1001,
         groups=(1001, 27),
@@ -19,6 +19,8 @@ def test_a_plan_survives_the_way_to_the_template() -> None:
         args=("--debug",),
         processes=None,
         open_files=100,
+        cgroups=("/sys/fs/cgroup/perijove/a/cgroup.procs",),
+        descriptors=("output", "gate"),
     )
 
     message = framed(plan.to_bytes())

@@ -7,15 +7,18 @@ when the hub listens already.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import httpx
+import orjson
 
 from perijove.hub.domain.errors import ProxyAway
 
@@ -23,6 +26,10 @@ if find_spec("sniffio") is None:
     # The client looks for it with every call, several times, and an import that fails searches all folders anew: that
     # was half of what a call costs. None says that it is not there (the language reference, “The module cache”).
     sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+with contextlib.suppress(ImportError):
+    # The client loads it with its first call: on the event loop, where others would wait a tenth of a second.
+    import_module("anyio._backends._asyncio")
 
 _UNIX: Final = "http+unix"
 
@@ -57,8 +64,12 @@ class ControlClient:
             ProxyAway: there is no other.
         """
         headers = {"If-Match": if_match} if if_match else {}
+        content = None
+        if body is not None:
+            # Tables of thousands of routes, in a fifth of the time that the client takes.
+            content, headers["Content-Type"] = orjson.dumps(body), "application/json"
         try:
-            response = await self._send(method, path, body, headers)
+            response = await self._send(method, path, content, headers)
         except httpx.HTTPError as exc:
             raise ProxyAway(f"The proxy does not answer right now ({type(exc).__name__}).") from exc
         status = response.status_code
@@ -70,12 +81,12 @@ class ControlClient:
             raise ProxyAway("The proxy refuses the hub's token: both must be given the same CONFIGPROXY_AUTH_TOKEN.")
         raise ProxyAway(f"The proxy answered {status} to {method} {path}.")
 
-    async def _send(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> httpx.Response:
+    async def _send(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> httpx.Response:
         try:
-            return await self._client.request(method, path, json=body, headers=headers)
+            return await self._client.request(method, path, content=content, headers=headers)
         except httpx.TimeoutException:
             raise
         except httpx.TransportError:
             # A connection kept from before the proxy restarted. Every call may be made twice: they all state what is,
             # and a whole table that has arrived the first time is then of an older version, and read again.
-            return await self._client.request(method, path, json=body, headers=headers)
+            return await self._client.request(method, path, content=content, headers=headers)

@@ -7,11 +7,13 @@ nonsense is none.
 
 from __future__ import annotations
 
-import json
+import asyncio
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol, Self
 from urllib.parse import quote
+
+import orjson
 
 from perijove.hub.domain.errors import ProxyAway
 from perijove.hub.ports import DoorState, ProxyTable
@@ -52,6 +54,7 @@ class HttpProxyGateway:
         self._token = token
         self._timeout = timeout
         self._calls: Calls | None = None
+        self._loading = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -106,12 +109,18 @@ class HttpProxyGateway:
     async def _call(
         self, method: str, path: str, body: Any = None, *, may_be_missing: bool = False, if_match: str = ""
     ) -> tuple[int, Mapping[str, str], bytes]:
-        if self._calls is None:
-            # Not before: loading it is a good part of the hub's start.
-            from perijove.hub.gateways.control_client import ControlClient  # noqa: PLC0415
-
-            self._calls = ControlClient(self._base, self._token, timeout=self._timeout)
+        async with self._loading:
+            if self._calls is None:
+                # On a thread: it takes a tenth of a second, during which others are answered.
+                self._calls = await asyncio.to_thread(_load, self._base, self._token, self._timeout)
         return await self._calls.call(method, path, body, may_be_missing=may_be_missing, if_match=if_match)
+
+
+def _load(base: str, token: str, timeout: float) -> Calls:
+    # Not before: loading it would be a good part of the hub's start.
+    from perijove.hub.gateways.control_client import ControlClient  # noqa: PLC0415
+
+    return ControlClient(base, token, timeout=timeout)
 
 
 def _route_path(path: str) -> str:
@@ -120,7 +129,7 @@ def _route_path(path: str) -> str:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(body)
+        answer = orjson.loads(body)
     except ValueError as exc:
         raise ProxyAway("The proxy's answer is not JSON.") from exc
     if not isinstance(answer, dict):

@@ -72,6 +72,7 @@ class LauncherServiceProcesses:
             argv=service.command,
             directory=service.cwd,
             listens=False,
+            walled=False,
         )
         try:
             await self._client.launch(request, timeout=START_SECONDS)

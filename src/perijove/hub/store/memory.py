@@ -241,6 +241,15 @@ class MemoryServers:
         wanted = frozenset(states)
         return sorted((row for row in self._tables.servers.values() if row.state in wanted), key=_server_order)
 
+    async def ids_in_states(self, states: Iterable[State]) -> Sequence[int]:
+        """Of all servers in any of these states, in order."""
+        return sorted(row.id for row in await self.in_states(states))
+
+    async def by_ids(self, ids: Sequence[int]) -> Sequence[Server]:
+        """Those of these that there are."""
+        wanted = frozenset(ids)
+        return sorted((row for row in self._tables.servers.values() if row.id in wanted), key=_server_order)
+
     async def count_active(self) -> int:
         """How many are in any state but STOPPED."""
         return sum(row.is_active for row in self._tables.servers.values())

@@ -10,14 +10,14 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Update, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists, NoSuchUser, StaleGeneration
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
-from perijove.hub.store.kept import among, by_key, padded, sized
+from perijove.hub.store.kept import among, by_key, many, padded, sized
 from perijove.hub.store.sqlite_thread import Executes
 from perijove.hub.store.tables import servers, users
 from perijove.kit.steps import in_steps
@@ -57,12 +57,28 @@ _TOUCH: Final = (
 )
 #: columns that must be as they were for a swap
 _FENCE: Final = ("id", "state", "generation", "lease_holder")
+#: looking a member of an enumeration up by its value takes several times as long
+_STATES: Final = {state.value: state for state in State}
 _FIELDS: Final = (*(column.name for column in servers.columns), "user_name")
 
 
 @cache
 def _of_several(size: int) -> Select[Any]:
     return sized(_ROWS.where(among(servers.c.user_id, size)).order_by(servers.c.user_id, servers.c.name), size)
+
+
+@cache
+def _of_these(size: int) -> Select[Any]:
+    return sized(_ROWS.where(among(servers.c.id, size)).order_by(servers.c.user_id, servers.c.name), size)
+
+
+@cache
+def _ids_in_states(states: frozenset[State]) -> Select[Any]:
+    return many(select(servers.c.id).where(_is_in(states)).order_by(servers.c.id))
+
+
+def _is_in(states: frozenset[State]) -> ColumnElement[bool]:
+    return servers.c.state.in_([literal(state.value) for state in State if state in states])
 
 
 @lru_cache(maxsize=128)
@@ -74,7 +90,7 @@ def _swap(changed: Sequence[str]) -> Update:
 
 def _server_of(row: Sequence[Any]) -> Server:
     columns = dict(zip(_FIELDS, row, strict=True))
-    columns["state"] = State(columns["state"])
+    columns["state"] = _STATES[columns["state"]]
     columns["failure_log"] = tuple(columns["failure_log"])
     return Server(**columns)
 
@@ -118,6 +134,18 @@ class SqlServers:
     async def in_states(self, states: Iterable[State]) -> Sequence[Server]:
         """All servers in any of these states."""
         return await self._all(servers.c.state.in_([state.value for state in states]))
+
+    async def ids_in_states(self, states: Iterable[State]) -> Sequence[int]:
+        """Of all servers in any of these states, in order."""
+        return [server_id for (server_id,) in await self._connection.execute(_ids_in_states(frozenset(states)))]
+
+    async def by_ids(self, ids: Sequence[int]) -> Sequence[Server]:
+        """Those of these that there are."""
+        parameters = padded(ids)
+        if parameters is None:
+            return await self._all(servers.c.id.in_(ids))
+        rows = await self._connection.execute(_of_these(len(parameters)), parameters)
+        return [_server_of(row) for row in rows]
 
     async def count_active(self) -> int:
         """How many are in any state but STOPPED."""

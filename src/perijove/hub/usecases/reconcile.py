@@ -24,6 +24,7 @@ from perijove.hub.ports import DoorState, IdentitySigner, ProxyGateway, Store
 from perijove.hub.usecases.activity import Activity, parse_time
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.route_table import RouteTable, Wanted
+from perijove.hub.usecases.running_servers import in_pages
 from perijove.hub.usecases.sign_out import Outbox
 from perijove.kit.clock import Clock
 from perijove.kit.steps import in_steps
@@ -124,14 +125,13 @@ class Reconciler:
         table = await self._proxy.read_table()
         present = table.routes
         async with self._store.reading() as unit:
-            servers = await unit.servers.in_states([State.ROUTING, State.READY])
             added = self._service_routes(self._base_url, [row.service for row in await unit.services.all()])
-        # Step by step: thousands of servers would keep everybody waiting for a tenth of a second.
         own: list[Route] = []
-        async for server in in_steps(servers):
-            route = self._routes.route_of(server)
-            self._note_activity(server, present.get(route.path, {}))
-            own.append(route)
+        async for servers in in_pages(self._store, [State.ROUTING, State.READY]):
+            for server in servers:
+                route = self._routes.route_of(server)
+                self._note_activity(server, present.get(route.path, {}))
+                own.append(route)
         foreign = [_route(path, body) for path, body in present.items() if not body.get(MINE)]
         # Ours win: a foreign route must not take over the hub's or a server's path.
         wanted = {route.path: route for route in (*foreign, *added, *self._fixed, *own)}

@@ -18,8 +18,8 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.urls import split_audience
 from perijove.hub.ports import Exit, Spawners, Store
 from perijove.hub.usecases.forever import forever
+from perijove.hub.usecases.running_servers import in_pages
 from perijove.hub.usecases.until_there import until_there
-from perijove.kit.steps import in_steps
 from perijove.kit.tasks import TaskGroup
 
 #: servers that are checked at once
@@ -46,18 +46,24 @@ class ExitWatch:
 
     async def poll_ready(self) -> None:
         """Find the ready servers whose process is gone without anybody having heard."""
-        async with self._store.reading() as unit:
-            rows = await unit.servers.in_states([State.READY])
-        await self.check(rows)
+        async for rows in in_pages(self._store, [State.READY]):
+            await self.check(rows)
 
     async def check(self, rows: Sequence[Server]) -> None:
         """Look whether the processes of these servers are there."""
-        gate = asyncio.Semaphore(POLLS_AT_ONCE)
+        # No more tasks than looks: those of thousands of servers would take more memory than the servers' rows.
+        waiting = iter(rows)
         async with TaskGroup("polls") as polls:
-            checks = {polls.start(row.key, self._check(row, gate)) async for row in in_steps(rows)}
-            if checks:
-                # No timeout: each look at a process has its spawner's.
-                await asyncio.wait(checks)
+
+            async def look() -> None:
+                for row in waiting:
+                    # A task for each: a plug-in's bug ends this look and no other. No timeout: each has its spawner's.
+                    await asyncio.wait({polls.start(row.key, self._check(row))})
+
+            looks = {polls.start(f"looks {number}", look()) for number in range(min(POLLS_AT_ONCE, len(rows)))}
+            if looks:
+                # No timeout, for the same reason.
+                await asyncio.wait(looks)
 
     async def _hear(self) -> None:
         async for key, generation, exit_ in self._spawners.exits():
@@ -71,11 +77,10 @@ class ExitWatch:
         if server is not None:
             await self._record(server.id, generation, exit_)
 
-    async def _check(self, server: Server, gate: asyncio.Semaphore) -> None:
-        async with gate:
-            try:
-                exit_ = await self._spawners.poll(server)
-            except LauncherAway:
-                return
+    async def _check(self, server: Server) -> None:
+        try:
+            exit_ = await self._spawners.poll(server)
+        except LauncherAway:
+            return
         if exit_ is not None:
             await self._record(server.id, server.generation, exit_)

@@ -1,6 +1,6 @@
 """
-Who may call which route. Every route of the hub has exactly one `Access` among its dependencies; a test
-enumerates the routes and fails for one that has none. A handler runs only after its access has decided.
+Who may call which route. Every route of the hub is declared with one `Access`; a handler runs only after its
+access has decided.
 
     PUBLIC                       anybody: health, static files, the error page
     CONTROL                      the proxy, which knows the control token
@@ -20,9 +20,9 @@ import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, cast
 
-from fastapi import Depends, Request
+from starlette.requests import Request
 
 from perijove.hub.scopes.decision import (
     Allowed,
@@ -48,6 +48,7 @@ from perijove.hub.web.errors import (
     WebError,
 )
 from perijove.hub.web.forms import read_form
+from perijove.hub.web.handlers import Given
 from perijove.hub.web.identify import Visitor, by_cookie, by_token, has_authorization
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -237,25 +238,25 @@ def needs(
     on: Callable[[Request], Resource] = deployment,
     partly: Callable[[Reach], bool] | None = None,
     otherwise: Callable[[Request], Awaitable[Visitor | None]] | None = None,
-) -> Any:
+) -> Caller:
     """The caller of the API must hold any one of *scopes* for what *on* finds in the request."""
-    return Depends(Caller(scopes=scopes, on=on, partly=partly, otherwise=otherwise).decide)
+    return Caller(scopes=scopes, on=on, partly=partly, otherwise=otherwise)
 
 
-def page_needs(*scopes: str, on: Callable[[Request], Resource] = deployment) -> Any:
+def page_needs(*scopes: str, on: Callable[[Request], Resource] = deployment) -> Page:
     """The visitor of the page must hold any one of *scopes* for what *on* finds in the request."""
-    return Depends(Page(scopes=scopes, on=on).decide)
+    return Page(scopes=scopes, on=on)
 
 
-PUBLIC: Final = Depends(Public().decide)
-CONTROL: Final = Depends(Control().decide)
+PUBLIC: Final = Public()
+CONTROL: Final = Control()
 CALLER: Final = needs()
-ONESELF: Final = Depends(Caller(on=deployment, unknown=Nobody).decide)
-REPORTER: Final = Depends(Reporter().decide)
-SCRAPE: Final = Depends(Scrape().decide)
-OPEN_PAGE: Final = Depends(OpenPage().decide)
+ONESELF: Final = Caller(on=deployment, unknown=Nobody)
+REPORTER: Final = Reporter()
+SCRAPE: Final = Scrape()
+OPEN_PAGE: Final = OpenPage()
 SIGNED_IN: Final = page_needs()
-USER_SERVER_PAGE: Final = Depends(UserServerPage().decide)
+USER_SERVER_PAGE: Final = UserServerPage()
 
 
 def visitor_of(request: Request) -> Visitor:
@@ -263,12 +264,7 @@ def visitor_of(request: Request) -> Visitor:
     return cast("Visitor", request.state.visitor)
 
 
-async def _visitor(request: Request) -> Visitor:
-    # A coroutine: the framework hands plain functions to a thread, which costs more than most answers.
-    return visitor_of(request)
-
-
-VisitorOf = Annotated[Visitor, Depends(_visitor)]
+VisitorOf = Annotated[Visitor, Given(visitor_of)]
 
 
 def _judge(

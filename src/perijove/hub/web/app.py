@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from perijove import __version__
 from perijove.hub.domain.errors import HubError
 from perijove.hub.web import door_api, problems
 from perijove.hub.web.api import (
@@ -33,6 +33,7 @@ from perijove.hub.web.api import (
     users,
 )
 from perijove.hub.web.api.openapi.document import document
+from perijove.hub.web.dispatch import Dispatch
 from perijove.hub.web.edge import Edge
 from perijove.hub.web.errors import SignInNeeded, TwinCookies, WebError
 from perijove.hub.web.etags import ETags
@@ -47,11 +48,9 @@ from perijove.hub.web.pages import accounts, home, people, reference, root, shar
 from perijove.hub.web.pages import sessions as sessions_page
 from perijove.hub.web.pages import tokens as tokens_page
 from perijove.hub.web.parts import Parts
-from perijove.hub.web.quick import ErrorHandler, QuickRoutes, QuickTable
 from perijove.hub.web.remote_proxies import BelieveProxies
+from perijove.hub.web.table import RouteTable
 
-#: what programs ask most
-_QUICK: Final = (users.list_users, users.get_user, users.post_activity, hub.get_self, hub.get_version)
 #: the files of the API, in the order of its description
 API: Final = (
     users,
@@ -83,25 +82,42 @@ _PAGES: Final = tuple(
         user_server,
     )
 )
+#: what becomes an answer; everything else is a surprise
+_ON_ERRORS: Final[Mapping[Any, Any]] = {
+    HubError: problems.on_hub_error,
+    WebError: problems.on_hub_error,
+    SignInNeeded: problems.on_sign_in_needed,
+    TwinCookies: problems.on_twin_cookies,
+    HTTPException: problems.on_http_error,
+    ClientDisconnect: problems.on_disconnect,
+}
 
 
-class WebApplication(FastAPI):
-    """The framework's application behind what every request passes: that costs less in front of it than inside."""
+@dataclass(slots=True)
+class Current:
+    """What requests are answered with; a reload puts others in their place."""
 
-    def __init__(
-        self, parts: Parts, *, exception_handlers: Mapping[type[Exception], ErrorHandler], **kwargs: Any
-    ) -> None:
-        super().__init__(exception_handlers=dict(exception_handlers.items()), **kwargs)
+    parts: Parts
+    edge: Edge
+
+
+class WebApplication:
+    """What the server calls: routes, and around them what every request passes."""
+
+    def __init__(self, parts: Parts, routes: RouteTable) -> None:
+        self.state = Current(parts=parts, edge=Edge.of(parts))
+        self.routes = routes
         prefix = parts.settings.hub_prefix
-        self.quick = QuickTable()
         # From the inside out.
-        front: ASGIApp = QuickRoutes(super().__call__, table=self.quick, on_errors=exception_handlers)
-        front = LimitBody(front)
-        front = ETags(front, prefix=f"{prefix}api/")
-        front = MeasureRequests(front, metrics=parts.metrics)
-        front = BelieveProxies(front, addresses=parts.settings.proxy_addresses)
+        app: ASGIApp = Dispatch(routes)
+        app = ExceptionMiddleware(app, _ON_ERRORS)
+        app = ServerErrorMiddleware(app, problems.on_surprise)
+        app = LimitBody(app, forgotten=(f"{prefix}user/", f"{parts.settings.base_url}user/"))
+        app = ETags(app, prefix=f"{prefix}api/")
+        app = MeasureRequests(app, metrics=parts.metrics)
+        app = BelieveProxies(app, addresses=parts.settings.proxy_addresses)
         self._front: ASGIApp = DefaultHeaders(
-            front, hub_prefix=prefix, file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
+            app, hub_prefix=prefix, file_prefixes=(f"{prefix}static/", f"{prefix}{LAB_ASSETS}/")
         )
 
     @cached_property
@@ -123,45 +139,28 @@ class WebApplication(FastAPI):
 def make_app(parts: Parts) -> WebApplication:
     """The hub's web application over *parts*."""
     prefix = parts.settings.hub_prefix
-    app = WebApplication(
-        parts,
-        title="perijove",
-        version=__version__,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        exception_handlers={
-            HubError: problems.on_hub_error,
-            WebError: problems.on_hub_error,
-            SignInNeeded: problems.on_sign_in_needed,
-            TwinCookies: problems.on_twin_cookies,
-            HTTPException: problems.on_http_error,
-            RequestValidationError: problems.on_invalid_request,
-            ClientDisconnect: problems.on_disconnect,
-            Exception: problems.on_surprise,
-        },
-    )
-    app.state.parts = parts
-    app.state.edge = Edge.of(parts)
+    table = RouteTable()
     for part in API:
-        part.router.add_to(app, prefix=f"{prefix}api")
-    hub.leftover.add_to(app, prefix=f"{prefix}api")
+        part.router.add_to(table, prefix=f"{prefix}api")
+    hub.leftover.add_to(table, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
-        router.add_to(app, prefix=prefix.rstrip("/"))
-    root.outside.add_to(app)
-    app.quick.fill(app.routes, _QUICK)
-    return app
+        router.add_to(table, prefix=prefix.rstrip("/"))
+    root.outside.add_to(table)
+    return WebApplication(parts, table)
 
 
 async def _warm_up(edge: Edge) -> None:
+    # On a thread: one of them takes some ten milliseconds, and loading their compiler several times that.
+    await asyncio.to_thread(_compile, edge)
+
+
+def _compile(edge: Edge) -> None:
     for name in edge.templates.names():
         edge.templates.compile(name)
-        await asyncio.sleep(0)
 
 
 async def renew_app(app: WebApplication, parts: Parts) -> None:
     """Answer from the next request on with *parts*; their addresses and metrics are those of before."""
     edge = Edge.of(parts)
     await _warm_up(edge)
-    app.state.parts, app.state.edge = parts, edge
+    app.state = Current(parts=parts, edge=edge)

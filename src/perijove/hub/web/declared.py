@@ -1,8 +1,5 @@
 """
-Routes as the files of the web edge declare them; `web/app.py` gives all of them to the framework, once and flat.
-
-The framework's own routers prepare a route when it is declared and again when its router is included, and look for
-the route of a request router by router, twice each. That was most of an answer's time, and much of the hub's start.
+Routes as the files of the web edge declare them; `web/app.py` puts all of them into one table.
 """
 
 from __future__ import annotations
@@ -11,9 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fastapi import FastAPI
+from perijove.hub.web.access import Access
+from perijove.hub.web.handlers import Endpoint, Handler
+from perijove.hub.web.table import Route, RouteTable, names_in
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Endpoint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +21,9 @@ class Declared:
 
     path: str
     methods: tuple[str, ...]
-    endpoint: Callable[..., Any]
-    #: its access is among them (`web/access.py`)
-    dependencies: tuple[Any, ...]
+    endpoint: Endpoint
+    #: decides before the endpoint runs
+    access: Access
     include_in_schema: bool
 
 
@@ -36,42 +35,42 @@ class Routes:
         self._include_in_schema = include_in_schema
         self.declared: list[Declared] = []
 
-    def get(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def get(self, path: str, **options: Any) -> Callable[[Function], Function]:
         """Declare a GET."""
         return self.api_route(path, methods=["GET"], **options)
 
-    def post(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def post(self, path: str, **options: Any) -> Callable[[Function], Function]:
         """Declare a POST."""
         return self.api_route(path, methods=["POST"], **options)
 
-    def put(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def put(self, path: str, **options: Any) -> Callable[[Function], Function]:
         """Declare a PUT."""
         return self.api_route(path, methods=["PUT"], **options)
 
-    def patch(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def patch(self, path: str, **options: Any) -> Callable[[Function], Function]:
         """Declare a PATCH."""
         return self.api_route(path, methods=["PATCH"], **options)
 
-    def delete(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def delete(self, path: str, **options: Any) -> Callable[[Function], Function]:
         """Declare a DELETE."""
         return self.api_route(path, methods=["DELETE"], **options)
 
-    def options(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
+    def options(self, path: str, **options: Any) -> Callable[[Function], Function]:
         """Declare an OPTIONS."""
         return self.api_route(path, methods=["OPTIONS"], **options)
 
     def api_route(
-        self, path: str, *, methods: Sequence[str], dependencies: Sequence[Any], include_in_schema: bool = True
-    ) -> Callable[[Endpoint], Endpoint]:
-        """Declare a route of several methods."""
+        self, path: str, *, methods: Sequence[str], access: Access, include_in_schema: bool = True
+    ) -> Callable[[Function], Function]:
+        """Declare a route of several methods. Without an access there is none."""
 
-        def declare(endpoint: Endpoint) -> Endpoint:
+        def declare(endpoint: Function) -> Function:
             self.declared.append(
                 Declared(
                     path=f"{self._prefix}{path}",
                     methods=tuple(methods),
                     endpoint=endpoint,
-                    dependencies=tuple(dependencies),
+                    access=access,
                     include_in_schema=include_in_schema and self._include_in_schema,
                 )
             )
@@ -79,15 +78,21 @@ class Routes:
 
         return declare
 
-    def add_to(self, app: FastAPI, *, prefix: str = "") -> None:
-        """Give them to *app*, in the order of their declaration."""
-        for route in self.declared:
-            app.add_api_route(
-                f"{prefix}{route.path}",
-                route.endpoint,
-                methods=list(route.methods),
-                dependencies=route.dependencies,
-                include_in_schema=route.include_in_schema,
-                # Answers are made as they are sent: there is nothing to check them against.
-                response_model=None,
+    def add_to(self, table: RouteTable, *, prefix: str = "") -> None:
+        """Put them into *table*, below *prefix*."""
+        in_any_path: dict[Endpoint, set[str]] = {}
+        for declared in self.declared:
+            in_any_path.setdefault(declared.endpoint, set()).update(names_in(declared.path))
+        for declared in self.declared:
+            names = names_in(declared.path)
+            never_in_query = in_any_path[declared.endpoint]
+            table.add(
+                Route(
+                    path=f"{prefix}{declared.path}",
+                    methods=declared.methods,
+                    access=declared.access,
+                    endpoint=declared.endpoint,
+                    handler=Handler(declared.endpoint, in_path=names, never_in_query=never_in_query),
+                    names=names,
+                )
             )

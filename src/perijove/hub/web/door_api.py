@@ -21,7 +21,7 @@ from perijove.wire.door import EXCHANGE_PATH, MAX_VISITS, RECHECK_PATH
 router = Routes(include_in_schema=False)
 
 
-@router.post(f"/{EXCHANGE_PATH}", dependencies=[CONTROL])
+@router.post(f"/{EXCHANGE_PATH}", access=CONTROL)
 async def post_exchange(request: Request, parts: PartsOf) -> Response:
     """A short-lived identity token, or the reason why not."""
     body = await json_object(request) or {}
@@ -33,7 +33,7 @@ async def post_exchange(request: Request, parts: PartsOf) -> Response:
     return JSONResponse({"identity": identity, "expires_in": expires_in})
 
 
-@router.post(f"/{RECHECK_PATH}", dependencies=[CONTROL])
+@router.post(f"/{RECHECK_PATH}", access=CONTROL)
 async def post_recheck(request: Request, parts: PartsOf) -> Response:
     """Those of the visits that are refused from now on."""
     body = await json_object(request) or {}

@@ -7,11 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Self, cast
 
-from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from perijove.hub.web.csp_reports import CspReports
 from perijove.hub.web.csrf import Csrf
+from perijove.hub.web.handlers import Given
 from perijove.hub.web.parts import Parts
 from perijove.hub.web.sessions import Cookies
 from perijove.hub.web.static_files import StaticFiles
@@ -54,9 +54,4 @@ def edge_of(request: HTTPConnection) -> Edge:
     return cast("Edge", request.app.state.edge)
 
 
-async def _edge(request: Request) -> Edge:
-    # A coroutine: the framework hands plain functions to a thread, which costs more than most answers.
-    return edge_of(request)
-
-
-EdgeOf = Annotated[Edge, Depends(_edge)]
+EdgeOf = Annotated[Edge, Given(edge_of)]

@@ -10,7 +10,8 @@ What is wrong with a request before any use case has seen it. `problems.py` maps
     ├── ForeignRequest        Fetch-Metadata says that it is not our page that asks
     ├── BadXsrf               no token, or another one
     ├── TwinCookies           two cookies of one name say who this is
-    └── BadBody               not the JSON that was asked for
+    ├── BadBody               not the JSON that was asked for
+    └── BadParameter          a word where a number is expected
 """
 
 from __future__ import annotations
@@ -64,3 +65,7 @@ class TwinCookies(WebError):
 
 class BadBody(WebError):
     """Invalid JSON in body of request"""
+
+
+class BadParameter(WebError):
+    """A number is expected."""

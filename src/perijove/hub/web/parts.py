@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request
+from starlette.requests import Request
 
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.principals import Principal
@@ -36,6 +36,7 @@ from perijove.hub.usecases.sign_in import SignIn
 from perijove.hub.usecases.sign_out import SignOut
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
+from perijove.hub.web.handlers import Given
 from perijove.hub.web.lab.assets import LabAssets
 from perijove.hub.web.metrics import Metrics
 from perijove.kit.clock import Clock, Randomness
@@ -116,9 +117,4 @@ def parts_of(request: Request) -> Parts:
     return cast("Parts", request.app.state.parts)
 
 
-async def _parts(request: Request) -> Parts:
-    # A coroutine: the framework hands plain functions to a thread, which costs more than most answers.
-    return parts_of(request)
-
-
-PartsOf = Annotated[Parts, Depends(_parts)]
+PartsOf = Annotated[Parts, Given(parts_of)]

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import structlog
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -49,6 +48,7 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         web.BadXsrf: 403,
         web.TwinCookies: 403,
         web.BadBody: 400,
+        web.BadParameter: 400,
     }
 )
 #: Headlines of error pages.
@@ -118,15 +118,6 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         raise error
     stated = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
     return answer(request, error.status_code, stated, headers=error.headers or {})
-
-
-async def on_invalid_request(request: Request, error: Exception) -> Response:
-    """A body or parameter of another type than the route takes."""
-    if not isinstance(error, RequestValidationError):
-        raise error
-    first: Mapping[str, Any] = error.errors()[0]
-    where = ".".join(str(step) for step in first["loc"] if step != "body")
-    return answer(request, 400, f"{where}: {first['msg']}" if where else str(first["msg"]))
 
 
 async def on_disconnect(_request: Request, _error: Exception) -> Response:

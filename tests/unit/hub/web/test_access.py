@@ -6,48 +6,33 @@ gets the answer that it is due.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
-from fastapi.routing import APIRoute, iter_route_contexts
 
 from perijove.hub.web.access import Access, OpenPage, Page, Public
+from perijove.hub.web.declared import Routes
+from perijove.hub.web.table import Route
 from tests.unit.hub.web.rig import SCRIPT, Rig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guarded:
-    path: str
-    methods: tuple[str, ...]
-    accesses: tuple[Access, ...]
-
-    def has(self, *kinds: type[Access]) -> bool:
-        return any(isinstance(access, kinds) for access in self.accesses)
+def routes_of(rig: Rig) -> Iterator[Route]:
+    return iter(rig.app.routes)
 
 
-def routes_of(rig: Rig) -> Iterator[Guarded]:
-    for context in iter_route_contexts(rig.app.routes):
-        route = context.original_route
-        assert isinstance(route, APIRoute), f"{route} can have no decision"
-        assert context.path is not None
-        owners = (getattr(dependency.call, "__self__", None) for dependency in route.dependant.dependencies)
-        accesses = tuple(owner for owner in owners if isinstance(owner, Access))
-        yield Guarded(path=context.path, methods=tuple(sorted(route.methods or ())), accesses=accesses)
-
-
-def test_every_route_has_exactly_one_decision(rig: Rig) -> None:
+def test_every_route_has_a_decision(rig: Rig) -> None:
     """
-    Deny by default: a route somebody forgets to guard fails here, not in the field.
+    Deny by default: none can be declared without one.
     """
     routes = list(routes_of(rig))
-    undecided = {route.path for route in routes if len(route.accesses) != 1}
 
     assert len(routes) > 50
-    assert not undecided
+    assert all(isinstance(route.access, Access) for route in routes)
+    with pytest.raises(TypeError, match="access"):
+        Routes().get("/open")
 
 
 def test_only_these_are_public(rig: Rig) -> None:
-    public = {route.path for route in routes_of(rig) if route.has(Public)}
+    public = {route.path for route in routes_of(rig) if isinstance(route.access, Public)}
 
     assert public == {
         "/hub/api",
@@ -64,6 +49,8 @@ def test_only_these_are_public(rig: Rig) -> None:
         "/hub/logo",
         "/hub/static/{name}",
         "/{rest:path}",
+        # Leads where a decision is made.
+        "/user/{rest:path}",
     }
 
 
@@ -86,7 +73,7 @@ async def test_a_stranger_gets_nothing_but_the_way_to_sign_in(rig: Rig) -> None:
     answers = {}
     async with rig.client() as client:
         for route in routes_of(rig):
-            if route.has(Public, OpenPage):
+            if isinstance(route.access, Public | OpenPage):
                 continue
             for method in route.methods:
                 answer = await client.request(method, filled(route.path))
@@ -118,7 +105,7 @@ async def test_an_ordinary_user_gets_nothing_of_another(rig: Rig) -> None:
 async def test_pages_of_another_are_refused(rig: Rig) -> None:
     browser = await rig.signed_in("eve")
     for route in routes_of(rig):
-        if not any(isinstance(access, Page) and access.scopes for access in route.accesses):
+        if not (isinstance(route.access, Page) and route.access.scopes):
             continue
         path = filled(route.path)
         answer = await (browser.get(path) if "GET" in route.methods else browser.post(path))

@@ -13,12 +13,11 @@ from itertools import product
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute, iter_route_contexts
 
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.tokens import PREFIX_LENGTH
 from perijove.hub.scopes.catalog import CATALOG, METASCOPES
-from perijove.hub.web.access import Access, Caller
+from perijove.hub.web.access import Caller
 from perijove.kit.tasks import TaskGroup
 from tests.unit.hub.web.rig import NAVIGATION, Rig, make_settings
 
@@ -63,14 +62,11 @@ class Call:
 
 
 def calls_of(rig: Rig) -> Iterator[Call]:
-    for context in iter_route_contexts(rig.app.routes):
-        route = context.original_route
-        assert isinstance(route, APIRoute)
-        owners = (getattr(dependency.call, "__self__", None) for dependency in route.dependant.dependencies)
-        (access,) = (owner for owner in owners if isinstance(owner, Access))
-        if isinstance(access, Caller) and context.path is not None:
-            for method in sorted(route.methods or ()):
-                yield Call(method=method, path=context.path, scopes=access.scopes, partly=access.partly is not None)
+    for route in rig.app.routes:
+        access = route.access
+        if isinstance(access, Caller):
+            for method in sorted(route.methods):
+                yield Call(method=method, path=route.path, scopes=access.scopes, partly=access.partly is not None)
 
 
 async def ask(client: httpx.AsyncClient, call: Call, user: str = "bob", **headers: str) -> httpx.Response:

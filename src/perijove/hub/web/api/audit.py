@@ -23,7 +23,7 @@ _MAX_ID: Final = 2**63
 router = Routes()
 
 
-@router.get("/audit", dependencies=[needs(READ)])
+@router.get("/audit", access=needs(READ))
 async def get_audit(
     call: CallOf,
     actor: str = "",
@@ -45,7 +45,7 @@ async def get_audit(
     return _page(await call.parts.audit.page(wanted, limit=limit, before_id=_id(before)), limit)
 
 
-@router.get("/users/{user_name}/audit", dependencies=[needs(READ, on=the_user)])
+@router.get("/users/{user_name}/audit", access=needs(READ, on=the_user))
 async def get_user_audit(call: CallOf, user_name: str, action: str = "", before: str = "") -> dict[str, Any]:
     """What was done to a user and what they did, the newest first; of others without their addresses."""
     user = await call.parts.get_user(user_name)

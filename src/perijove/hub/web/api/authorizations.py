@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Request
+from starlette.requests import Request
 
 from perijove.hub.domain.errors import NotFound
 from perijove.hub.domain.principals import Principal
@@ -22,26 +22,26 @@ router = Routes(prefix="/authorizations")
 _MAX_COOKIE = 1024
 
 
-@router.get("/token/{token}", dependencies=[CALLER])
+@router.get("/token/{token}", access=CALLER)
 async def get_owner_of_token(call: CallOf, token: str) -> dict[str, Any]:
     """Whose that token is."""
     return await _model(call, await call.parts.identify.by_token(token))
 
 
-@router.post("/token", dependencies=[CALLER])
+@router.post("/token", access=CALLER)
 async def post_token() -> None:
     """JupyterHub has removed this."""
     raise NotFound("This was removed in JupyterHub 2: use POST /hub/api/users/{name}/tokens.")
 
 
-@router.get("/cookie/{cookie_name}", dependencies=[CALLER])
+@router.get("/cookie/{cookie_name}", access=CALLER)
 async def get_owner_of_cookie(request: Request, call: CallOf, cookie_name: str) -> dict[str, Any]:
     """Whose that sign-in cookie is; its value is the body."""
     body = await request.body()
     return await _of_cookie(call, cookie_name, body[:_MAX_COOKIE].decode("ascii", "replace"))
 
 
-@router.get("/cookie/{cookie_name}/{cookie_value}", dependencies=[CALLER])
+@router.get("/cookie/{cookie_name}/{cookie_value}", access=CALLER)
 async def get_owner_of_cookie_in_address(call: CallOf, cookie_name: str, cookie_value: str) -> dict[str, Any]:
     """Whose that sign-in cookie is."""
     return await _of_cookie(call, cookie_name, cookie_value)

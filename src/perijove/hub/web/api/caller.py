@@ -7,12 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from starlette.requests import Request
 
 from perijove.hub.domain.principals import Principal
 from perijove.hub.web.access import visitor_of
 from perijove.hub.web.api.models import Models
 from perijove.hub.web.api.pagination import Window
+from perijove.hub.web.handlers import Given
 from perijove.hub.web.parts import Parts, parts_of
 
 
@@ -58,9 +59,4 @@ def call_of(request: Request) -> Call:
     return Call(request=request, parts=parts_of(request), principal=visitor_of(request).principal)
 
 
-async def _call(request: Request) -> Call:
-    # A coroutine: the framework hands plain functions to a thread, which costs more than most answers.
-    return call_of(request)
-
-
-CallOf = Annotated[Call, Depends(_call)]
+CallOf = Annotated[Call, Given(call_of)]

@@ -12,7 +12,7 @@ from perijove.hub.domain.errors import Invalid
 from perijove.hub.scopes.decision import reach
 from perijove.hub.scopes.fields import GROUP_READ_SCOPES
 from perijove.hub.web.access import needs, reaches_groups, the_group
-from perijove.hub.web.api.answers import QuickJson
+from perijove.hub.web.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, only, texts
 from perijove.hub.web.api.caller import CallOf
 from perijove.hub.web.declared import Routes
@@ -20,7 +20,7 @@ from perijove.hub.web.declared import Routes
 router = Routes(prefix="/groups")
 
 
-@router.get("", dependencies=[needs("list:groups", partly=reaches_groups)])
+@router.get("", access=needs("list:groups", partly=reaches_groups))
 async def list_groups(call: CallOf) -> Response:
     """Those that the caller may list, in pages if asked for."""
     extent = reach(call.principal, "list:groups")
@@ -32,7 +32,7 @@ async def list_groups(call: CallOf) -> Response:
     return QuickJson(window.wrap(shown, total, call.request))
 
 
-@router.post("", dependencies=[needs("admin:groups")])
+@router.post("", access=needs("admin:groups"))
 async def create_groups(call: CallOf) -> Response:
     """Make several, each with the same members."""
     body = only(await json_object(call.request) or {}, "groups", "users")
@@ -43,13 +43,13 @@ async def create_groups(call: CallOf) -> Response:
     return JSONResponse([call.models.group(known) for known in made], status_code=201)
 
 
-@router.get("/{group_name}", dependencies=[needs(*GROUP_READ_SCOPES, on=the_group)])
+@router.get("/{group_name}", access=needs(*GROUP_READ_SCOPES, on=the_group))
 async def get_group(call: CallOf, group_name: str) -> Response:
     """One group, as far as the caller may see it."""
     return QuickJson(call.models.group(await call.parts.read_groups.one(group_name)))
 
 
-@router.post("/{group_name}", dependencies=[needs("admin:groups", on=the_group)])
+@router.post("/{group_name}", access=needs("admin:groups", on=the_group))
 async def create_group(call: CallOf, group_name: str) -> Response:
     """Make one."""
     body = only(await json_object(call.request) or {}, "name", "users")
@@ -59,14 +59,14 @@ async def create_group(call: CallOf, group_name: str) -> Response:
     return JSONResponse(call.models.group(made), status_code=201)
 
 
-@router.delete("/{group_name}", dependencies=[needs("delete:groups", on=the_group)])
+@router.delete("/{group_name}", access=needs("delete:groups", on=the_group))
 async def delete_group(call: CallOf, group_name: str) -> Response:
     """Forget it; its members stay users."""
     await call.parts.change_groups.delete(group_name, asker=call.principal)
     return Response(status_code=204)
 
 
-@router.post("/{group_name}/users", dependencies=[needs("groups", on=the_group)])
+@router.post("/{group_name}/users", access=needs("groups", on=the_group))
 async def add_users(call: CallOf, group_name: str) -> Response:
     """Make users members."""
     users = await _named_users(call, "add")
@@ -75,7 +75,7 @@ async def add_users(call: CallOf, group_name: str) -> Response:
     )
 
 
-@router.delete("/{group_name}/users", dependencies=[needs("groups", on=the_group)])
+@router.delete("/{group_name}/users", access=needs("groups", on=the_group))
 async def remove_users(call: CallOf, group_name: str) -> Response:
     """End users' membership."""
     users = await _named_users(call, "delete")
@@ -83,7 +83,7 @@ async def remove_users(call: CallOf, group_name: str) -> Response:
     return JSONResponse(call.models.group(known))
 
 
-@router.put("/{group_name}/properties", dependencies=[needs("groups", on=the_group)])
+@router.put("/{group_name}/properties", access=needs("groups", on=the_group))
 async def put_properties(call: CallOf, group_name: str) -> Response:
     """Other properties: the body replaces all of them."""
     properties = await json_object(call.request)

@@ -7,17 +7,15 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from fastapi import Request
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Match
 
 from perijove import __version__
 from perijove.hub.domain.errors import Invalid
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.web.access import ONESELF, PUBLIC, SCRAPE, needs
-from perijove.hub.web.api.answers import QuickJson
+from perijove.hub.web.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, only
 from perijove.hub.web.api.caller import CallOf
 from perijove.hub.web.declared import Routes
@@ -33,22 +31,22 @@ leftover = Routes(include_in_schema=False)
 _OTHERS: Final = ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-@router.get("", dependencies=[PUBLIC])
-@router.get("/", dependencies=[PUBLIC])
+@router.get("", access=PUBLIC)
+@router.get("/", access=PUBLIC)
 async def get_version() -> Response:
     """The version of JupyterHub whose contract this is, and our own."""
     body = {"version": JUPYTERHUB_VERSION, "perijove": __version__}
     return JSONResponse(body, headers={"Access-Control-Allow-Origin": "*"})
 
 
-@router.get("/openapi.json", dependencies=[PUBLIC], include_in_schema=False)
+@router.get("/openapi.json", access=PUBLIC, include_in_schema=False)
 async def get_openapi(request: Request) -> dict[str, Any]:
     """What can be called."""
     described: dict[str, Any] = request.app.described
     return described
 
 
-@router.get("/info", dependencies=[needs("read:hub")])
+@router.get("/info", access=needs("read:hub"))
 async def get_info(parts: PartsOf) -> dict[str, Any]:
     """What this hub is made of."""
     about = parts.about
@@ -62,13 +60,13 @@ async def get_info(parts: PartsOf) -> dict[str, Any]:
     }
 
 
-@router.get("/identity-keys", dependencies=[PUBLIC])
+@router.get("/identity-keys", access=PUBLIC)
 async def get_identity_keys(parts: PartsOf) -> Response:
     """The public keys of identity tokens (RFC 7517), for services that perijove guards."""
     return JSONResponse({"keys": [dict(key) for key in parts.door.public_keys]})
 
 
-@router.get("/user", dependencies=[ONESELF])
+@router.get("/user", access=ONESELF)
 async def get_self(call: CallOf) -> Response:
     """Who the caller is, and what they may."""
     user = call.principal.user
@@ -76,7 +74,7 @@ async def get_self(call: CallOf) -> Response:
     return QuickJson(call.models.identity(known))
 
 
-@router.get("/proxy", dependencies=[needs("proxy")])
+@router.get("/proxy", access=needs("proxy"))
 async def get_proxy(call: CallOf) -> Any:
     """The proxy's table, as it is now."""
     table = await call.parts.proxies.routes()
@@ -94,14 +92,14 @@ async def get_proxy(call: CallOf) -> Any:
     return {**window.wrap([], len(named), call.request), "items": routes} if window.in_pages else routes
 
 
-@router.post("/proxy", dependencies=[needs("proxy")])
+@router.post("/proxy", access=needs("proxy"))
 async def post_proxy(call: CallOf) -> Response:
     """Make the proxy's table right, now."""
     await call.parts.proxies.once()
     return Response()
 
 
-@router.post("/shutdown", dependencies=[needs("shutdown")])
+@router.post("/shutdown", access=needs("shutdown"))
 async def post_shutdown(call: CallOf) -> Response:
     """End the hub; the proxy and the servers as the body says, or as configured."""
     body = only(await json_object(call.request) or {}, "proxy", "servers")
@@ -112,46 +110,44 @@ async def post_shutdown(call: CallOf) -> Response:
     return JSONResponse({"message": "Shutting down Hub"}, status_code=202)
 
 
-@router.post("/reload", dependencies=[needs("shutdown")])
+@router.post("/reload", access=needs("shutdown"))
 async def post_reload(call: CallOf) -> dict[str, list[str]]:
     """Read the configuration again, in all hubs: what has changed and counts now, and what needs a restart."""
     reading = await call.parts.reload(call.principal)
     return {"changed": list(reading.changed), "needs_restart": list(reading.needs_restart)}
 
 
-@router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC])
+@router.api_route("/health", methods=["GET", "HEAD"], access=PUBLIC)
 async def get_health() -> Response:
     """Whether this process answers; asks nobody else."""
     return Response(media_type="text/html")
 
 
-@router.get("/metrics", dependencies=[SCRAPE])
-@metrics_router.get("/metrics", dependencies=[SCRAPE])
+@router.get("/metrics", access=SCRAPE)
+@metrics_router.get("/metrics", access=SCRAPE)
 async def get_metrics(parts: PartsOf) -> Response:
     """For Prometheus."""
     async with parts.store.reading() as unit:
         _, users = await unit.users.page(offset=0, limit=1)
-        ready = await unit.servers.in_states([State.READY])
+        ready = await unit.servers.count_in([State.READY])
     parts.metrics.total_users.set(users)
-    parts.metrics.running_servers.set(len(ready))
+    parts.metrics.running_servers.set(ready)
     return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@leftover.api_route("", methods=_OTHERS, dependencies=[PUBLIC])
-@leftover.api_route("/{rest:path}", methods=("GET", *_OTHERS), dependencies=[PUBLIC])
+@leftover.api_route("", methods=_OTHERS, access=PUBLIC)
+@leftover.api_route("/{rest:path}", methods=("GET", *_OTHERS), access=PUBLIC)
 async def get_leftover(request: Request, parts: PartsOf) -> Response:
     """What no route answers: nothing is there, or another method is; browsers may ask before they ask."""
     if request.method == "OPTIONS":
         return Response()
     api = f"{parts.settings.hub_prefix}api"
-    allowed = {method for route in request.app.routes for method in _methods_of(route, api, request)}
+    allowed = {
+        method
+        for place in request.app.routes.places(request.scope["path"])
+        for method, route in place.items()
+        if route.path.startswith(api) and route.endpoint is not get_leftover
+    }
     if not allowed:
         raise HTTPException(404)
     raise HTTPException(405, headers={"Allow": ", ".join(sorted({*allowed, "OPTIONS"}))})
-
-
-def _methods_of(route: BaseRoute, api: str, request: Request) -> frozenset[str]:
-    """What *route* of the API answers to, if it is there for the address but not for the method of *request*."""
-    if not isinstance(route, APIRoute) or not route.path.startswith(api):
-        return frozenset()
-    return frozenset(route.methods or ()) if route.matches(request.scope)[0] is Match.PARTIAL else frozenset()

@@ -29,6 +29,8 @@ from perijove.wire.routes import GATED, OPEN
 _ONESELF = frozenset({"kind", "name", "groups"})
 
 
+#: of `2026-01-02T03:04:05.000006`
+_TO_MICROSECONDS: Final = 26
 #: sets of scopes whose order is remembered
 _REMEMBERED: Final = 1024
 
@@ -38,7 +40,7 @@ def timestamp(at: datetime | None) -> str | None:
     if at is None:
         return None
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)
-    return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
+    return f"{utc.isoformat('T', 'microseconds')[:_TO_MICROSECONDS]}Z"
 
 
 def progress_url(hub_prefix: str, user: str, server: str) -> str:

@@ -47,18 +47,18 @@ _STOP: Final = needs("delete:servers", on=the_server)
 router = Routes(prefix="/users")
 
 
-@router.get(DEFAULT, dependencies=[_READ])
-@router.get(DEFAULT_TOO, dependencies=[_READ], include_in_schema=False)
-@router.get(NAMED, dependencies=[_READ])
+@router.get(DEFAULT, access=_READ)
+@router.get(DEFAULT_TOO, access=_READ, include_in_schema=False)
+@router.get(NAMED, access=_READ)
 async def get_server(call: CallOf, user_name: str, server_name: str = "") -> dict[str, Any]:
     """One server, active or not."""
     user = await call.parts.get_user(user_name)
     return call.models.server(await call.parts.get_server(user, server_name))
 
 
-@router.put(DEFAULT, dependencies=[_START])
-@router.put(DEFAULT_TOO, dependencies=[_START], include_in_schema=False)
-@router.put(NAMED, dependencies=[_START])
+@router.put(DEFAULT, access=_START)
+@router.put(DEFAULT_TOO, access=_START, include_in_schema=False)
+@router.put(NAMED, access=_START)
 async def put_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Make a named server without starting it."""
     user = await call.parts.get_user(user_name)
@@ -72,9 +72,9 @@ async def put_server(call: CallOf, user_name: str, server_name: str = "") -> Res
     return JSONResponse(call.models.server(server), status_code=201)
 
 
-@router.post(DEFAULT, dependencies=[_START])
-@router.post(DEFAULT_TOO, dependencies=[_START], include_in_schema=False)
-@router.post(NAMED, dependencies=[_START])
+@router.post(DEFAULT, access=_START)
+@router.post(DEFAULT_TOO, access=_START, include_in_schema=False)
+@router.post(NAMED, access=_START)
 async def post_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Start it: 201 if it is ready within the configured time, 202 if it still comes up."""
     parts = call.parts
@@ -89,9 +89,9 @@ async def post_server(call: CallOf, user_name: str, server_name: str = "") -> Re
     raise LaunchFailed(server.failure, log_tail=server.failure_log)
 
 
-@router.patch(DEFAULT, dependencies=[_START])
-@router.patch(DEFAULT_TOO, dependencies=[_START], include_in_schema=False)
-@router.patch(NAMED, dependencies=[_START])
+@router.patch(DEFAULT, access=_START)
+@router.patch(DEFAULT_TOO, access=_START, include_in_schema=False)
+@router.patch(NAMED, access=_START)
 async def patch_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Another name, another name to be shown, or other options, of one that is stopped."""
     user = await call.parts.get_user(user_name)
@@ -108,9 +108,9 @@ async def patch_server(call: CallOf, user_name: str, server_name: str = "") -> R
     return JSONResponse(call.models.server(server))
 
 
-@router.delete(DEFAULT, dependencies=[_STOP])
-@router.delete(DEFAULT_TOO, dependencies=[_STOP], include_in_schema=False)
-@router.delete(NAMED, dependencies=[_STOP])
+@router.delete(DEFAULT, access=_STOP)
+@router.delete(DEFAULT_TOO, access=_STOP, include_in_schema=False)
+@router.delete(NAMED, access=_STOP)
 async def delete_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Stop it: 204 if it is gone within the configured time, 202 if it still goes."""
     parts = call.parts
@@ -142,17 +142,17 @@ async def _remove_later(parts: Parts, user: User, server: Server) -> None:
         log.warning("server.not_removed", server=server.key, why=error.message)
 
 
-@router.post(f"{DEFAULT}/{KEEP}", dependencies=[_KEEP])
-@router.post(f"{NAMED}/{KEEP}", dependencies=[_KEEP])
+@router.post(f"{DEFAULT}/{KEEP}", access=_KEEP)
+@router.post(f"{NAMED}/{KEEP}", access=_KEEP)
 async def post_keep(call: CallOf, user_name: str, server_name: str = "") -> dict[str, Any]:
     """Give it more time before it is stopped for being idle or old; the answer says how much."""
     user = await call.parts.get_user(user_name)
     return deadline_body(await call.parts.keep_server(user, server_name))
 
 
-@router.get(f"{DEFAULT}/progress", dependencies=[_READ])
-@router.get(f"{DEFAULT_TOO}progress", dependencies=[_READ], include_in_schema=False)
-@router.get(f"{NAMED}/progress", dependencies=[_READ])
+@router.get(f"{DEFAULT}/progress", access=_READ)
+@router.get(f"{DEFAULT_TOO}progress", access=_READ, include_in_schema=False)
+@router.get(f"{NAMED}/progress", access=_READ)
 async def get_progress(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """How a start goes, as events; ends with the one that says how it went."""
     user = await call.parts.get_user(user_name)

@@ -21,14 +21,14 @@ from perijove.hub.web.declared import Routes
 router = Routes(prefix="/users/{user_name}/sessions")
 
 
-@router.get("", dependencies=[needs("read:tokens", on=the_user)])
+@router.get("", access=needs("read:tokens", on=the_user))
 async def list_sessions(call: CallOf, user_name: str) -> dict[str, Any]:
     """Those that have not ended, the last seen first."""
     sessions = await call.parts.sessions.list(await call.parts.get_user(user_name))
     return {"sessions": [_model(call, session) for session in sessions]}
 
 
-@router.delete("", dependencies=[needs("tokens", on=the_user)])
+@router.delete("", access=needs("tokens", on=the_user))
 async def delete_sessions(call: CallOf, user_name: str) -> Response:
     """End all but the caller's own; a caller with a token has none."""
     user = await call.parts.get_user(user_name)
@@ -36,7 +36,7 @@ async def delete_sessions(call: CallOf, user_name: str) -> Response:
     return Response(status_code=204)
 
 
-@router.delete("/{session_id}", dependencies=[needs("tokens", on=the_user)])
+@router.delete("/{session_id}", access=needs("tokens", on=the_user))
 async def delete_session(call: CallOf, user_name: str, session_id: str) -> Response:
     """End one, the tokens bound to it, and every visit that they opened."""
     user = await call.parts.get_user(user_name)

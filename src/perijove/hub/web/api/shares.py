@@ -18,7 +18,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.usecases.share_codes import Offer
 from perijove.hub.usecases.shares import Granted, Recipient
 from perijove.hub.web.access import needs, the_group, the_server, the_user
-from perijove.hub.web.api.answers import QuickJson
+from perijove.hub.web.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, member, only, texts
 from perijove.hub.web.api.caller import Call, CallOf
 from perijove.hub.web.api.models import timestamp
@@ -42,44 +42,44 @@ router = Routes()
 # -- what is shared with somebody -------------------------------------------------------------------------------------
 
 
-@router.get("/users/{user_name}/shared", dependencies=[_READ_OF_USER])
+@router.get("/users/{user_name}/shared", access=_READ_OF_USER)
 async def list_of_user(call: CallOf, user_name: str) -> Response:
     """What others share with a user, also by way of groups."""
     return _page(call, await call.parts.shares.with_user(user_name), share_model)
 
 
-@router.get("/users/{user_name}/shared/{owner_name}/", dependencies=[_READ_OF_USER])
-@router.get("/users/{user_name}/shared/{owner_name}/{shared_name}", dependencies=[_READ_OF_USER])
+@router.get("/users/{user_name}/shared/{owner_name}/", access=_READ_OF_USER)
+@router.get("/users/{user_name}/shared/{owner_name}/{shared_name}", access=_READ_OF_USER)
 async def get_of_user(call: CallOf, user_name: str, owner_name: str, shared_name: str = "") -> Response:
     """What a user has of one server, by themselves."""
     granted = await call.parts.shares.one(Recipient(user=user_name), owner_name, shared_name)
     return QuickJson(share_model(call, granted))
 
 
-@router.delete("/users/{user_name}/shared/{owner_name}/", dependencies=[_LEAVE_OF_USER])
-@router.delete("/users/{user_name}/shared/{owner_name}/{shared_name}", dependencies=[_LEAVE_OF_USER])
+@router.delete("/users/{user_name}/shared/{owner_name}/", access=_LEAVE_OF_USER)
+@router.delete("/users/{user_name}/shared/{owner_name}/{shared_name}", access=_LEAVE_OF_USER)
 async def leave_of_user(call: CallOf, user_name: str, owner_name: str, shared_name: str = "") -> Response:
     """Leave it."""
     await call.parts.shares.leave(call.principal, Recipient(user=user_name), owner_name, shared_name)
     return Response(status_code=204)
 
 
-@router.get("/groups/{group_name}/shared", dependencies=[_READ_OF_GROUP])
+@router.get("/groups/{group_name}/shared", access=_READ_OF_GROUP)
 async def list_of_group(call: CallOf, group_name: str) -> Response:
     """What is shared with a group."""
     return _page(call, await call.parts.shares.with_group(group_name), share_model)
 
 
-@router.get("/groups/{group_name}/shared/{owner_name}/", dependencies=[_READ_OF_GROUP])
-@router.get("/groups/{group_name}/shared/{owner_name}/{shared_name}", dependencies=[_READ_OF_GROUP])
+@router.get("/groups/{group_name}/shared/{owner_name}/", access=_READ_OF_GROUP)
+@router.get("/groups/{group_name}/shared/{owner_name}/{shared_name}", access=_READ_OF_GROUP)
 async def get_of_group(call: CallOf, group_name: str, owner_name: str, shared_name: str = "") -> Response:
     """What a group has of one server."""
     granted = await call.parts.shares.one(Recipient(group=group_name), owner_name, shared_name)
     return QuickJson(share_model(call, granted))
 
 
-@router.delete("/groups/{group_name}/shared/{owner_name}/", dependencies=[_LEAVE_OF_GROUP])
-@router.delete("/groups/{group_name}/shared/{owner_name}/{shared_name}", dependencies=[_LEAVE_OF_GROUP])
+@router.delete("/groups/{group_name}/shared/{owner_name}/", access=_LEAVE_OF_GROUP)
+@router.delete("/groups/{group_name}/shared/{owner_name}/{shared_name}", access=_LEAVE_OF_GROUP)
 async def leave_of_group(call: CallOf, group_name: str, owner_name: str, shared_name: str = "") -> Response:
     """Leave it, for the whole group."""
     await call.parts.shares.leave(call.principal, Recipient(group=group_name), owner_name, shared_name)
@@ -89,21 +89,21 @@ async def leave_of_group(call: CallOf, group_name: str, owner_name: str, shared_
 # -- what somebody shares ---------------------------------------------------------------------------------------------
 
 
-@router.get("/shares/{user_name}", dependencies=[_READ_OF_OWNER])
+@router.get("/shares/{user_name}", access=_READ_OF_OWNER)
 async def list_of_owner(call: CallOf, user_name: str) -> Response:
     """All shares of a user's servers."""
     return _page(call, await call.parts.shares.of_owner(user_name), share_model)
 
 
-@router.get("/shares/{user_name}/", dependencies=[_READ])
-@router.get("/shares/{user_name}/{server_name}", dependencies=[_READ])
+@router.get("/shares/{user_name}/", access=_READ)
+@router.get("/shares/{user_name}/{server_name}", access=_READ)
 async def list_of_server(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """All shares of one server."""
     return _page(call, await call.parts.shares.of_server(user_name, server_name), share_model)
 
 
-@router.post("/shares/{user_name}/", dependencies=[_SHARE])
-@router.post("/shares/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.post("/shares/{user_name}/", access=_SHARE)
+@router.post("/shares/{user_name}/{server_name}", access=_SHARE)
 async def grant(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Share it with a user or a group, or share more of it."""
     to, scopes = await _share_request(call)
@@ -111,8 +111,8 @@ async def grant(call: CallOf, user_name: str, server_name: str = "") -> Response
     return QuickJson(share_model(call, granted))
 
 
-@router.patch("/shares/{user_name}/", dependencies=[_SHARE])
-@router.patch("/shares/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.patch("/shares/{user_name}/", access=_SHARE)
+@router.patch("/shares/{user_name}/{server_name}", access=_SHARE)
 async def revoke(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Take scopes of a share back, or all; what is left of it, or an empty object."""
     to, scopes = await _share_request(call)
@@ -120,8 +120,8 @@ async def revoke(call: CallOf, user_name: str, server_name: str = "") -> Respons
     return QuickJson(share_model(call, granted) if granted is not None else {})
 
 
-@router.delete("/shares/{user_name}/", dependencies=[_SHARE])
-@router.delete("/shares/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.delete("/shares/{user_name}/", access=_SHARE)
+@router.delete("/shares/{user_name}/{server_name}", access=_SHARE)
 async def revoke_all(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Take all shares of a server back."""
     await call.parts.shares.revoke_all(call.principal, user_name, server_name)
@@ -131,21 +131,21 @@ async def revoke_all(call: CallOf, user_name: str, server_name: str = "") -> Res
 # -- codes ------------------------------------------------------------------------------------------------------------
 
 
-@router.get("/share-codes/{user_name}", dependencies=[_READ_OF_OWNER])
+@router.get("/share-codes/{user_name}", access=_READ_OF_OWNER)
 async def list_codes_of_owner(call: CallOf, user_name: str) -> Response:
     """All codes of a user's servers, without their text."""
     return _page(call, await call.parts.share_codes.of_owner(user_name), code_model)
 
 
-@router.get("/share-codes/{user_name}/", dependencies=[_READ])
-@router.get("/share-codes/{user_name}/{server_name}", dependencies=[_READ])
+@router.get("/share-codes/{user_name}/", access=_READ)
+@router.get("/share-codes/{user_name}/{server_name}", access=_READ)
 async def list_codes(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """All codes of one server, without their text."""
     return _page(call, await call.parts.share_codes.of_server(user_name, server_name), code_model)
 
 
-@router.post("/share-codes/{user_name}/", dependencies=[_SHARE])
-@router.post("/share-codes/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.post("/share-codes/{user_name}/", access=_SHARE)
+@router.post("/share-codes/{user_name}/{server_name}", access=_SHARE)
 async def create_code(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Make a code; its text is in this answer only."""
     body = only(await json_object(call.request) or {}, "scopes", "expires_in")
@@ -161,8 +161,8 @@ async def create_code(call: CallOf, user_name: str, server_name: str = "") -> Re
     return QuickJson(code_model(call, offer) | shown)
 
 
-@router.delete("/share-codes/{user_name}/", dependencies=[_SHARE])
-@router.delete("/share-codes/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.delete("/share-codes/{user_name}/", access=_SHARE)
+@router.delete("/share-codes/{user_name}/{server_name}", access=_SHARE)
 async def revoke_codes(call: CallOf, user_name: str, server_name: str = "") -> Response:
     """Forget the code that `code` or `id` of the query names, or all of the server."""
     query = call.request.query_params

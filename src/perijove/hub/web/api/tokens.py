@@ -27,7 +27,7 @@ router = Routes(prefix="/users/{user_name}/tokens")
 MAX_FIELDS: Final = 10
 
 
-@router.get("", dependencies=[needs("read:tokens", on=the_user)])
+@router.get("", access=needs("read:tokens", on=the_user))
 async def list_tokens(call: CallOf, user_name: str) -> dict[str, Any]:
     """All that have not ended, the most recently used first."""
     user = await call.parts.get_user(user_name)
@@ -56,7 +56,7 @@ async def by_form(request: Request) -> Visitor | None:
     return None if principal is None else Visitor(principal=replace(principal, address=address))
 
 
-@router.post("", dependencies=[needs("tokens", on=the_user, otherwise=by_form)])
+@router.post("", access=needs("tokens", on=the_user, otherwise=by_form))
 async def create_token(call: CallOf, user_name: str) -> Response:
     """Make one; its text is in this answer only."""
     body = only(await json_object(call.request) or {}, "note", "expires_in", "scopes", "roles", "auth")
@@ -77,7 +77,7 @@ async def create_token(call: CallOf, user_name: str) -> Response:
     return JSONResponse(_model(call, token, user, owned) | {"token": text}, status_code=201)
 
 
-@router.get("/{token_id}", dependencies=[needs("read:tokens", on=the_user)])
+@router.get("/{token_id}", access=needs("read:tokens", on=the_user))
 async def get_token(call: CallOf, user_name: str, token_id: str) -> dict[str, Any]:
     """One, without its text."""
     user = await call.parts.get_user(user_name)
@@ -85,7 +85,7 @@ async def get_token(call: CallOf, user_name: str, token_id: str) -> dict[str, An
     return _model(call, token, user, await call.parts.tokens.owned(user))
 
 
-@router.delete("/{token_id}", dependencies=[needs("tokens", on=the_user)])
+@router.delete("/{token_id}", access=needs("tokens", on=the_user))
 async def delete_token(call: CallOf, user_name: str, token_id: str) -> Response:
     """End it, and every visit that it opened."""
     await call.parts.tokens.revoke(await call.parts.get_user(user_name), token_id, by=call.principal)

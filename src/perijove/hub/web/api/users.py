@@ -15,7 +15,7 @@ from perijove.hub.scopes.decision import reach
 from perijove.hub.scopes.fields import READ_SCOPES
 from perijove.hub.usecases.users import AuthStateChange, KnownUser
 from perijove.hub.web.access import needs, reaches_users, the_user
-from perijove.hub.web.api.answers import QuickJson
+from perijove.hub.web.answers import QuickJson
 from perijove.hub.web.api.bodies import json_object, member, only, texts
 from perijove.hub.web.api.caller import Call, CallOf
 from perijove.hub.web.declared import Routes
@@ -29,7 +29,7 @@ _STATES: Final = frozenset(get_args(UserActivity))
 router = Routes(prefix="/users")
 
 
-@router.get("", dependencies=[needs("list:users", partly=reaches_users)])
+@router.get("", access=needs("list:users", partly=reaches_users))
 async def list_users(call: CallOf, state: str | None = None, sort: str = "id", name_filter: str = "") -> Response:
     """Those whom the caller may list, in pages if asked for."""
     if state is not None and state not in _STATES:
@@ -52,7 +52,7 @@ async def list_users(call: CallOf, state: str | None = None, sort: str = "id", n
     return QuickJson(window.wrap(shown, total, call.request))
 
 
-@router.post("", dependencies=[needs("admin:users")])
+@router.post("", access=needs("admin:users"))
 async def create_users(call: CallOf) -> Response:
     """Make several; those who exist are left as they are."""
     body = await json_object(call.request)
@@ -64,7 +64,7 @@ async def create_users(call: CallOf) -> Response:
     return JSONResponse([_new(call, user) for user in users], status_code=201)
 
 
-@router.get("/{user_name}", dependencies=[needs(*READ_SCOPES, on=the_user)])
+@router.get("/{user_name}", access=needs(*READ_SCOPES, on=the_user))
 async def get_user(call: CallOf, user_name: str) -> Response:
     """One user, as far as the caller may see them."""
     known = await call.parts.get_user.known(user_name)
@@ -74,7 +74,7 @@ async def get_user(call: CallOf, user_name: str) -> Response:
     return QuickJson(await _with_auth_state(call, known.user, model))
 
 
-@router.post("/{user_name}", dependencies=[needs("admin:users", on=the_user)])
+@router.post("/{user_name}", access=needs("admin:users", on=the_user))
 async def create_user(call: CallOf, user_name: str) -> Response:
     """Make one."""
     body = await json_object(call.request) or {}
@@ -83,7 +83,7 @@ async def create_user(call: CallOf, user_name: str) -> Response:
     return JSONResponse(_new(call, user), status_code=201)
 
 
-@router.patch("/{user_name}", dependencies=[needs("admin:users", on=the_user)])
+@router.patch("/{user_name}", access=needs("admin:users", on=the_user))
 async def patch_user(call: CallOf, user_name: str) -> Any:
     """Another name, or more or less to say."""
     body = only(await json_object(call.request) or {}, "name", "admin", "auth_state")
@@ -99,14 +99,14 @@ async def patch_user(call: CallOf, user_name: str) -> Any:
     return await _with_auth_state(call, user, model)
 
 
-@router.delete("/{user_name}", dependencies=[needs("delete:users", on=the_user)])
+@router.delete("/{user_name}", access=needs("delete:users", on=the_user))
 async def delete_user(call: CallOf, user_name: str) -> Response:
     """Stop their servers and forget them; files stay."""
     await call.parts.delete_user(user_name, call.principal)
     return Response(status_code=204)
 
 
-@router.post("/{user_name}/activity", dependencies=[needs("users:activity", on=the_user)])
+@router.post("/{user_name}/activity", access=needs("users:activity", on=the_user))
 async def post_activity(call: CallOf, user_name: str) -> Response:
     """A server tells when it was last used, and whether it is busy; the answer tells it how long it is kept."""
     speaking = await call.parts.activity.report(user_name, await json_object(call.request) or {})
@@ -116,7 +116,7 @@ async def post_activity(call: CallOf, user_name: str) -> Response:
     return QuickJson({SERVERS: {row.name: deadline_body(deadlines.get(row.id)) for row in speaking}})
 
 
-@router.post("/{user_name}/admin-access", dependencies=[needs("servers", on=the_user)])
+@router.post("/{user_name}/admin-access", access=needs("servers", on=the_user))
 async def post_admin_access(user_name: str) -> Response:
     """Of old JupyterHubs, for clients that still ask: whoever may enter a server needs no further leave."""
     raise NotAllowed(f"admin access to user servers disabled: enter the server of {user_name} as you are")

@@ -26,7 +26,7 @@ _REFUSED: Final = re.compile(r"\s*q=0(\.0*)?\s*")
 router = Routes(prefix=f"/{LAB_ASSETS}", include_in_schema=False)
 
 
-@router.get("/{version}/_start.json", dependencies=[PUBLIC])
+@router.get("/{version}/_start.json", access=PUBLIC)
 async def get_start_list(version: str, parts: PartsOf) -> JSONResponse:
     """What the sign-in page fetches ahead: addresses of files that a starting JupyterLab will ask for."""
     assets = _assets(parts.lab_assets, version)
@@ -34,7 +34,7 @@ async def get_start_list(version: str, parts: PartsOf) -> JSONResponse:
     return JSONResponse(items, headers={"Cache-Control": "no-cache"})
 
 
-@router.api_route("/{version}/{name:path}", methods=["GET", "HEAD"], dependencies=[PUBLIC])
+@router.api_route("/{version}/{name:path}", methods=["GET", "HEAD"], access=PUBLIC)
 async def get_asset(version: str, name: str, request: Request, parts: PartsOf) -> Response:
     """One file."""
     assets = _assets(parts.lab_assets, version)

@@ -33,7 +33,7 @@ _FORM_ACTION: Final = "form-action 'self'"
 DENY, SCOPES = "deny", "scopes"
 
 
-@router.get("/authorize", dependencies=[SIGNED_IN])
+@router.get("/authorize", access=SIGNED_IN)
 async def get_authorize(frame: FrameOf) -> Response:
     """The client's answer at once, or the page that asks the person."""
     try:
@@ -45,7 +45,7 @@ async def get_authorize(frame: FrameOf) -> Response:
         return frame.go(refused_url(refusal))
 
 
-@router.post("/authorize", dependencies=[SIGNED_IN])
+@router.post("/authorize", access=SIGNED_IN)
 async def post_authorize(frame: FrameOf) -> Response:
     """The person has decided. What is asked is judged anew: things may have changed since the page was made."""
     fields = await read_every_field(frame.request)

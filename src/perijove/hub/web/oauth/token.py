@@ -26,7 +26,7 @@ _HEADERS: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _STATUS: Final[Mapping[ErrorCode, int]] = MappingProxyType({ErrorCode.INVALID_CLIENT: HTTPStatus.UNAUTHORIZED})
 
 
-@router.post("/token", dependencies=[PUBLIC])
+@router.post("/token", access=PUBLIC)
 async def post_token(request: Request, parts: PartsOf) -> Response:
     """
     The token for a code, for a client that says in the body who it is and knows its secret.

@@ -28,14 +28,14 @@ _REFERRER_POLICY: Final = {"Referrer-Policy": "strict-origin"}
 router = Routes(include_in_schema=False)
 
 
-@router.get("/signup", dependencies=[OPEN_PAGE])
+@router.get("/signup", access=OPEN_PAGE)
 async def get_signup(frame: FrameOf) -> Response:
     """The form with which strangers ask for an account."""
     _require_signup(frame)
     return _signup_form(frame)
 
 
-@router.post("/signup", dependencies=[OPEN_PAGE])
+@router.post("/signup", access=OPEN_PAGE)
 async def post_signup(frame: FrameOf) -> Response:
     """The account waits for approval; whether the name was free is not told."""
     _require_signup(frame)
@@ -49,15 +49,15 @@ async def post_signup(frame: FrameOf) -> Response:
     return frame.show("sign_up.html", title="Your account waits for approval", sent=True)
 
 
-@router.get("/welcome", dependencies=[OPEN_PAGE])
-@router.get("/invitation", dependencies=[OPEN_PAGE])
+@router.get("/welcome", access=OPEN_PAGE)
+@router.get("/invitation", access=OPEN_PAGE)
 async def get_link(frame: FrameOf, key: str = "") -> Response:
     """What somebody sees who opens a one-time link."""
     return _account_form(frame, await frame.parts.invitations.look(key), key)
 
 
-@router.post("/welcome", dependencies=[OPEN_PAGE])
-@router.post("/invitation", dependencies=[OPEN_PAGE])
+@router.post("/welcome", access=OPEN_PAGE)
+@router.post("/invitation", access=OPEN_PAGE)
 async def post_link(frame: FrameOf) -> Response:
     """Make the account and sign in."""
     form = await frame.form()
@@ -71,14 +71,14 @@ async def post_link(frame: FrameOf) -> Response:
     return await arrive(frame, signed_in, then="")
 
 
-@router.get("/password", dependencies=[SIGNED_IN])
+@router.get("/password", access=SIGNED_IN)
 async def get_password(frame: FrameOf) -> Response:
     """The form."""
     _require_accounts(frame)
     return _password_form(frame)
 
 
-@router.post("/password", dependencies=[SIGNED_IN])
+@router.post("/password", access=SIGNED_IN)
 async def post_password(frame: FrameOf) -> Response:
     """Another password; every other session ends."""
     _require_accounts(frame)

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Depends, Request
 from markupsafe import Markup
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from perijove.config.urls import origin_of
@@ -25,6 +25,7 @@ from perijove.hub.web.client_address import address_of, is_tls
 from perijove.hub.web.edge import Edge, edge_of
 from perijove.hub.web.errors import SignInNeeded
 from perijove.hub.web.forms import read_form
+from perijove.hub.web.handlers import Given
 from perijove.hub.web.identify import Visitor
 from perijove.hub.web.next_url import safe_next
 from perijove.hub.web.parts import Parts
@@ -185,9 +186,4 @@ def frame_of(request: Request) -> Frame:
     return Frame(request=request, edge=edge_of(request), visitor=getattr(request.state, "visitor", None))
 
 
-async def _frame(request: Request) -> Frame:
-    # A coroutine: the framework hands plain functions to a thread, which costs more than most answers.
-    return frame_of(request)
-
-
-FrameOf = Annotated[Frame, Depends(_frame)]
+FrameOf = Annotated[Frame, Given(frame_of)]

@@ -22,13 +22,13 @@ from perijove.hub.web.problems import status_of
 router = Routes(include_in_schema=False)
 
 
-@router.get("/home", dependencies=[SIGNED_IN])
+@router.get("/home", access=SIGNED_IN)
 async def get_home(frame: FrameOf) -> Response:
     """The page."""
     return await _home(frame)
 
 
-@router.post("/home", dependencies=[SIGNED_IN])
+@router.post("/home", access=SIGNED_IN)
 async def post_home(frame: FrameOf) -> Response:
     """Another named server of one's own: made and started by the page that shows how it comes up."""
     form = await frame.form()
@@ -40,8 +40,8 @@ async def post_home(frame: FrameOf) -> Response:
     return frame.go(addresses(frame).page("spawn", frame.principal.name, name))
 
 
-@router.post("/stop/{user_name}", dependencies=[page_needs("delete:servers", on=the_server)])
-@router.post("/stop/{user_name}/{server_name}", dependencies=[page_needs("delete:servers", on=the_server)])
+@router.post("/stop/{user_name}", access=page_needs("delete:servers", on=the_server))
+@router.post("/stop/{user_name}/{server_name}", access=page_needs("delete:servers", on=the_server))
 async def post_stop(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Stop a server, and wait a little so that the page that follows tells the truth."""
     patience = frame.parts.settings.servers.slow_stop_seconds
@@ -50,14 +50,14 @@ async def post_stop(frame: FrameOf, user_name: str, server_name: str = "") -> Re
     return await _back(frame)
 
 
-@router.post("/remove/{user_name}/{server_name}", dependencies=[page_needs("delete:servers", on=the_server)])
+@router.post("/remove/{user_name}/{server_name}", access=page_needs("delete:servers", on=the_server))
 async def post_remove(frame: FrameOf, user_name: str, server_name: str) -> Response:
     """Forget a stopped named server; its files stay."""
     await frame.parts.remove_server(await _owner(frame, user_name), server_name)
     return await _back(frame)
 
 
-@router.post("/rename/{user_name}/{server_name}", dependencies=[page_needs("start:servers", on=the_server)])
+@router.post("/rename/{user_name}/{server_name}", access=page_needs("start:servers", on=the_server))
 async def post_rename(frame: FrameOf, user_name: str, server_name: str) -> Response:
     """Another name for a stopped named server, in its address or only to be shown."""
     form = await frame.form()
@@ -76,8 +76,8 @@ async def post_rename(frame: FrameOf, user_name: str, server_name: str) -> Respo
     return await _back(frame)
 
 
-@router.post("/keep/{user_name}", dependencies=[page_needs("start:servers", on=the_server)])
-@router.post("/keep/{user_name}/{server_name}", dependencies=[page_needs("start:servers", on=the_server)])
+@router.post("/keep/{user_name}", access=page_needs("start:servers", on=the_server))
+@router.post("/keep/{user_name}/{server_name}", access=page_needs("start:servers", on=the_server))
 async def post_keep(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Give a server more time before it is stopped."""
     owner = await _owner(frame, user_name)

@@ -23,19 +23,19 @@ _ADMIN: Final = page_needs("admin:users")
 router = Routes(include_in_schema=False)
 
 
-@router.get("/admin", dependencies=[_ADMIN])
+@router.get("/admin", access=_ADMIN)
 async def get_admin(frame: FrameOf) -> Response:
     """Where JupyterHub has this page."""
     return frame.go(f"{frame.hub}people")
 
 
-@router.get("/people", dependencies=[_ADMIN])
+@router.get("/people", access=_ADMIN)
 async def get_people(frame: FrameOf, offset: int = 0) -> Response:
     """The page."""
     return await _page(frame, offset=max(0, offset))
 
 
-@router.post("/people/invite", dependencies=[_ADMIN])
+@router.post("/people/invite", access=_ADMIN)
 async def post_invite(frame: FrameOf) -> Response:
     """A link that makes an account; the answer to this form is the only place that has it."""
     form = await frame.form()
@@ -43,7 +43,7 @@ async def post_invite(frame: FrameOf) -> Response:
     return await _page(frame, link=f"{frame.origin}{frame.hub}invitation?key={code}")
 
 
-@router.post("/people/withdraw", dependencies=[_ADMIN])
+@router.post("/people/withdraw", access=_ADMIN)
 async def post_withdraw(frame: FrameOf) -> Response:
     """Make a link useless."""
     form = await frame.form()
@@ -54,7 +54,7 @@ async def post_withdraw(frame: FrameOf) -> Response:
     return _done(frame)
 
 
-@router.post("/people/approve", dependencies=[_ADMIN])
+@router.post("/people/approve", access=_ADMIN)
 async def post_approve(frame: FrameOf) -> Response:
     """Let somebody in who asked for an account."""
     form = await frame.form()
@@ -62,7 +62,7 @@ async def post_approve(frame: FrameOf) -> Response:
     return _done(frame)
 
 
-@router.post("/people/refuse", dependencies=[_ADMIN])
+@router.post("/people/refuse", access=_ADMIN)
 async def post_refuse(frame: FrameOf) -> Response:
     """Forget somebody who asked for an account."""
     form = await frame.form()
@@ -70,7 +70,7 @@ async def post_refuse(frame: FrameOf) -> Response:
     return _done(frame)
 
 
-@router.post("/people/admin", dependencies=[_ADMIN])
+@router.post("/people/admin", access=_ADMIN)
 async def post_admin(frame: FrameOf) -> Response:
     """Make somebody an administrator, or an ordinary user again."""
     form = await frame.form()
@@ -83,7 +83,7 @@ async def post_admin(frame: FrameOf) -> Response:
     return _done(frame)
 
 
-@router.post("/people/delete", dependencies=[page_needs("delete:users")])
+@router.post("/people/delete", access=page_needs("delete:users"))
 async def post_delete(frame: FrameOf) -> Response:
     """Remove somebody with everything that the hub keeps about them; files stay."""
     form = await frame.form()

@@ -35,7 +35,7 @@ class CallView:
     answers: tuple[tuple[str, str, str], ...]
 
 
-@router.get("/rest-api", dependencies=[SIGNED_IN])
+@router.get("/rest-api", access=SIGNED_IN)
 async def get_reference(frame: FrameOf) -> Response:
     """The page."""
     described = frame.request.app.described

@@ -32,7 +32,7 @@ router = Routes(include_in_schema=False)
 outside = Routes(include_in_schema=False)
 
 
-@router.get("/", dependencies=[SIGNED_IN])
+@router.get("/", access=SIGNED_IN)
 async def get_root(frame: FrameOf) -> Response:
     """Into one's own server, or to the home page."""
     principal = frame.principal
@@ -42,20 +42,20 @@ async def get_root(frame: FrameOf) -> Response:
     return await go_in(frame, Destination(owner=await frame.user(), server=""), patience=PATIENCE)
 
 
-@router.get("/error/{code}", dependencies=[PUBLIC])
+@router.get("/error/{code}", access=PUBLIC)
 async def get_error(code: int, request: Request, url: str = "") -> Response:
     """What the proxy shows for a status of its own; it adds the status itself."""
     again = safe_next(url, host=request.headers.get("host", ""))
     return error_page(request, code, again=again, status=200)
 
 
-@router.api_route("/health", methods=["GET", "HEAD"], dependencies=[PUBLIC])
+@router.api_route("/health", methods=["GET", "HEAD"], access=PUBLIC)
 async def get_health() -> Response:
     """Whether this process answers; asks nobody else."""
     return Response(media_type="text/html")
 
 
-@router.post(f"/{CSP_REPORT}", dependencies=[REPORTER])
+@router.post(f"/{CSP_REPORT}", access=REPORTER)
 async def post_csp_report(frame: FrameOf) -> Response:
     """What the content policy of a page kept out, as the browser tells."""
     if int(frame.request.headers.get("content-length", MAX_REPORT + 1)) > MAX_REPORT:
@@ -64,7 +64,7 @@ async def post_csp_report(frame: FrameOf) -> Response:
     return Response()
 
 
-@router.get("/static/{name}", dependencies=[PUBLIC])
+@router.get("/static/{name}", access=PUBLIC)
 async def get_static(name: str, frame: FrameOf, v: str = "") -> Response:
     """The hub's own style, scripts and pictures."""
     file: StaticFile | None = frame.edge.static.get(name)
@@ -75,13 +75,13 @@ async def get_static(name: str, frame: FrameOf, v: str = "") -> Response:
     return Response(file.body, media_type=file.media_type, headers={"Cache-Control": cache})
 
 
-@router.get("/logo", dependencies=[PUBLIC])
+@router.get("/logo", access=PUBLIC)
 async def get_logo(frame: FrameOf) -> Response:
     """Where JupyterHub has its logo."""
     return frame.go(frame.edge.static.url("logo.svg"))
 
 
-@router.get("/user-redirect/{rest:path}", dependencies=[OPEN_PAGE])
+@router.get("/user-redirect/{rest:path}", access=OPEN_PAGE)
 async def get_user_redirect(rest: str, frame: FrameOf) -> Response:
     """A link that everybody can follow into a server of their own."""
     if frame.visitor is None:
@@ -97,13 +97,25 @@ async def get_user_redirect(rest: str, frame: FrameOf) -> Response:
     return frame.go(f"{addresses(frame).page('spawn', owner, name)}?next={quote(then, safe='')}")
 
 
-@outside.get("/{rest:path}", dependencies=[PUBLIC])
+@outside.api_route("/user/{rest:path}", methods=["POST", "PUT", "PATCH", "DELETE"], access=PUBLIC)
+async def change_outside(rest: str, request: Request, parts: PartsOf) -> Response:
+    """A change in a server that has no route: a page of this origin is sent where it may start that server."""
+    if request.headers.get("sec-fetch-site") != "same-origin":
+        raise HTTPException(405)
+    async for _ in request.stream():
+        # The browser sends it again (RFC 9110, section 15.4.8), once it is done with this.
+        pass
+    settings = parts.settings
+    inner = _raw_path(request, f"/{rest}").removeprefix(settings.base_url).lstrip("/")
+    return RedirectResponse(_with_query(f"{settings.hub_prefix}{inner}", request), status_code=307)
+
+
+@outside.get("/{rest:path}", access=PUBLIC)
 async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
     """What no route of the proxy covers is the hub's, below its prefix."""
     settings = parts.settings
     path = f"/{rest}"
-    raw = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
-    inner = (raw or quote(path, safe="/@~")).removeprefix(settings.base_url).lstrip("/")
+    inner = _raw_path(request, path).removeprefix(settings.base_url).lstrip("/")
     if f"{path}/" == settings.hub_prefix:
         return RedirectResponse(settings.hub_prefix, status_code=301)
     if path.startswith(settings.hub_prefix):
@@ -112,6 +124,12 @@ async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
     if kind in {"user", "services"} and name and "/" not in name:
         return RedirectResponse(_with_query(f"{settings.base_url}{kind}/{name}/", request), status_code=301)
     return RedirectResponse(_with_query(f"{settings.hub_prefix}{inner}", request), status_code=302)
+
+
+def _raw_path(request: Request, path: str) -> str:
+    """The path as the browser wrote it; *path* is the same, decoded."""
+    raw: str = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
+    return raw or quote(path, safe="/@~")
 
 
 def _with_query(path: str, request: Request) -> str:

@@ -15,7 +15,7 @@ from perijove.hub.web.pages.views import session_views
 router = Routes(include_in_schema=False)
 
 
-@router.get("/sessions", dependencies=[SIGNED_IN])
+@router.get("/sessions", access=SIGNED_IN)
 async def get_sessions(frame: FrameOf) -> Response:
     """The page."""
     sessions = await frame.parts.sessions.list(await frame.user())
@@ -28,7 +28,7 @@ async def get_sessions(frame: FrameOf) -> Response:
     )
 
 
-@router.post("/sessions/end", dependencies=[SIGNED_IN])
+@router.post("/sessions/end", access=SIGNED_IN)
 async def post_end(frame: FrameOf) -> Response:
     """End one of one's own; this very one is ended by signing out."""
     form = await frame.form()
@@ -39,7 +39,7 @@ async def post_end(frame: FrameOf) -> Response:
     return frame.go(f"{frame.hub}sessions")
 
 
-@router.post("/sessions/end-others", dependencies=[SIGNED_IN])
+@router.post("/sessions/end-others", access=SIGNED_IN)
 async def post_end_others(frame: FrameOf) -> Response:
     """End all of one's own but this one."""
     keep = frame.principal.session_id

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from perijove.hub.domain.errors import HubError, Invalid, NoSuchServer, NoSuchShareCode, NoSuchUser
@@ -38,15 +38,15 @@ _LEAVE: Final = page_needs("users:shares", on=_oneself)
 router = Routes(include_in_schema=False)
 
 
-@router.get("/sharing/{user_name}", dependencies=[_SHARE])
-@router.get("/sharing/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.get("/sharing/{user_name}", access=_SHARE)
+@router.get("/sharing/{user_name}/{server_name}", access=_SHARE)
 async def get_sharing(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Who has access to a server."""
     return await _page(frame, user_name, server_name)
 
 
-@router.post("/sharing/{user_name}", dependencies=[_SHARE])
-@router.post("/sharing/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.post("/sharing/{user_name}", access=_SHARE)
+@router.post("/sharing/{user_name}/{server_name}", access=_SHARE)
 async def post_sharing(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Give somebody exactly as much as the form says."""
     form = await frame.form()
@@ -61,8 +61,8 @@ async def post_sharing(frame: FrameOf, user_name: str, server_name: str = "") ->
     return _back(frame, user_name, server_name)
 
 
-@router.post("/unshare/{user_name}", dependencies=[_SHARE])
-@router.post("/unshare/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.post("/unshare/{user_name}", access=_SHARE)
+@router.post("/unshare/{user_name}/{server_name}", access=_SHARE)
 async def post_unshare(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Take everything back from somebody."""
     form = await frame.form()
@@ -71,8 +71,8 @@ async def post_unshare(frame: FrameOf, user_name: str, server_name: str = "") ->
     return _back(frame, user_name, server_name)
 
 
-@router.post("/share-link/{user_name}", dependencies=[_SHARE])
-@router.post("/share-link/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.post("/share-link/{user_name}", access=_SHARE)
+@router.post("/share-link/{user_name}/{server_name}", access=_SHARE)
 async def post_link(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Make a link, and show it this once: the answer to this form is the only place that has it."""
     form = await frame.form()
@@ -88,8 +88,8 @@ async def post_link(frame: FrameOf, user_name: str, server_name: str = "") -> Re
     return await _page(frame, user_name, server_name, link=f"{frame.origin}{accept_path(frame.hub, code)}")
 
 
-@router.post("/unshare-link/{user_name}", dependencies=[_SHARE])
-@router.post("/unshare-link/{user_name}/{server_name}", dependencies=[_SHARE])
+@router.post("/unshare-link/{user_name}", access=_SHARE)
+@router.post("/unshare-link/{user_name}/{server_name}", access=_SHARE)
 async def post_unlink(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Take a link back; who has taken it keeps the share."""
     form = await frame.form()
@@ -98,7 +98,7 @@ async def post_unlink(frame: FrameOf, user_name: str, server_name: str = "") -> 
     return _back(frame, user_name, server_name)
 
 
-@router.post("/leave-share", dependencies=[_LEAVE])
+@router.post("/leave-share", access=_LEAVE)
 async def post_leave(frame: FrameOf) -> Response:
     """Give back what somebody else shares."""
     form = await frame.form()
@@ -107,7 +107,7 @@ async def post_leave(frame: FrameOf) -> Response:
     return frame.go(f"{frame.hub}home")
 
 
-@router.get(f"/{ACCEPT}", dependencies=[SIGNED_IN])
+@router.get(f"/{ACCEPT}", access=SIGNED_IN)
 async def get_accept(frame: FrameOf, code: str = "") -> Response:
     """What a code gives, and a button that takes it."""
     offer = await frame.parts.share_codes.look_at(code, await frame.user())
@@ -123,7 +123,7 @@ async def get_accept(frame: FrameOf, code: str = "") -> Response:
     )
 
 
-@router.post(f"/{ACCEPT}", dependencies=[SIGNED_IN])
+@router.post(f"/{ACCEPT}", access=SIGNED_IN)
 async def post_accept(frame: FrameOf, code: str = "") -> Response:
     """Take it, and go there, if there is something to go to."""
     form = await frame.form()

@@ -25,7 +25,7 @@ _MAX_SHOWN: Final = 255
 router = Routes(include_in_schema=False)
 
 
-@router.get("/login", dependencies=[OPEN_PAGE])
+@router.get("/login", access=OPEN_PAGE)
 async def get_login(frame: FrameOf) -> Response:
     """The form; whoever is signed in goes on."""
     if frame.visitor is not None:
@@ -33,7 +33,7 @@ async def get_login(frame: FrameOf) -> Response:
     return _form(frame)
 
 
-@router.post("/login", dependencies=[OPEN_PAGE])
+@router.post("/login", access=OPEN_PAGE)
 async def post_login(frame: FrameOf) -> Response:
     """Judge the form and go on, or show it again with what is wrong."""
     form = await frame.form()
@@ -52,7 +52,7 @@ async def post_login(frame: FrameOf) -> Response:
     return await arrive(frame, signed_in, then=frame.next())
 
 
-@router.get("/logout", dependencies=[OPEN_PAGE])
+@router.get("/logout", access=OPEN_PAGE)
 async def get_logout(frame: FrameOf) -> Response:
     """
     Sign out when a navigation from this very origin asks: JupyterLab's own menu leads here by GET (contract i).
@@ -65,7 +65,7 @@ async def get_logout(frame: FrameOf) -> Response:
     return frame.show("sign_out.html", title="Sign out")
 
 
-@router.post("/logout", dependencies=[SIGNED_IN])
+@router.post("/logout", access=SIGNED_IN)
 async def post_logout(frame: FrameOf) -> Response:
     """End the session. Servers keep running."""
     return await _sign_out(frame)

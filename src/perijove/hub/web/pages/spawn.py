@@ -40,27 +40,27 @@ _MAY_WATCH: Final = page_needs("read:servers", ENTER, "start:servers", on=the_se
 router = Routes(include_in_schema=False)
 
 
-@router.get("/spawn", dependencies=[SIGNED_IN])
+@router.get("/spawn", access=SIGNED_IN)
 async def get_own_spawn(frame: FrameOf) -> Response:
     """One's own default server (JupyterLab's “restart” leads here)."""
     return await _look(frame, await frame.user(), "")
 
 
-@router.get("/spawn/{user_name}", dependencies=[_MAY_START])
-@router.get("/spawn/{user_name}/{server_name}", dependencies=[_MAY_START])
+@router.get("/spawn/{user_name}", access=_MAY_START)
+@router.get("/spawn/{user_name}/{server_name}", access=_MAY_START)
 async def get_spawn(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Any server; one that runs already is simply gone to."""
     return await _look(frame, await frame.parts.get_user(user_name), server_name)
 
 
-@router.post("/spawn", dependencies=[SIGNED_IN])
+@router.post("/spawn", access=SIGNED_IN)
 async def post_own_spawn(frame: FrameOf) -> Response:
     """One's own default server, from the form."""
     return await _start(frame, await frame.user(), "")
 
 
-@router.post("/spawn/{user_name}", dependencies=[_MAY_START])
-@router.post("/spawn/{user_name}/{server_name}", dependencies=[_MAY_START])
+@router.post("/spawn/{user_name}", access=_MAY_START)
+@router.post("/spawn/{user_name}/{server_name}", access=_MAY_START)
 async def post_spawn(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """Likewise from a button; `stay` starts it for somebody else and goes back."""
     owner = await frame.parts.get_user(user_name)
@@ -72,8 +72,8 @@ async def post_spawn(frame: FrameOf, user_name: str, server_name: str = "") -> R
     return frame.go(frame.next(form.get("next", "")) or f"{frame.hub}people")
 
 
-@router.get("/spawn-pending/{user_name}", dependencies=[_MAY_WATCH])
-@router.get("/spawn-pending/{user_name}/{server_name}", dependencies=[_MAY_WATCH])
+@router.get("/spawn-pending/{user_name}", access=_MAY_WATCH)
+@router.get("/spawn-pending/{user_name}/{server_name}", access=_MAY_WATCH)
 async def get_spawn_pending(frame: FrameOf, user_name: str, server_name: str = "") -> Response:
     """How a start goes; changes nothing. Leads on when the server is up."""
     owner = await frame.parts.get_user(user_name)

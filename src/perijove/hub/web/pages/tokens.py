@@ -22,13 +22,13 @@ LIFETIMES: Final = ((_DAY, "a day"), (30 * _DAY, "30 days"), (365 * _DAY, "a yea
 router = Routes(include_in_schema=False)
 
 
-@router.get("/token", dependencies=[SIGNED_IN])
+@router.get("/token", access=SIGNED_IN)
 async def get_tokens(frame: FrameOf) -> Response:
     """The page."""
     return await _page(frame)
 
 
-@router.post("/token", dependencies=[SIGNED_IN])
+@router.post("/token", access=SIGNED_IN)
 async def post_token(frame: FrameOf) -> Response:
     """Make one, and show its text this once: the answer to this form is the only place that has it."""
     form = await frame.form()
@@ -42,7 +42,7 @@ async def post_token(frame: FrameOf) -> Response:
     return await _page(frame, created=text)
 
 
-@router.post("/token/revoke", dependencies=[SIGNED_IN])
+@router.post("/token/revoke", access=SIGNED_IN)
 async def post_revoke(frame: FrameOf) -> Response:
     """End one."""
     form = await frame.form()
@@ -50,7 +50,7 @@ async def post_revoke(frame: FrameOf) -> Response:
     return frame.go(f"{frame.hub}token")
 
 
-@router.post("/token/revoke-application", dependencies=[SIGNED_IN])
+@router.post("/token/revoke-application", access=SIGNED_IN)
 async def post_revoke_application(frame: FrameOf) -> Response:
     """End all that one application was given."""
     form = await frame.form()

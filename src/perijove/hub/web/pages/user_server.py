@@ -1,8 +1,9 @@
 """
 What the proxy sends to the hub because there is no route for it, or because the door did not let it through.
 
-A visit of one's own stopped server starts it and ends up in it. What programs and background polls of a
-forgotten tab send does not: it gets the 424 of contract i.
+A visit of one's own stopped server starts it and ends up in it; so does a change that somebody makes in a tab that was
+left open, such as saving a notebook. What programs and background polls of a forgotten tab send does not: it gets the
+424 of contract i.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from perijove.hub.domain.audiences import place_of
 from perijove.hub.domain.errors import NoSuchServer, NoSuchUser
@@ -25,18 +26,31 @@ from perijove.hub.web.declared import Routes
 from perijove.hub.web.errors import MissingCredentials
 from perijove.hub.web.pages.frame import Frame, FrameOf
 from perijove.hub.web.pages.spawn import pending_page
-from perijove.hub.web.pages.way_in import Destination, addresses, find, go_in, may_enter, may_start
+from perijove.hub.web.pages.way_in import (
+    Destination,
+    addresses,
+    find,
+    go_in,
+    let_in,
+    may_enter,
+    may_start,
+    must_be_asked,
+    running,
+)
 from perijove.hub.web.problems import error_page
+from perijove.wire.notebook import CONTENTS, SENT_BY_ITSELF
 
 #: Seconds for which a visit waits for the server that it starts.
 PATIENCE: Final = 1.5
+#: Seconds for which a change waits: there is no page to show in the meantime.
+PATIENCE_OF_A_CHANGE: Final = 15.0
 #: Times that a browser is sent to a server that runs but has no route yet (contract i).
 MAX_REDIRECTS: Final = 4
 
 router = Routes(include_in_schema=False)
 
 
-@router.get("/enter", dependencies=[OPEN_PAGE])
+@router.get("/enter", access=OPEN_PAGE)
 async def get_enter(frame: FrameOf, server: str = "") -> Response:
     """Where the proxy's door sends whoever has no valid identity token for *server* (wire/door.py)."""
     then = frame.next()
@@ -53,7 +67,7 @@ async def get_enter(frame: FrameOf, server: str = "") -> Response:
 @router.api_route(
     "/user/{user_name}/{rest:path}",
     methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-    dependencies=[USER_SERVER_PAGE],
+    access=USER_SERVER_PAGE,
 )
 async def any_user_server(frame: FrameOf, user_name: str, rest: str) -> Response:
     """An address in a server that has no route."""
@@ -71,6 +85,10 @@ async def any_user_server(frame: FrameOf, user_name: str, rest: str) -> Response
     if server is not None and server.is_ready:
         return await _route_is_coming(frame, wanted)
     if is_program:
+        inside = rest.removeprefix(f"{destination.server}/") if destination.server else rest
+        is_work = _is_somebodys_work(frame.request, inside)
+        if is_work and _starts_by_visit(frame, destination, server) and not await must_be_asked(frame, destination):
+            return await _start_and_repeat(frame, destination, wanted)
         return _not_running(frame, destination, wanted)
     fetch_metadata.check_page(frame.request.headers)
     return await _visit(frame, destination, server)
@@ -100,11 +118,33 @@ async def _visit(frame: Frame, destination: Destination, server: Server | None) 
     if not may_enter(frame.principal, owner, name):
         raise NoSuchServer
     is_active = server is not None and server.is_active and server.pending != "stop"
-    is_own = owner == frame.principal.name and may_start(frame.principal, owner, name)
-    # A named server exists because its owner made it: a mistyped address makes none.
-    if is_active or (is_own and (not name or server is not None)):
+    if is_active or _starts_by_visit(frame, destination, server):
         return await go_in(frame, destination, patience=PATIENCE)
     return pending_page(frame, destination, server, status=424)
+
+
+def _starts_by_visit(frame: Frame, destination: Destination, server: Server | None) -> bool:
+    """Whether the server starts because this visitor wants something of it."""
+    owner, name = destination.owner.name, destination.server
+    is_own = owner == frame.principal.name and may_start(frame.principal, owner, name)
+    # A named server exists because its owner made it: a mistyped address makes none.
+    return frame.parts.settings.servers.start_by_visit and is_own and (not name or server is not None)
+
+
+async def _start_and_repeat(frame: Frame, destination: Destination, wanted: str) -> Response:
+    """
+    Start the server and let the browser send the very request again, which then finds it.
+
+    The status is 307: same method, same body (RFC 9110, section 15.4.8). What came with it is not kept here.
+    """
+    async for _ in frame.request.stream():
+        pass
+    server = await running(frame, destination, frame.principal, PATIENCE_OF_A_CHANGE)
+    if not server.is_ready:
+        return JSONResponse(
+            {"message": "The server is starting. Please try again in a moment."}, 503, {"Retry-After": "3"}
+        )
+    return await let_in(frame, RedirectResponse(wanted, status_code=307), frame.principal, server)
 
 
 async def _owner(frame: Frame, name: str) -> User:
@@ -129,7 +169,8 @@ async def _route_is_coming(frame: Frame, wanted: str) -> Response:
         return error_page(frame.request, 500, "Redirect loop detected: the proxy does not find this server.")
     await frame.parts.proxies.once()
     separator = "&" if "?" in wanted else "?"
-    return frame.go(f"{wanted}{separator}redirects={before + 1}")
+    # Not 302: what changes something is to be repeated as it was.
+    return RedirectResponse(f"{wanted}{separator}redirects={before + 1}", status_code=307)
 
 
 def _not_running(frame: Frame, destination: Destination, wanted: str) -> Response:
@@ -147,6 +188,18 @@ def _is_program(request: Request, rest: str) -> bool:
     is_api = "api" in rest.split("/")
     is_read = request.method in {"GET", "HEAD"}
     return not is_read or "authorization" in request.headers or prefers_json or by_script or is_api
+
+
+def _is_somebodys_work(request: Request, inside: str) -> bool:
+    """Whether somebody changes something, at that path in the server, from a page of this origin, or is about to."""
+    headers, query = request.headers, request.query_params
+    is_script = headers.get("sec-fetch-site") == "same-origin" and headers.get("sec-fetch-mode") != "navigate"
+    if not is_script or "authorization" in headers:
+        return False
+    if request.method in {"GET", "HEAD"}:
+        # Before JupyterLab saves, it looks whether the file is still the one it has. What it polls are folders, whole.
+        return CONTENTS.match(inside) is not None and query.get("content") == "0" and query.get("type") != "directory"
+    return SENT_BY_ITSELF.match(inside) is None
 
 
 def _wanted(frame: Frame, user_name: str, rest: str) -> str:

@@ -42,7 +42,9 @@ class Destination:
 def addresses(frame: Frame) -> Addresses:
     """Where servers' pages are in this deployment."""
     settings = frame.parts.settings
-    return Addresses(base_url=settings.base_url, hub=settings.hub_prefix, default_url=settings.servers.default_url)
+    # Where people choose what to start, only the server knows what its first page is: its root leads there.
+    default_url = "" if frame.parts.start_options.has_form else settings.servers.default_url
+    return Addresses(base_url=settings.base_url, hub=settings.hub_prefix, default_url=default_url)
 
 
 def may_enter(principal: Principal, owner: str, server: str) -> bool:
@@ -89,13 +91,17 @@ async def go_in(
     visitor = principal or frame.principal
     if not may_enter(visitor, destination.owner.name, destination.server):
         raise NotAllowed
-    if await _must_be_asked(frame, destination):
+    if await must_be_asked(frame, destination):
         page = addresses(frame).page("spawn", destination.owner.name, destination.server)
         return frame.go(f"{page}?next={quote(below(frame, destination), safe='')}")
-    server = await _running(frame, destination, visitor, patience)
+    server = await running(frame, destination, visitor, patience)
     if not server.is_ready:
         return _go_and_watch(frame, destination)
-    response = frame.go(below(frame, destination))
+    return await let_in(frame, frame.go(below(frame, destination)), visitor, server)
+
+
+async def let_in(frame: Frame, response: Response, visitor: Principal, server: Server) -> Response:
+    """*response*, with the key to the door of *server* for *visitor*."""
     if server.does_own_sign_in:
         # It asks who comes by OAuth; there is no door, and a key for none would be in the wrong hands.
         return response
@@ -104,7 +110,7 @@ async def go_in(
     return response
 
 
-async def _must_be_asked(frame: Frame, destination: Destination) -> bool:
+async def must_be_asked(frame: Frame, destination: Destination) -> bool:
     """Whether a start would ask what nobody has answered yet; later visits start with the options of the last time."""
     if not frame.parts.start_options.has_form:
         return False
@@ -112,7 +118,7 @@ async def _must_be_asked(frame: Frame, destination: Destination) -> bool:
     return server is None or (not server.is_active and not server.user_options)
 
 
-async def _running(frame: Frame, destination: Destination, visitor: Principal, patience: float) -> Server:
+async def running(frame: Frame, destination: Destination, visitor: Principal, patience: float) -> Server:
     """The server's row after *patience* at most; READY if all is well."""
     server = await find(frame, destination.owner, destination.server)
     if server is not None and server.is_ready:

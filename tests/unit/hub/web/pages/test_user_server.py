@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from perijove.config.settings import ServerPolicy
+from perijove.hub.web.limits import MAX_BODY
+from perijove.kit.tasks import TaskGroup
 from perijove.wire.identity import IDENTITY_COOKIE
-from tests.unit.hub.web.rig import SCRIPT, Rig
+from tests.unit.hub.web.rig import SCRIPT, Rig, make_settings
 
 
 async def test_visiting_ones_own_stopped_server_starts_it_and_ends_up_there(rig: Rig) -> None:
@@ -36,6 +39,104 @@ async def test_a_forgotten_tab_starts_nothing(rig: Rig, method: str, path: str, 
     assert (
         answer.json()["message"] == f"JupyterHub server no longer running at {address}. Restart the server at {start}"
     )
+    assert not rig.spawners.running()
+
+
+async def test_a_change_in_a_page_left_open_starts_the_server_and_is_sent_again(rig: Rig) -> None:
+    """
+    Saving a notebook: the browser repeats the request as it was, now with a key to the door.
+    """
+    browser = await rig.signed_in("bob")
+    path = "/user/bob/api/contents/a%2Fb.ipynb?x=1"
+
+    first = await browser.client.put(path, headers=SCRIPT, content=b"x" * (2 * MAX_BODY))
+    second = await browser.client.put(first.headers["location"], headers=SCRIPT, content=b"x" * (2 * MAX_BODY))
+
+    assert (first.status_code, first.headers["location"]) == (307, f"/hub{path}")
+    assert (second.status_code, second.headers["location"]) == (307, path)
+    assert IDENTITY_COOKIE in second.headers["set-cookie"]
+    assert rig.spawners.running() == ["bob/"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("api/contents/x", {**SCRIPT, "Sec-Fetch-Site": "same-site"}),
+        ("api/contents/x", {**SCRIPT, "Sec-Fetch-Site": "cross-site"}),
+        ("api/contents/x", {}),
+        ("lab/api/workspaces/default", SCRIPT),
+        ("api/events", SCRIPT),
+        ("perijove/keep", SCRIPT),
+    ],
+)
+async def test_no_other_change_starts_it(rig: Rig, path: str, headers: dict[str, str]) -> None:
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.client.put(f"/hub/user/bob/{path}", headers=headers)
+
+    assert answer.status_code == 424
+    assert not rig.spawners.running()
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("content=0&hash=1", 307), ("content=1", 424), ("", 424), ("content=0&type=directory", 424)]
+)
+async def test_looking_after_a_file_before_it_is_saved_starts_the_server_and_polling_does_not(
+    rig: Rig, query: str, status: int
+) -> None:
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.client.get(f"/hub/user/bob/api/contents/x.ipynb?{query}", headers=SCRIPT)
+
+    assert answer.status_code == status
+
+
+async def test_a_change_in_a_folder_with_the_name_of_ours_starts_it(rig: Rig) -> None:
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.client.put("/hub/user/bob/api/contents/perijove/x.ipynb", headers=SCRIPT)
+
+    assert answer.status_code == 307
+
+
+async def test_a_change_starts_no_server_of_another(rig: Rig) -> None:
+    browser = await rig.signed_in("ada")
+
+    answer = await browser.client.put("/hub/user/bob/api/contents/x", headers=SCRIPT)
+
+    assert answer.status_code == 424
+    assert not rig.spawners.running()
+
+
+async def test_a_change_that_waits_in_vain_is_asked_to_come_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perijove.hub.web.pages.user_server.PATIENCE_OF_A_CHANGE", 0.0)
+    rig.spawners.gate.clear()
+    browser = await rig.signed_in("bob")
+
+    answer = await browser.client.put("/hub/user/bob/api/contents/x", headers=SCRIPT)
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+
+
+async def test_an_administrator_can_switch_starting_by_visits_off(tasks: TaskGroup) -> None:
+    rig = Rig(tasks=tasks, settings=make_settings(servers=ServerPolicy(start_by_visit=False)))
+    await rig.add_user("bob")
+    browser = await rig.signed_in("bob")
+
+    page = await browser.get("/hub/user/bob/lab")
+    change = await browser.client.put("/hub/user/bob/api/contents/x", headers=SCRIPT)
+
+    assert (page.status_code, change.status_code) == (424, 424)
+    assert not rig.spawners.running()
+
+
+async def test_a_change_by_a_program_starts_nothing(rig: Rig) -> None:
+    async with rig.program(await rig.token("bob")) as program:
+        inside = await program.put("/hub/user/bob/api/contents/x", headers=SCRIPT)
+        outside = await program.put("/user/bob/api/contents/x")
+
+    assert (inside.status_code, outside.status_code) == (424, 405)
     assert not rig.spawners.running()
 
 

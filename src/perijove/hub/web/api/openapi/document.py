@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from perijove import __version__
 from perijove.hub.scopes.catalog import CATALOG
-from perijove.hub.web.access import Access, Caller, Page, Public
+from perijove.hub.web.access import Caller, Page, Public
 from perijove.hub.web.api.openapi.operations import COMMON, EMPTY, OPERATIONS, PATH, QUERY, Operation
 from perijove.hub.web.api.openapi.schemas import SCHEMAS, ref
 from perijove.hub.web.declared import Declared
@@ -82,7 +82,7 @@ def described(routes: Iterable[Declared]) -> Iterable[Declared]:
 
 
 def _operation(route: Declared, method: str, path: str, row: Operation) -> Mapping[str, Any]:
-    access = _access_of(route)
+    access = route.access
     said: dict[str, Any] = {
         "operationId": _operation_id(method, path),
         "summary": (route.endpoint.__doc__ or "").strip().splitlines()[0],
@@ -115,11 +115,6 @@ def _needed(access: Caller) -> str:
     if not access.scopes:
         return "Anybody who is somebody."
     return f"Needs {' or '.join(f'`{scope}`' for scope in access.scopes)}."
-
-
-def _access_of(route: Declared) -> Access | None:
-    owners = (getattr(dependency.dependency, "__self__", None) for dependency in route.dependencies)
-    return next((owner for owner in owners if isinstance(owner, Access)), None)
 
 
 def _path_parameters(path: str) -> list[Mapping[str, Any]]:
