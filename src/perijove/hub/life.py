@@ -36,6 +36,7 @@ from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.agree import Common, common_secret
 from perijove.hub.usecases.forever import forever
+from perijove.hub.usecases.watch_roles import WatchRoles
 from perijove.hub.web.app import WebApplication, make_app, renew_app
 from perijove.kit import logs
 from perijove.kit.process import give_back_memory, inherited_sockets, is_gone, notify_parent
@@ -167,6 +168,7 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("proxies", parts.proxies.run())
     tasks.start("housekeeping", hub.housekeeping.run())
     tasks.start("groups", hub.groups.run(parts.store))
+    tasks.start("roles", WatchRoles(store=parts.store, roles=parts.roles).run())
     tasks.start("culler", hub.culler.run())
     tasks.start("services", hub.services.run())
     tasks.start("service checks", hub.check_services.run())
