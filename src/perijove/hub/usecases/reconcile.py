@@ -75,6 +75,10 @@ class Reconciler:
         self._fixed = (self._hub, *self._service_routes(self._base_url, services))
         self._routes.is_doubtful = True
 
+    def doubt(self) -> None:
+        """Something that the proxy is told of has changed."""
+        self._routes.is_doubtful = True
+
     async def run(self) -> None:
         """Look again and again until cancelled."""
         await forever("proxy", self.look, every=CHEAP_SECONDS)

@@ -36,6 +36,22 @@ async def test_a_new_proxy_gets_keys_and_the_hubs_route() -> None:
     assert world.proxy.table == {"/": HUB}
 
 
+async def test_keys_that_change_while_the_proxy_runs_are_told_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+
+    async with world.hub() as hub:
+        await hub.reconciler.look()
+        await hub.reconciler.look()
+        keys = [{"kid": "key-1"}, {"kid": "key-2"}]
+        monkeypatch.setattr(type(world.signer), "public_jwks", keys)
+        await hub.reconciler.look()
+        before = list(world.proxy.known_keys)
+        hub.reconciler.doubt()
+        await hub.reconciler.look()
+
+    assert (before, world.proxy.known_keys) == (["key-1"], ["key-1", "key-2"])
+
+
 async def test_a_table_that_is_right_is_left_alone() -> None:
     world = World()
     ada = await world.add_user()
