@@ -7,6 +7,7 @@ They live in an environment without anything of ours (`script/environment peer`,
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -36,6 +37,10 @@ SERVICE_TOKEN: Final = "a-secret-of-whoami"
 #: a client that knows nothing of JupyterHub; nobody listens there, the browser is stopped before
 GENERIC_SECRET: Final = "a-secret-of-generic"
 GENERIC_CALLBACK: Final = "http://127.0.0.1:9/callback?tenant=1"
+NODE_CALLBACK: Final = "http://127.0.0.1:9/callback"
+#: folder of npm's packages (`script/environment node`)
+NODE: Final = os.environ.get("PERIJOVE_TEST_NODE", "")
+OPENID_CLIENT: Final = Path(__file__).with_name("programs") / "openid_client.mjs"
 WHOAMI: Final = Path(__file__).with_name("programs") / "whoami.py"
 _CONSENT: Final = re.compile(r'name="scopes" value="([^"]*)"')
 _XSRF: Final = re.compile(r'name="_xsrf" value="([^"]*)"')
@@ -54,6 +59,8 @@ c.JupyterHub.services = [
     {{"name": "whoami", "api_token": "{SERVICE_TOKEN}", "url": "http://127.0.0.1:{service_port}"}},
     {{"name": "generic", "api_token": "{GENERIC_SECRET}", "oauth_redirect_uri": "{GENERIC_CALLBACK}",
       "oauth_client_allowed_scopes": ["read:servers!user", "tokens!user"]}},
+    {{"name": "node", "api_token": "{GENERIC_SECRET}-2", "oauth_redirect_uri": "{NODE_CALLBACK}",
+      "oauth_client_allowed_scopes": ["read:servers!user"]}},
 ]
 c.JupyterHub.load_roles = [
     {{"name": "script", "services": ["script"], "scopes": ["admin:users", "admin:servers", "access:servers", "tokens",
@@ -290,6 +297,55 @@ def test_a_client_that_knows_nothing_of_jupyterhub_gets_a_token(site: Site, ada:
     assert told["name"] == "ada"
     assert "servers" in servers
     assert tokens.status_code in {403, 404}
+
+
+@contextmanager
+def node_program() -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        ["/usr/bin/node", str(OPENID_CLIENT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"NODE_FOLDER": NODE, "PATH": os.environ["PATH"]},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ask_program(process: subprocess.Popen[str], line: str) -> dict[str, Any]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+    answer: dict[str, Any] = json.loads(process.stdout.readline())
+    return answer
+
+
+@pytest.mark.skipif(not NODE, reason="openid-client is not here: PERIJOVE_TEST_NODE=$(script/environment node)")
+def test_a_client_from_npm_gets_a_token(site: Site, ada: Visitor) -> None:
+    """
+    `openid-client`, certified and strict: it checks what it is answered.
+    """
+    told = {
+        "origin": site.origin,
+        "id": "service-node",
+        "secret": f"{GENERIC_SECRET}-2",
+        "callback": NODE_CALLBACK,
+        "scope": "read:servers!user",
+    }
+    with node_program() as program:
+        address = ask_program(program, json.dumps(told))["address"]
+        page = ada.get(address)
+        got = ask_program(program, ada.led_from(address, form_of(page)))
+
+    assert "Service node" in page.text
+    assert (got["type"], got["user"]["name"]) == ("bearer", "ada")
+    assert got["lasts"] > 0
+    assert {"read:servers!user=ada", "access:services!service=node"} <= set(got["user"]["scopes"])
+    assert "tokens!user=ada" not in got["user"]["scopes"]
 
 
 def test_a_server_that_stops_loses_what_its_visitors_gave_it(site: Site, rest: Rest) -> None:

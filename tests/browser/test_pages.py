@@ -123,7 +123,7 @@ def test_a_start_that_takes_its_time_is_watched_and_leads_into_the_server(ada: P
     ada.page.wait_for_url(re.compile("/user/ada/lab"), wait_until="commit", timeout=PATIENCE)
 
 
-def test_a_menu_on_the_people_page_moves_nothing(browser: Browser, ada: Person) -> None:
+def test_a_menu_on_the_people_page_moves_nothing_and_closes_with_escape(browser: Browser, ada: Person) -> None:
     invited = Person(browser, ada.site, "bob")
     invited.open(ada.invitation_link())
     invited.page.fill("input[name=username]", "bob")
@@ -140,3 +140,8 @@ def test_a_menu_on_the_people_page_moves_nothing(browser: Browser, ada: Person) 
 
     assert row.bounding_box() == before
     expect(ada.page.locator("text=Make an administrator")).to_be_visible()
+
+    ada.page.keyboard.press("Escape")
+
+    expect(ada.page.locator("text=Make an administrator")).to_be_hidden()
+    expect(ada.page.locator("[aria-label='More about bob']")).to_be_focused()

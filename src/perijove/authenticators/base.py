@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from traitlets import Bool, Dict, Set, Unicode, default, validate
+from traitlets import Any as Any_
+from traitlets import Bool, Dict, Integer, Set, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
 from traitlets.utils.bunch import Bunch
 
@@ -32,6 +33,35 @@ class AuthResult:
     admin: bool | None = None
     display_name: str = ""
     #: what is to be remembered of them, sealed, if `enable_auth_state` says so: something that JSON can say
+    auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
+    #: names of all groups that they are in, if `manage_groups` is set; None: the authenticator does not say
+    groups: tuple[str, ...] | None = None
+
+    def to_model(self) -> dict[str, Any]:
+        """As hooks get it: JupyterHub's dictionary."""
+        groups = None if self.groups is None else list(self.groups)
+        state = None if self.auth_state is None else dict(self.auth_state)
+        return {"name": self.name, "admin": self.admin, "auth_state": state, "groups": groups}
+
+    def changed_by(self, model: Mapping[str, Any]) -> AuthResult:
+        """What a hook has made of `to_model`."""
+        groups = model.get("groups")
+        return replace(
+            self,
+            name=str(model["name"]),
+            admin=model.get("admin"),
+            auth_state=model.get("auth_state"),
+            groups=None if groups is None else tuple(groups),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownUser:
+    """Somebody who has signed in before."""
+
+    name: str
+    admin: bool
+    #: what is remembered of them; None: nothing
     auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
@@ -60,6 +90,37 @@ class Authenticator(LoggingConfigurable):
         help="Keep what the sign-in method wants remembered of users, encrypted; needs $JUPYTERHUB_CRYPT_KEY.",
     ).tag(config=True)
 
+    manage_groups = Bool(
+        default_value=False,
+        help="Have the sign-in method say which groups people are in, at each sign-in and refresh; they leave others.",
+    ).tag(config=True)
+
+    auth_refresh_age = Integer(
+        300,
+        min=0,
+        help="Seconds after which the sign-in method is asked again about who is signed in; 0: never.",
+    ).tag(config=True)
+    auth_refresh_strict = Bool(
+        default_value=False,
+        help="Refuse tokens, too, of people whom the sign-in method no longer vouches for, and whom it cannot judge.",
+    ).tag(config=True)
+    refresh_pre_spawn = Bool(
+        default_value=False, help="Ask the sign-in method again before each start of a server."
+    ).tag(config=True)
+    refresh_pre_stop = Bool(
+        default_value=False, help="Ask the sign-in method again before each stop that somebody wants."
+    ).tag(config=True)
+    post_auth_hook = Any_(
+        allow_none=True,
+        help="Called with this object, None and a dictionary (name, admin, auth_state, groups) of whoever may enter; "
+        "answers the dictionary to go on with, or None to refuse. May be a coroutine.",
+    ).tag(config=True)
+    reconcile_auth_state_hook = Any_(
+        allow_none=True,
+        help="Called with this object, the dictionary of `post_auth_hook` and the state that is kept (or None); "
+        "answers the state to keep. May be a coroutine.",
+    ).tag(config=True)
+
     async def authenticate(self, form: Mapping[str, str]) -> AuthResult | None:
         """
         Judge the fields of the sign-in form; None if the credentials are wrong.
@@ -68,6 +129,24 @@ class Authenticator(LoggingConfigurable):
             SignInRefused: they are right, but this person may not sign in (yet).
         """
         raise NotImplementedError
+
+    async def refresh_user(self, user: KnownUser) -> bool | AuthResult:  # noqa: ARG002  # for those who override it
+        """
+        Judge anew somebody who is signed in; called at most once in `auth_refresh_age`, and before starts and stops if
+        so configured. An authenticator that leaves this as it is vouches for its people until they sign out.
+
+        Answers True if nothing has changed, False if they must sign in again, or what has changed: members that are
+        None stay as they are. The name cannot change.
+
+        Raises:
+            Exception: whatever is wrong with the source; that is no answer, and the person stays as they are.
+        """
+        return True
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether `refresh_user` can ever answer anything but True."""
+        return type(self).refresh_user is not Authenticator.refresh_user
 
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
         """

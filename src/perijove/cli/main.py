@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "db": "perijove.cli.db",
     "audit": "perijove.cli.audit",
     "token": "perijove.cli.token",
+    "key": "perijove.cli.key",
     "chaos": "perijove.cli.chaos",
 }
 _DEFAULT: Final = "serve"

@@ -29,6 +29,7 @@ from perijove.hub.ground import (
     policies_of,
     roles_of,
     vault_of,
+    vouched_of,
 )
 from perijove.hub.machinery import Machinery, make_machinery
 from perijove.hub.ports import ServiceProcesses
@@ -44,6 +45,7 @@ from perijove.hub.usecases.deadlines import KeepServer
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.doorstep import Doorstep
 from perijove.hub.usecases.ending import Ending
+from perijove.hub.usecases.group_doors import GroupDoors
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
@@ -185,10 +187,22 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
         roles=roles,
         activity=hub.ground.activity,
         blocked_users=settings.blocked_users,
+        refresh=hub.ground.refresh,
     )
     policies = policies_of(settings, roles)
     authenticator = authenticator_of(inputs, hub.ground.store, hub.ground.hasher)
-    ground = replace(hub.ground, inputs=inputs, roles=roles, identify=identify, authenticator=authenticator)
+    method = AuthenticatorSignIn(authenticator=authenticator, store=hub.ground.store)
+    doors = GroupDoors(roles=roles, revocations=hub.ground.revocations)
+    vouched = vouched_of(settings, hub.ground.store, hub.ground.clock, method, hub.ground.auth_states, doors)
+    ground = replace(
+        hub.ground,
+        inputs=inputs,
+        roles=roles,
+        identify=identify,
+        authenticator=authenticator,
+        method=method,
+        vouched=vouched,
+    )
     parts = _parts(ground, machinery, hub.ending, hub.reload, hub.parts.metrics)
     machinery.effects.adopt(policy=settings.servers, roles=roles, environment=environment_of(ground))
     machinery.spawners.adopt(inputs.config, ground.authenticator)
@@ -197,6 +211,7 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
     ground.deadlines.policies.adopt(roles=roles, policies=policies)
     hub.culler.adopt()
     ground.auth_states.adopt(vault_of(settings))
+    ground.refresh.adopt(method, vouched)
     ground.audit_chain.adopt(retention_days=settings.audit_retention_days, file=audit_file_of(settings))
     for reconciler in machinery.reconcilers:
         reconciler.adopt(roles.services)
@@ -254,16 +269,7 @@ def _parts(ground: Ground, machinery: Machinery, ending: Ending, reload: Reload[
             revocations=ground.revocations,
             settings=settings,
         ),
-        start_server=StartServer(
-            store=store, clock=clock, driver=machinery.driver, breaker=machinery.breaker, policy=policy
-        ),
-        stop_server=machinery.stop_server,
-        get_server=GetServer(store=store, activity=ground.activity),
-        keep_server=KeepServer(store=store, clock=clock, activity=ground.activity, deadlines=ground.deadlines),
-        create_server=CreateServer(store=store, clock=clock, policy=policy),
-        change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=ground.revocations),
-        remove_server=RemoveServer(store=store, revocations=ground.revocations),
-        start_options=machinery.spawners,
+        **_servers(ground, machinery),
         shares=Shares(store=store, clock=clock, revocations=ground.revocations),
         share_codes=ShareCodes(store=store, clock=clock, randomness=randomness, revocations=ground.revocations),
         driver=machinery.driver,
@@ -305,6 +311,28 @@ def _entrances(ground: Ground, origins: Origins) -> dict[str, Any]:
     return {"door": door, "doorstep": doorstep}
 
 
+def _servers(ground: Ground, machinery: Machinery) -> dict[str, Any]:
+    """What is done to servers."""
+    store, clock, policy = ground.store, ground.clock, ground.settings.servers
+    return {
+        "start_server": StartServer(
+            store=store,
+            clock=clock,
+            driver=machinery.driver,
+            breaker=machinery.breaker,
+            policy=policy,
+            refresh=ground.refresh,
+        ),
+        "stop_server": machinery.stop_server,
+        "get_server": GetServer(store=store, activity=ground.activity),
+        "keep_server": KeepServer(store=store, clock=clock, activity=ground.activity, deadlines=ground.deadlines),
+        "create_server": CreateServer(store=store, clock=clock, policy=policy),
+        "change_server": ChangeServer(store=store, clock=clock, policy=policy, revocations=ground.revocations),
+        "remove_server": RemoveServer(store=store, revocations=ground.revocations),
+        "start_options": machinery.spawners,
+    }
+
+
 def _nouns(ground: Ground, machinery: Machinery) -> dict[str, Any]:
     """Groups and services."""
     return {
@@ -334,12 +362,12 @@ def _accounts(ground: Ground) -> dict[str, Any]:
         "sign_in": SignIn(
             store=store,
             clock=clock,
-            method=AuthenticatorSignIn(authenticator=ground.authenticator, store=store),
+            method=ground.method,
             limiter=ground.limiter,
             sessions=sessions,
             failures=ground.failures,
-            auth_states=ground.auth_states,
-            admin_users=ground.settings.admin_users,
+            vouched=ground.vouched,
+            fresh=ground.refresh,
         ),
         "first_admin": FirstAdmin(store=store, clock=clock, randomness=randomness),
         "invitations": Invitations(

@@ -14,10 +14,11 @@ from perijove import __version__
 from perijove.authenticators.base import Authenticator
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.attempts import AttemptRule
+from perijove.hub.domain.errors import InvalidRequest
 from perijove.hub.domain.groups import read_groups
 from perijove.hub.domain.idle import CullPolicy, read_policies
 from perijove.hub.gateways.audit_file import JsonLinesFile
-from perijove.hub.gateways.authenticator import StorePasswordBook, make_authenticator
+from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
@@ -29,14 +30,17 @@ from perijove.hub.usecases.audit_failures import FailedSignIns
 from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.deadlines import Deadlines, Policies
 from perijove.hub.usecases.environment import ServerEnvironment
+from perijove.hub.usecases.group_doors import GroupDoors
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
 from perijove.hub.usecases.membership import Membership
+from perijove.hub.usecases.refresh_users import RefreshUsers
 from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.services import ServiceDirectory
 from perijove.hub.usecases.sign_out import Outbox, Revocations
+from perijove.hub.usecases.vouched import Vouched
 from perijove.hub.web.cookie_secret import load_cookie_secret
 from perijove.hub.web.lab.assets import LabAssets
 from perijove.hub.web.lab.tree import lab_static_dir
@@ -76,6 +80,9 @@ class Ground:
     failures: FailedSignIns
     auth_states: AuthStateBook
     authenticator: Authenticator
+    method: AuthenticatorSignIn
+    vouched: Vouched
+    refresh: RefreshUsers
     audit_chain: AuditChain
     tasks: TaskGroup
     cookie_secret: bytes = field(repr=False)
@@ -104,12 +111,26 @@ def make_ground(
     """Make it. Raises HubError: a declaration or a file of the configuration is not usable."""
     settings, clock = inputs.settings, SystemClock()
     cookie_secret = load_cookie_secret(settings.paths.cookie_secret)
+    outboxes = [Outbox(proxy) for proxy in proxies]
     roles = roles_of(settings, cookie_secret)
+    auth_states = AuthStateBook(store=store, vault=vault_of(settings))
+    revocations = Revocations(outboxes=outboxes, clock=clock)
+    authenticator = authenticator_of(inputs, store, hasher)
+    method = AuthenticatorSignIn(authenticator=authenticator, store=store)
+    vouched = vouched_of(settings, store, clock, method, auth_states, GroupDoors(roles=roles, revocations=revocations))
+    refresh = RefreshUsers(
+        store=store,
+        clock=clock,
+        method=method,
+        vouched=vouched,
+        auth_states=auth_states,
+        revocations=revocations,
+        tasks=tasks,
+    )
     groups = read_groups(settings.load_groups)
     policies = policies_of(settings, roles)
     report_seconds = settings.servers.activity_seconds
     activity = Activity(store=store, clock=clock, report_seconds=report_seconds)
-    outboxes = [Outbox(proxy) for proxy in proxies]
     rule = AttemptRule(
         per_account=settings.sign_in.attempts_per_account,
         per_address=settings.sign_in.attempts_per_address,
@@ -129,8 +150,11 @@ def make_ground(
         ),
         limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
         failures=FailedSignIns(store=store, clock=clock),
-        auth_states=AuthStateBook(store=store, vault=vault_of(settings)),
-        authenticator=authenticator_of(inputs, store, hasher),
+        auth_states=auth_states,
+        method=method,
+        vouched=vouched,
+        refresh=refresh,
+        authenticator=authenticator,
         audit_chain=AuditChain(
             store=store, clock=clock, retention_days=settings.audit_retention_days, file=audit_file_of(settings)
         ),
@@ -151,9 +175,14 @@ def make_ground(
         ),
         directory=ServiceDirectory(store=store, roles=roles),
         identify=Identify(
-            store=store, clock=clock, roles=roles, activity=activity, blocked_users=settings.blocked_users
+            store=store,
+            clock=clock,
+            roles=roles,
+            activity=activity,
+            blocked_users=settings.blocked_users,
+            refresh=refresh,
         ),
-        revocations=Revocations(outboxes=outboxes, clock=clock),
+        revocations=revocations,
         lab_assets=_lab_assets(settings),
     )
 
@@ -166,7 +195,29 @@ def audit_file_of(settings: HubSettings) -> JsonLinesFile | None:
 def authenticator_of(inputs: HubInputs, store: SqlStore, hasher: Argon2Hasher) -> Authenticator:
     """The configured sign-in method."""
     book = StorePasswordBook(store=store, hasher=hasher)
-    return make_authenticator(inputs.authenticator, config=inputs.config, book=book)
+    made = make_authenticator(inputs.authenticator, config=inputs.config, book=book)
+    if made.manage_groups and inputs.settings.load_groups:
+        raise InvalidRequest("The sign-in method manages groups (manage_groups), so load_groups must be empty.")
+    return made
+
+
+def vouched_of(
+    settings: HubSettings,
+    store: SqlStore,
+    clock: SystemClock,
+    method: AuthenticatorSignIn,
+    auth_states: AuthStateBook,
+    doors: GroupDoors,
+) -> Vouched:
+    """What writes down whom the sign-in method vouches for."""
+    return Vouched(
+        store=store,
+        clock=clock,
+        method=method,
+        auth_states=auth_states,
+        doors=doors,
+        admin_users=settings.admin_users,
+    )
 
 
 def vault_of(settings: HubSettings) -> FernetVault | None:

@@ -36,6 +36,7 @@ from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.agree import Common, common_secret
 from perijove.hub.usecases.forever import forever
+from perijove.hub.usecases.watch_roles import WatchRoles
 from perijove.hub.web.app import WebApplication, make_app, renew_app
 from perijove.kit import logs
 from perijove.kit.process import give_back_memory, inherited_sockets, is_gone, notify_parent
@@ -60,6 +61,8 @@ log = structlog.get_logger(__name__)
 
 #: seconds that open requests get when the hub ends; longer than a page, shorter than a progress stream
 _GRACE: Final = 2
+#: Seconds between looks whether an administrator has changed the signing keys; a new one signs from the second look on.
+_KEYS_SECONDS: Final = 3.0
 #: seconds that an idle connection from the proxy is kept; the proxy's own pool lets go before that
 _KEEP_ALIVE: Final = 75
 _BACKLOG: Final = 2048
@@ -181,6 +184,8 @@ async def _begin(hub: Hub, inputs: HubInputs, tasks: TaskGroup) -> None:
     tasks.start("proxies", parts.proxies.run())
     tasks.start("housekeeping", hub.housekeeping.run())
     tasks.start("groups", hub.groups.run(parts.store))
+    tasks.start("signing keys", forever("signing keys", partial(_look_at_keys, hub, inputs), every=_KEYS_SECONDS))
+    tasks.start("roles", WatchRoles(store=parts.store, roles=parts.roles).run())
     tasks.start("culler", hub.culler.run())
     tasks.start("services", hub.services.run())
     tasks.start("service checks", hub.check_services.run())
@@ -217,10 +222,19 @@ async def _give_back() -> None:
     await asyncio.to_thread(give_back_memory)
 
 
+async def _look_at_keys(hub: Hub, inputs: HubInputs) -> None:
+    """Tell the proxies of keys that an administrator has added or removed (`perijove key`)."""
+    if hub.signer.look():
+        for reconciler in hub.machinery.reconcilers:
+            reconciler.doubt()
+        await hub.agree.renew(_secrets(hub, inputs))
+
+
 def _secrets(hub: Hub, inputs: HubInputs) -> Sequence[Common]:
     """Those that all hubs over one database must have alike."""
     settings = inputs.settings
-    key = " ".join(str(jwk["kid"]) for jwk in hub.signer.public_jwks)
+    # Which of them signs may differ for a moment, while a new file is copied from one machine to the next.
+    key = " ".join(sorted(str(jwk["kid"]) for jwk in hub.signer.public_jwks))
     cookie = hashlib.sha256(hub.parts.cookie_secret).hexdigest()
     secrets = [
         common_secret("signing key", fingerprint=key, where=str(settings.paths.signing_key)),

@@ -100,7 +100,7 @@ def make_machinery(ground: Ground, backend: Backend) -> Machinery:
         )
         for proxy, table, outbox in zip(ground.proxies, tables, ground.outboxes, strict=True)
     ]
-    stop_server = StopServer(store=ground.store, clock=ground.clock, driver=driver)
+    stop_server = StopServer(store=ground.store, clock=ground.clock, driver=driver, refresh=ground.refresh)
     admission = Admission(
         store=ground.store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy
     )

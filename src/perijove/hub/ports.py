@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from perijove.hub.domain.managed_services import ManagedService
@@ -274,6 +275,38 @@ class Authenticated:
     display_name: str = ""
     #: what the method wants remembered of them; None: nothing
     auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
+    #: all groups that they are in, if it is the method that says so; None: it is not
+    groups: tuple[str, ...] | None = None
+
+
+class Standing(Enum):
+    """How somebody who is signed in stands with the sign-in method."""
+
+    #: as before
+    GOOD = auto()
+    #: good, and what they may do is another thing than before
+    CHANGED = auto()
+    #: they must sign in again
+    STALE = auto()
+    #: it cannot be told
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRules:
+    """When a sign-in method is asked again about people who are signed in."""
+
+    #: seconds after which; 0: never for their age
+    age: float = 0.0
+    #: whether tokens, too, are refused of those whom it no longer vouches for
+    strict: bool = False
+    before_starts: bool = False
+    before_stops: bool = False
+
+    @property
+    def ever(self) -> bool:
+        """Whether it ever is."""
+        return bool(self.age) or self.before_starts or self.before_stops
 
 
 class CannotOpen(Exception):
@@ -308,6 +341,24 @@ class SignInMethod(Protocol):
             NotAllowed: they are right, but this person may not enter.
             AwaitingApproval: an administrator must approve the account first.
         """
+        ...
+
+    @property
+    def refresh_rules(self) -> RefreshRules:
+        """When `refresh` is to be asked."""
+        ...
+
+    async def refresh(self, user: User, auth_state: Mapping[str, Any] | None) -> Authenticated | bool:
+        """
+        Judge *user* anew: True, nothing has changed; False, they must sign in again; or what has changed.
+
+        Raises:
+            Unavailable: that cannot be told now.
+        """
+        ...
+
+    async def state_to_keep(self, person: Authenticated, before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """What is to be remembered of *person*; *before*: what is now."""
         ...
 
 

@@ -33,7 +33,9 @@ DISABLE_USER_CONFIG: Final = "JUPYTERHUB_DISABLE_USER_CONFIG"
 
 #: JSON list of public JWKs: the server verifies identity tokens with them.
 IDENTITY_KEYS: Final = "PERIJOVE_IDENTITY_KEYS"
-#: `owner/server_name`: the audience that a token must have here.
+#: URL of the API where they can be read again: keys are renewed.
+IDENTITY_KEYS_URL: Final = "PERIJOVE_IDENTITY_KEYS_URL"
+#: `owner/server_name`, or `/services/<name>`: the audience that a token must have here.
 AUDIENCE: Final = "PERIJOVE_AUDIENCE"
 #: Where the launcher forks kernels for servers (kernels.py).
 KERNEL_SOCKET: Final = "PERIJOVE_KERNEL_SOCKET"

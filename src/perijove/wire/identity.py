@@ -54,7 +54,7 @@ class IdentityClaims:
     sub: str
     #: session (browser) or `token:<id>` (hub API token) that this came from; revocations name it
     sid: str
-    #: the server it is for, `owner/server_name`; the default server is `owner/`
+    #: the server it is for, `owner/server_name` (the default server is `owner/`); or the service, `/services/<name>`
     aud: str
     #: subset of READ, WRITE, EXECUTE
     scope: tuple[str, ...]

@@ -12,6 +12,8 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 Access = Literal["gated", "open"]
+GATED: Final = "gated"
+OPEN: Final = "open"
 
 #: JSON keys
 TARGET: Final = "target"
@@ -45,7 +47,7 @@ class Route:
     target: str
     #: `gated`: only with an identity token for `audience`. Unstated means gated.
     access: Access = "gated"
-    #: `owner/server_name`; empty for open routes
+    #: `owner/server_name`, or `/services/<name>`; empty for open routes
     audience: str = ""
     #: origins that stand in for `target` while it cannot be connected to
     fallbacks: tuple[str, ...] = ()

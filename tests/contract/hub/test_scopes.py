@@ -63,6 +63,18 @@ def test_a_scope_without_a_filter_takes_in_the_same_with_one(hub: Hub) -> None:
     assert "list:users!user=x" not in scopes
 
 
+def test_every_token_of_a_user_may_tell_whose_it_is(hub: Hub) -> None:
+    name = hub.user("whose")
+    made = hub(
+        "POST", f"/users/{name}/tokens", {"scopes": [f"read:users:activity!user={name}"]}, token=hub.token_of(name)
+    )
+
+    scopes = hub("GET", "/user", token=made.json()["token"]).json()["scopes"]
+
+    own = {f"read:users:{part}!user={name}" for part in ("activity", "groups", "name")}
+    assert set(scopes) == own
+
+
 def test_a_list_is_cut_to_what_a_filter_reaches(hub: Hub) -> None:
     one, two = hub.user("listed-a"), hub.user("listed-b")
     hub.user("listed-c")

@@ -237,6 +237,17 @@ async def test_codes_end_and_go_with_their_user(store: Store) -> None:
         assert await unit.oauth_codes.take("new") == code_of(ada, "new")
 
 
+async def test_codes_of_a_client_go_together(store: Store) -> None:
+    async with store.unit() as unit:
+        ada = await add_user(unit, "ada")
+        await unit.oauth_codes.add(replace(code_of(ada, "one"), client_id="service-a"))
+        await unit.oauth_codes.add(replace(code_of(ada, "two"), client_id="service-b"))
+        await unit.oauth_codes.delete_of_client("service-a")
+
+        assert await unit.oauth_codes.take("one") is None
+        assert await unit.oauth_codes.take("two") is not None
+
+
 async def test_tokens_of_a_client_go_together_or_for_one_user(store: Store) -> None:
     async with store.unit() as unit:
         ada, bob = await add_user(unit, "ada"), await add_user(unit, "bob")
@@ -314,6 +325,8 @@ async def test_groups_come_in_pages_and_with_their_members(store: Store) -> None
         assert await unit.groups.page(offset=0, limit=5, names=["b", "c", "none"]) == ([groups[0], groups[2]], 2)
         assert await unit.groups.page(offset=0, limit=5, names=[]) == ([], 0)
         assert await unit.groups.members_of([group.id for group in groups]) == {groups[0].id: ["ada", "bob"]}
+        by_name = await unit.groups.members_by_name([*(group.name for group in groups), "nobody knows"])
+        assert by_name == {groups[0].name: ["ada", "bob"]}
 
 
 # -- audit -------------------------------------------------------------------------------------------------------

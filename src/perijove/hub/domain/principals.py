@@ -47,3 +47,10 @@ class Principal:
     def visit_id(self) -> str:
         """`sid` of the identity tokens made for it."""
         return self.session_id or f"token:{self.token_id}"
+
+
+def themselves(user: User, address: str) -> Principal:
+    """*user*, who has just proved who they are, as the one who does something: for the audit log, without scopes."""
+    return Principal(
+        kind=Kind.USER, name=user.name, scopes=frozenset(), user_id=user.id, admin=user.admin, address=address
+    )

@@ -22,6 +22,7 @@ from perijove.hub.domain.users import normalise
 from perijove.hub.scopes.catalog import METASCOPES
 from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.grammar import parse
+from perijove.wire.routes import GATED, OPEN
 
 USER: Final = "user"
 ADMIN: Final = "admin"
@@ -76,6 +77,7 @@ _SERVICE_KEYS: Final = MANAGED_KEYS | {
     "oauth_redirect_uri",
     "oauth_no_confirm",
     "oauth_client_allowed_scopes",
+    "access",
 }
 #: of these the API takes the ones that do not say how the hub is to run it (contract d41)
 _ADDED_KEYS: Final = _SERVICE_KEYS - MANAGED_KEYS - {"timeout"}
@@ -114,6 +116,7 @@ def read_service(declared: Mapping[str, Any]) -> Service:
         oauth_redirect_uri=_redirect_uri(_text(declared, "oauth_redirect_uri", what), what),
         oauth_no_confirm=_flag(declared, "oauth_no_confirm", what, default=False),
         oauth_client_allowed_scopes=_scopes(declared, what, key="oauth_client_allowed_scopes"),
+        is_gated=_is_gated(declared, what),
     )
 
 
@@ -220,6 +223,15 @@ def _origin(url: str, what: str) -> str:
     if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc):
         raise InvalidRequest(f"{what}: url must begin with http:// or https:// and name a host.")
     return url.rstrip("/")
+
+
+def _is_gated(declared: Mapping[str, Any], what: str) -> bool:
+    access = declared.get("access", OPEN)
+    if access not in (GATED, OPEN):  # what a program sends may not even be hashable
+        raise InvalidRequest(f"{what}: access must be {GATED!r} (the proxy lets in who may enter) or {OPEN!r}.")
+    if access == GATED and not declared.get("url"):
+        raise InvalidRequest(f"{what} is gated but has no url: there is nothing to guard.")
+    return bool(access == GATED)
 
 
 def _client_id(client_id: str, what: str) -> str:

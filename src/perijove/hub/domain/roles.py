@@ -40,3 +40,10 @@ class Service:
     oauth_no_confirm: bool = False
     #: most that tokens of its visitors may do, as declared
     oauth_client_allowed_scopes: tuple[str, ...] = ()
+    #: whether the proxy lets in only who may enter; otherwise it asks its visitors itself, as JupyterHub's do
+    is_gated: bool = False
+
+    @property
+    def client_id(self) -> str:
+        """What it is called as an OAuth client, if it is one."""
+        return self.oauth_client_id or f"service-{self.name}"

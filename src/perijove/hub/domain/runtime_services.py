@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from perijove.hub.domain.roles import Service
+from perijove.wire.routes import GATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,4 +41,5 @@ class RuntimeService:
             oauth_redirect_uri=str(said.get("oauth_redirect_uri") or ""),
             oauth_no_confirm=said.get("oauth_no_confirm") is True,
             oauth_client_allowed_scopes=tuple(said.get("oauth_client_allowed_scopes") or ()),
+            is_gated=said.get("access") == GATED,
         )

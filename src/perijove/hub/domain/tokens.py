@@ -13,13 +13,20 @@ from typing import Final
 PREFIX_LENGTH: Final = 8
 
 
-#: what every server's own token may do: report activity and tell who it is (contract a and f)
-SERVERS_DUTIES: Final = ("users:activity!user", "read:users:name!user", "read:users:groups!user")
+#: what every token of a user may do, if its owner may: tell whose it is (contract f)
+IDENTITY: Final = ("read:users:name!user", "read:users:groups!user")
+#: what every server's own token may do besides: report activity (contract a)
+SERVERS_DUTY: Final = "users:activity!user"
+
+
+def with_identity(scopes: Iterable[str]) -> tuple[str, ...]:
+    """*scopes* and those that tell whose a token is."""
+    return tuple(dict.fromkeys((*scopes, *IDENTITY)))
 
 
 def with_duties(scopes: Iterable[str]) -> tuple[str, ...]:
     """*scopes* and those that no server can do without."""
-    return tuple(dict.fromkeys((*scopes, *SERVERS_DUTIES)))
+    return with_identity((*scopes, SERVERS_DUTY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,19 +8,28 @@ errors. Also the hub's side of local accounts: the `PasswordBook` over the store
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
 from traitlets.config import Config
 
-from perijove.authenticators.base import Authenticator, AuthResult
+from perijove.authenticators.base import Authenticator, AuthResult, KnownUser
 from perijove.authenticators.errors import ApprovalPending, SignInRefused
 from perijove.authenticators.native import NativeAuthenticator, PasswordBook, Verdict
 from perijove.hub.domain.accounts import AccountState
-from perijove.hub.domain.errors import AwaitingApproval, InvalidName, NotAllowed, Unavailable, WrongCredentials
-from perijove.hub.domain.users import check, normalise
-from perijove.hub.ports import Authenticated, PasswordHasher, Store
+from perijove.hub.domain.errors import (
+    AwaitingApproval,
+    HubError,
+    InvalidName,
+    NotAllowed,
+    Unavailable,
+    WrongCredentials,
+)
+from perijove.hub.domain.users import User, check, normalise
+from perijove.hub.ports import Authenticated, PasswordHasher, RefreshRules, Store
 
 log = structlog.get_logger(__name__)
 
@@ -78,8 +87,71 @@ class AuthenticatorSignIn:
         name = self._name_of(result)
         if self._authenticator.is_blocked(name) or not await self._is_allowed(name):
             raise NotAllowed
-        admin = True if name in self._authenticator.admin_users else result.admin
-        return Authenticated(name=name, admin=admin, display_name=result.display_name, auth_state=result.auth_state)
+        hooked = await self._hooked(result, name)
+        # The hook may have given them another name.
+        return self._authenticated(hooked, self._name_of(hooked))
+
+    @property
+    def refresh_rules(self) -> RefreshRules:
+        """When `refresh` is to be asked: never, if the authenticator has nothing to say."""
+        asked = self._authenticator
+        if not asked.refreshes:
+            return RefreshRules()
+        return RefreshRules(
+            age=float(asked.auth_refresh_age),
+            strict=asked.auth_refresh_strict,
+            before_starts=asked.refresh_pre_spawn,
+            before_stops=asked.refresh_pre_stop,
+        )
+
+    async def refresh(self, user: User, auth_state: Mapping[str, Any] | None) -> Authenticated | bool:
+        """
+        Judge *user* anew: True, nothing has changed; False, they must sign in again; or what has changed.
+
+        Raises:
+            Unavailable: the authenticator took too long, or something is wrong with its source.
+        """
+        known = KnownUser(name=user.name, admin=user.admin, auth_state=auth_state)
+        try:
+            async with asyncio.timeout(self._timeout):
+                result = await self._authenticator.refresh_user(known)
+        # An administrator's program may raise anything; that it cannot judge must not let anybody in or out.
+        except Exception as exc:
+            log.warning("authenticator.refresh_failed", user=user.name, exc_info=exc)
+            raise Unavailable("Whether you may still be here cannot be told right now. Try again in a moment.") from exc
+        if isinstance(result, AuthResult):
+            return self._authenticated(result, user.name)
+        return bool(result)
+
+    async def state_to_keep(self, person: Authenticated, before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """What is to be remembered of *person*, as the hook says if there is one; *before*: what is now."""
+        hook = self._authenticator.reconcile_auth_state_hook
+        if hook is None:
+            return person.auth_state
+        result = AuthResult(name=person.name, admin=person.admin, auth_state=person.auth_state, groups=person.groups)
+        kept: Mapping[str, Any] | None = await _answer(hook(self._authenticator, result.to_model(), before))
+        return kept
+
+    def _authenticated(self, result: AuthResult, name: str) -> Authenticated:
+        groups = result.groups if self._authenticator.manage_groups else None
+        if self._authenticator.manage_groups and groups is None:
+            raise HubError("The sign-in method says nothing of groups, although Authenticator.manage_groups is set.")
+        return Authenticated(
+            name=name,
+            admin=True if name in self._authenticator.admin_users else result.admin,
+            display_name=result.display_name,
+            auth_state=result.auth_state,
+            groups=groups,
+        )
+
+    async def _hooked(self, result: AuthResult, name: str) -> AuthResult:
+        hook = self._authenticator.post_auth_hook
+        if hook is None:
+            return result
+        model = await _answer(hook(self._authenticator, None, replace(result, name=name).to_model()))
+        if model is None:
+            raise NotAllowed
+        return result.changed_by(model)
 
     async def _ask(self, form: Mapping[str, str]) -> AuthResult | None:
         try:
@@ -105,3 +177,8 @@ class AuthenticatorSignIn:
         async with self._store.reading() as unit:
             exists = await unit.users.by_name(name) is not None
         return self._authenticator.is_allowed(name, exists=exists)
+
+
+async def _answer(answered: Any) -> Any:
+    """What a hook answers, be it a coroutine or not."""
+    return await answered if inspect.isawaitable(answered) else answered

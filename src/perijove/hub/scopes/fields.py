@@ -43,7 +43,7 @@ GROUP_READ_SCOPES: Final = tuple(_GROUP_SHOWS)
 
 #: scope -> members of the service model that it shows
 _SERVICE_SHOWS: Final[Mapping[str, frozenset[str]]] = {
-    "read:services": _NAMED | {"admin", "url", "prefix", "command", "pid", "info", "display"},
+    "read:services": _NAMED | {"admin", "url", "prefix", "command", "pid", "info", "display", "access"},
     "read:services:name": _NAMED | {"admin"},
     "read:roles:services": _NAMED | {"roles", "admin"},
 }

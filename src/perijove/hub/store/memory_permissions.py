@@ -148,6 +148,10 @@ class MemoryOAuthCodes:
         """Remove and answer it."""
         return self._rows.pop(code_hash, None)
 
+    async def delete_of_client(self, client_id: str) -> None:
+        """All that were made for it."""
+        drop(self._rows, lambda code: code.client_id == client_id)
+
     async def delete_expired(self, now: datetime) -> int:
         """Forget codes that have ended."""
         return drop(self._rows, lambda code: code.expires_at <= now)

@@ -35,6 +35,12 @@ class MemoryGroups:
         found = {group_id: await self.members(group_id) for group_id in group_ids}
         return {group_id: names for group_id, names in found.items() if names}
 
+    async def members_by_name(self, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        """The same for groups by their names."""
+        groups, _ = await self.page(offset=0, limit=len(self._tables.groups), names=names)
+        members = await self.members_of(group.id for group in groups)
+        return {group.name: members[group.id] for group in groups if group.id in members}
+
     async def put(self, name: str, *, properties: Mapping[str, Any]) -> Group:
         """Add it or change its properties."""
         known = await self.by_name(name)

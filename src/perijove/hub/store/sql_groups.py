@@ -60,6 +60,14 @@ class SqlGroups:
             found.setdefault(group_id, []).append(name)
         return {group_id: sorted(names) for group_id, names in found.items()}
 
+    async def members_by_name(self, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        """The same for groups by their names, in one question."""
+        named = select(groups.c.name, users.c.name).select_from(groups).join(group_members).join(users)
+        found: dict[str, list[str]] = {}
+        for group, name in await self._connection.execute(named.where(groups.c.name.in_(list(names)))):
+            found.setdefault(group, []).append(name)
+        return {group: sorted(members) for group, members in found.items()}
+
     async def put(self, name: str, *, properties: Mapping[str, Any]) -> Group:
         """Add it or change its properties."""
         values = dict(properties)

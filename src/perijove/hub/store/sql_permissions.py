@@ -41,6 +41,10 @@ class SqlOAuthCodes:
         values = dict(row._mapping)  # noqa: SLF001  # public, despite its name
         return OAuthCode(**(values | {"scopes": tuple(values["scopes"])}))
 
+    async def delete_of_client(self, client_id: str) -> None:
+        """All that were made for it."""
+        await self._connection.execute(delete(oauth_codes).where(oauth_codes.c.client_id == client_id))
+
     async def delete_expired(self, now: datetime) -> int:
         """Forget codes that have ended."""
         return (await self._connection.execute(delete(oauth_codes).where(oauth_codes.c.expires_at <= now))).rowcount

@@ -32,7 +32,7 @@ from perijove.hub.domain.errors import (
     NotAllowed,
     WrongCredentials,
 )
-from perijove.hub.domain.principals import Principal
+from perijove.hub.domain.principals import Principal, themselves
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.users import User, check, normalise
 from perijove.hub.ports import PasswordHasher, Store, Unit
@@ -40,7 +40,7 @@ from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.end_sessions import end_sessions
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
-from perijove.hub.usecases.sign_in import SessionMaker, SignedIn, themselves
+from perijove.hub.usecases.sign_in import SessionMaker, SignedIn
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock, Randomness
 

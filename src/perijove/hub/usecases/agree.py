@@ -82,6 +82,13 @@ class AgreeWithOthers:
             f"{thing.remedy}"
         )
 
+    async def renew(self, things: Sequence[Common]) -> None:
+        """This hub was given others while it runs: those who start from now on need the same."""
+        async with self._store.unit() as unit:
+            await unit.alone(_ALONE)
+            for thing in things:
+                await unit.facts.put(_fact(thing), thing.fingerprint)
+
     async def _compare(self, things: Sequence[Common]) -> tuple[Common, Sequence[HubProcess]] | None:
         async with self._store.unit() as unit:
             await unit.alone(_ALONE)

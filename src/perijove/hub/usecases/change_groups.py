@@ -20,7 +20,7 @@ from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.users import User, normalise
 from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.audit import record
-from perijove.hub.usecases.identify import SERVICE_TOKEN
+from perijove.hub.usecases.group_doors import GroupDoors
 from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock
@@ -38,14 +38,6 @@ class KnownGroup:
     group: Group
     #: names, in order
     users: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Doors:
-    """Whom to refuse at the doors until they are let in anew."""
-
-    users: frozenset[str] = frozenset()
-    services: frozenset[str] = frozenset()
 
 
 class ReadGroups:
@@ -75,8 +67,7 @@ class ChangeGroups:
     def __init__(self, *, store: Store, clock: Clock, roles: RoleBook, revocations: Revocations) -> None:
         self._store = store
         self._clock = clock
-        self._roles = roles
-        self._revocations = revocations
+        self._doors = GroupDoors(roles=roles, revocations=revocations)
 
     async def create(self, names: Sequence[str], users: Sequence[str], *, asker: Principal) -> Sequence[KnownGroup]:
         """
@@ -106,11 +97,11 @@ class ChangeGroups:
         """Forget the group; its members lose what it gave them. Raises NoSuchGroup."""
         async with self._store.unit() as unit:
             group = await _find(unit, name)
-            doors = await self._doors(unit, group, await unit.groups.members(group.id))
+            doors = await self._doors.left(unit, group, await unit.groups.members(group.id))
             await unit.groups.delete(group.id)
             await self._record(unit, name, asker, did="deleted")
         log.info("group.deleted", group=name, by=asker.name)
-        await self._close(doors)
+        await self._doors.close(doors)
 
     async def add_users(self, name: str, users: Sequence[str], *, asker: Principal) -> KnownGroup:
         """
@@ -140,12 +131,12 @@ class ChangeGroups:
             group = await _find(unit, name)
             before = frozenset(await unit.groups.members(group.id))
             going = [user for user in await _users(unit, users) if user.name in before]
-            doors = await self._doors(unit, group, [user.name for user in going])
+            doors = await self._doors.left(unit, group, [user.name for user in going])
             await unit.groups.remove_members(group.id, [user.id for user in going])
             await self._record(unit, name, asker, did="users removed", users=len(going))
             known = await _known(unit, group)
         log.info("group.users_removed", group=name, users=len(going), by=asker.name)
-        await self._close(doors)
+        await self._doors.close(doors)
         return known
 
     async def set_properties(self, name: str, properties: Mapping[str, Any], *, asker: Principal) -> KnownGroup:
@@ -174,28 +165,6 @@ class ChangeGroups:
         group = await unit.groups.put(name, properties={})
         await unit.groups.add_members(group.id, [user.id for user in members])
         return KnownGroup(group=group, users=tuple(sorted(user.name for user in members)))
-
-    async def _doors(self, unit: Unit, group: Group, leaving: Iterable[str]) -> _Doors:
-        """Who may do less once *leaving* have left *group*: they themselves, and whoever reaches its members."""
-        going = frozenset(leaving)
-        if not going:
-            return _Doors()
-        gives = self._roles.roles_of_group(group.name) or await unit.shares.with_group(group.id)
-        users = set(going if gives else ())
-        services: set[str] = set()
-        for role in self._roles.roles_over_group(group.name):
-            users |= role.users or set()
-            services |= role.services
-            for name in role.groups:
-                holders = await unit.groups.by_name(name)
-                users |= set(await unit.groups.members(holders.id)) if holders is not None else set()
-        return _Doors(users=frozenset(users), services=frozenset(services))
-
-    async def _close(self, doors: _Doors) -> None:
-        for user in sorted(doors.users):
-            await self._revocations.revoke(user=user)
-        for service in sorted(doors.services):
-            await self._revocations.revoke(sid=f"token:{SERVICE_TOKEN}{service}")
 
 
 async def _find(unit: Unit, name: str) -> Group:

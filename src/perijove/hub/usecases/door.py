@@ -5,20 +5,21 @@ The door: who may pass to which server, as a signed statement (architecture, sec
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
+from perijove.hub.domain.audiences import Place, audience_of, place_of
 from perijove.hub.domain.audit import Action
-from perijove.hub.domain.errors import NoSuchServer, NotAllowed
+from perijove.hub.domain.errors import NoSuchServer, NoSuchService, NotAllowed
 from perijove.hub.domain.principals import Kind, Principal
-from perijove.hub.domain.urls import server_url, split_audience
+from perijove.hub.domain.urls import server_url, service_url
 from perijove.hub.ports import IdentitySigner, Store, Unit
-from perijove.hub.scopes.decision import Denied, ServerResource, may
-from perijove.hub.scopes.rights import ENTER, rights
+from perijove.hub.scopes.decision import Denied, ServerResource, ServiceResource
+from perijove.hub.scopes.rights import may_come_in, rights
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.identify import SERVICE_TOKEN, Identify
 from perijove.hub.usecases.load_roles import RoleBook
@@ -40,10 +41,10 @@ _TOKEN: Final = "token:"  # noqa: S105  # a mark, no secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """The cookie that lets a browser into one server."""
+    """The cookie that lets a browser into one server or service."""
 
     cookie_value: str
-    #: path of the cookie: the server's prefix
+    #: path of the cookie: the prefix of the server or service
     path: str
     #: seconds
     max_age: int
@@ -86,9 +87,14 @@ class Door:
         self._randomness = randomness
         self._base_url = base_url
 
+    @property
+    def public_keys(self) -> Sequence[Mapping[str, Any]]:
+        """What whoever is behind the door checks identity tokens with."""
+        return self._signer.public_jwks
+
     async def enter(self, principal: Principal, audience: str, *, binding: str = "") -> Entry:
         """
-        Let a signed-in browser into the server *audience*, for as long as its session lives.
+        Let a signed-in browser into the server or service *audience*, for as long as its session lives.
 
         Args:
             principal: who is signed in.
@@ -98,28 +104,34 @@ class Door:
         Raises:
             NotAllowed: this visitor may not enter, or came without a session.
             NoSuchServer: there is none, as far as this visitor may know.
+            NoSuchService: the same of a service; one that asks its visitors itself has no door.
         """
-        resource = ServerResource(*split_audience(audience))
+        place = place_of(audience)
         await self._let_revocations_pass(principal, audience)
         # Before anything is read: whatever is taken away after the reading is revoked with a later moment.
         now = self._clock.now()
         async with self._store.unit() as unit:
             found = await unit.sessions.by_id(principal.session_id) if principal.session_id else None
-            server = await unit.servers.by_key(resource.user, resource.server)
+            path = await self._path_of(unit, place)
             scopes = await self._powers.of_person(unit, found[1]) if found is not None else frozenset()
-            if server is not None and may(_Holder(scopes), ENTER, resource):
-                await self._tell(unit, principal, server.user_name, server.name, now, again=TOLD_AGAIN)
+            decision = may_come_in(_Holder(scopes), place)
+            if path and decision and isinstance(place, ServerResource):
+                await self._tell(unit, principal, place.user, place.server, now, again=TOLD_AGAIN)
         if found is None or found[0].expires_at <= now:
             raise NotAllowed("Sign in to open this server.")
-        decision = may(_Holder(scopes), ENTER, resource)
+        missing = NoSuchServer if isinstance(place, ServerResource) else NoSuchService
         if isinstance(decision, Denied):
-            raise NoSuchServer if decision.hidden else NotAllowed
-        if server is None:
-            raise NoSuchServer
+            raise missing if decision.hidden else NotAllowed
+        if not path:
+            raise missing
         session, person = found
-        path = server_url(self._base_url, resource.user, resource.server)
         signed = self._sign(
-            replace(principal, scopes=scopes), person.user.display_name, server.key, now, session.expires_at, binding
+            replace(principal, scopes=scopes),
+            person.user.display_name,
+            audience_of(place),
+            now,
+            session.expires_at,
+            binding,
         )
         return Entry(
             cookie_value=signed,
@@ -140,12 +152,12 @@ class Door:
         if principal is not None and await self._let_revocations_pass(principal, audience):
             now = self._clock.now()
             principal = await self._identify.by_token(token)
-        if principal is None or not may(principal, ENTER, ServerResource(*split_audience(audience))):
+        place = place_of(audience)
+        if principal is None or not may_come_in(principal, place):
             raise NotAllowed
-        owner, name = split_audience(audience)
-        if not _is_own(principal, owner):
+        if isinstance(place, ServerResource) and not _is_own(principal, place.user):
             async with self._store.unit() as unit:
-                await self._tell(unit, principal, owner, name, now, again=PROGRAM_TOLD_AGAIN)
+                await self._tell(unit, principal, place.user, place.server, now, again=PROGRAM_TOLD_AGAIN)
         ends = now + timedelta(seconds=EXCHANGED_TOKEN_SECONDS)
         if principal.token_ends is not None:
             ends = min(ends, principal.token_ends)
@@ -172,6 +184,14 @@ class Door:
             log.info("door.refused_again", visits=len(visits), refused=len(refused))
         return refused
 
+    async def _path_of(self, unit: Unit, place: Place) -> str:
+        """Where it is, if it is there and behind the door; else empty."""
+        if isinstance(place, ServiceResource):
+            service = await self._powers.service(unit, place.name)
+            return service_url(self._base_url, place.name) if service is not None and service.is_gated else ""
+        server = await unit.servers.by_key(place.user, place.server)
+        return "" if server is None else server_url(self._base_url, place.user, place.server)
+
     async def _tell(
         self, unit: Unit, principal: Principal, owner: str, server: str, now: datetime, *, again: timedelta
     ) -> None:
@@ -196,7 +216,7 @@ class Door:
 
     def _passes(self, scopes: frozenset[str], visit: Visit) -> bool:
         """Whether *scopes* give all that the visitor was let in with; they may come again with what is left."""
-        given = rights(_Holder(scopes), ServerResource(*split_audience(visit.audience)))
+        given = rights(_Holder(scopes), place_of(visit.audience))
         return bool(given) and set(visit.scope) <= set(given)
 
     async def _scopes_now(self, unit: Unit, sid: str, user_name: str, now: datetime) -> frozenset[str]:
@@ -236,7 +256,7 @@ class Door:
             sub=principal.name,
             sid=principal.visit_id,
             aud=audience,
-            scope=rights(principal, ServerResource(*split_audience(audience))),
+            scope=rights(principal, place_of(audience)),
             name=display_name or principal.name,
             iat=int(now.timestamp()),
             exp=int(ends.timestamp()),

@@ -17,16 +17,17 @@ from typing import Final
 
 import structlog
 
+from perijove.hub.domain.audiences import place_of
 from perijove.hub.domain.errors import NotAllowed
 from perijove.hub.domain.labels import Kind
 from perijove.hub.domain.oauth_codes import OAuthCode
 from perijove.hub.domain.origins import Origins
 from perijove.hub.domain.principals import Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
-from perijove.hub.domain.urls import split_audience
 from perijove.hub.oauth.errors import BadChallenge
 from perijove.hub.oauth.pkce import Challenge, Method, challenge_of, is_met, read_challenge
 from perijove.hub.ports import IdentitySigner, Store
+from perijove.hub.scopes.decision import ServiceResource
 from perijove.hub.usecases.door import Door, Entry
 from perijove.hub.usecases.identify import Identify
 from perijove.kit.clock import Clock, Randomness
@@ -174,9 +175,9 @@ class Doorstep:
 
 
 def _whose(audience: str) -> tuple[str, Kind]:
-    """Whose host the server *audience* is at."""
-    owner, _ = split_audience(audience)
-    return owner, "user"
+    """Whose host the server or service *audience* is at."""
+    place = place_of(audience)
+    return (place.name, "service") if isinstance(place, ServiceResource) else (place.user, "user")
 
 
 def _of(challenge: str) -> Challenge:

@@ -128,9 +128,7 @@ class Driver:
         stored = await unit.servers.swap(server, new)
         unit.notify(Notice(Kind.SERVER, stored.id, self._membership.holder))
         if state is State.STOPPED:
-            await unit.tokens.delete_of_server(server.key)
-            # What people gave it as an OAuth client; its secret, the token above, is no more.
-            await unit.tokens.delete_of_client(server_client_id(server.user_name, server.name))
+            await _forget_credentials(unit, server)
         return Move(stored, effects)
 
     def carry_out(self, move: Move) -> Server:
@@ -406,3 +404,12 @@ def _end_of(server: Server, exit_: Exit) -> dict[str, Any]:
     # Before it ever answered: what it said last is likely to be the reason, and the page shows it.
     when = "It ended while it started. " if server.state in _UNANSWERED else ""
     return {"failure": f"{when}{exit_.message}", "failure_log": exit_.log_tail}
+
+
+async def _forget_credentials(unit: Unit, server: Server) -> None:
+    """The server's own token, and what people gave it as an OAuth client, whose secret that token was."""
+    await unit.tokens.delete_of_server(server.key)
+    client_id = server_client_id(server.user_name, server.name)
+    await unit.tokens.delete_of_client(client_id)
+    # What they had agreed to must not be for the next server of that name, or the next user.
+    await unit.oauth_codes.delete_of_client(client_id)

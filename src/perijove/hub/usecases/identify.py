@@ -9,15 +9,15 @@ from __future__ import annotations
 import hmac
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.sessions import Session
-from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
+from perijove.hub.domain.tokens import PREFIX_LENGTH, SERVERS_DUTY, ApiToken, with_identity
 from perijove.hub.domain.users import Person, User
-from perijove.hub.ports import Store, Unit
+from perijove.hub.ports import Standing, Store, Unit
 from perijove.hub.scopes.custom import CustomScopes
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.intersection import intersect
@@ -35,6 +35,14 @@ SERVICE_TOKEN: Final = "s-"  # noqa: S105  # a mark, no secret
 _REMEMBERED: Final = 8192
 
 
+class Refreshes(Protocol):
+    """Asks the sign-in method again about people who are signed in."""
+
+    async def standing_of(self, user: User, session: Session | None) -> Standing:
+        """Whether *user* may go on: not if STALE. Without a session it is a token that asks."""
+        ...
+
+
 class Identify:
     """Finds out who a cookie or a token belongs to."""
 
@@ -46,6 +54,7 @@ class Identify:
         roles: RoleBook,
         activity: Activity,
         blocked_users: frozenset[str] = frozenset(),
+        refresh: Refreshes | None = None,
     ) -> None:
         """
         Args:
@@ -54,7 +63,9 @@ class Identify:
             roles: what people and services may do.
             activity: where uses are noted.
             blocked_users: names that are nobody's, whatever cookies and tokens they still have.
+            refresh: asks the sign-in method again; None: it never is.
         """
+        self._refresh = refresh
         self._blocked_users = blocked_users
         self._store = store
         self._clock = clock
@@ -63,9 +74,23 @@ class Identify:
         self._activity = activity
 
     async def by_session(self, secret: str) -> tuple[Session, Principal] | None:
-        """The session whose cookie holds *secret*, and its user; None if there is none or it has ended."""
+        """
+        The session whose cookie holds *secret*, and its user; None if there is none or it has ended.
+
+        Raises:
+            Unavailable: whether the user may still be here must be told, and cannot be.
+        """
         if not secret or len(secret) > MAX_SECRET:
             return None
+        found = await self._by_session(secret)
+        if found is None or self._refresh is None or found[1].user is None:
+            return found
+        standing = await self._refresh.standing_of(found[1].user, found[0])
+        if standing is Standing.STALE:
+            return None
+        return await self._by_session(secret) if standing is Standing.CHANGED else found
+
+    async def _by_session(self, secret: str) -> tuple[Session, Principal] | None:
         async with self._store.reading() as unit:
             found = await self._in_session(unit, await unit.sessions.by_secret_hash(hash_secret(secret)))
         if found is not None:
@@ -85,9 +110,23 @@ class Identify:
         return None if found is None else found[1]
 
     async def by_token(self, token: str) -> Principal | None:
-        """The user or service that *token* belongs to; None if there is none or it has ended."""
+        """
+        The user or service that *token* belongs to; None if there is none or it has ended.
+
+        Raises:
+            Unavailable: whether its owner may still be here must be told, and cannot be.
+        """
         if not token or len(token) > MAX_SECRET:
             return None
+        principal = await self._by_token(token)
+        if principal is None or self._refresh is None or principal.user is None:
+            return principal
+        standing = await self._refresh.standing_of(principal.user, None)
+        if standing is Standing.STALE:
+            return None
+        return await self._by_token(token) if standing is Standing.CHANGED else principal
+
+    async def _by_token(self, token: str) -> Principal | None:
         token_hash = hash_secret(token)
         service = self._roles.service_by_token_hash(token_hash)
         async with self._store.reading() as unit:
@@ -99,6 +138,14 @@ class Identify:
             principal = await self.of_token(unit, *found)
         self._activity.note_token(found[0].id, self._clock.now())
         return principal
+
+    async def of_user(self, user: User) -> Principal | None:
+        """The principal that *user* is who has just proved who they are; None if they are gone or shut out."""
+        async with self._store.reading() as unit:
+            person = await unit.users.person(user.id)
+            if person is None or self.is_blocked(person.user):
+                return None
+            return self._user(person, await self._powers.of_person(unit, person))
 
     async def of_token(self, unit: Unit, row: ApiToken, person: Person) -> Principal:
         """The principal that a token's row stands for: no more than its owner, and no more than the token."""
@@ -178,8 +225,8 @@ class Identify:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _expanded(scopes: tuple[str, ...], user: str, server: str, custom: CustomScopes) -> frozenset[str]:
-    """What a token with *scopes* asks for."""
-    return custom.widen(expand(scopes, Holder(user=user, server=server)))
+    """What a token with *scopes* asks for; whose it is, every one may tell."""
+    return custom.widen(expand(with_identity(scopes), Holder(user=user, server=server)))
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -190,5 +237,5 @@ def _narrowed(asked: frozenset[str], user: str, server: str, owners: frozenset[s
     Remembered: it follows from these arguments and nothing else, all of which are read anew for each request.
     """
     # A server reports its own activity whatever the configuration leaves of the role `user`.
-    own = expand(("users:activity!user",), Holder(user=user)) if server else frozenset()
+    own = expand((SERVERS_DUTY,), Holder(user=user)) if server else frozenset()
     return intersect(asked, owners | own)

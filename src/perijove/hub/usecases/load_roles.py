@@ -213,6 +213,13 @@ def load_roles(
             raise InvalidRequest(f"The service {service.name!r} is declared twice.")
         if service.api_token_hash in {other.api_token_hash for other in known.values()}:
             raise InvalidRequest(f"The service {service.name!r} has the token of another service.")
+        rival = next((other.name for other in known.values() if other.client_id == service.client_id), None)
+        if rival is not None:
+            # Of two clients with one id only one could ever be answered.
+            raise InvalidRequest(
+                f"The service {service.name!r} needs an oauth_client_id of its own: "
+                f"{service.client_id!r} is that of {rival!r}."
+            )
         known[service.name] = service
         how = read_managed(declared)
         if how is not None:

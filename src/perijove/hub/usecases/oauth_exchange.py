@@ -16,6 +16,7 @@ import structlog
 
 from perijove.hub.domain.audit import Action
 from perijove.hub.domain.oauth_codes import OAuthCode
+from perijove.hub.domain.principals import themselves
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
@@ -28,7 +29,6 @@ from perijove.hub.ports import Store, Unit
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.oauth_clients import OAuthClients
-from perijove.hub.usecases.sign_in import themselves
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.kit.clock import Clock, Randomness
 

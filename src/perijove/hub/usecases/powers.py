@@ -7,6 +7,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from perijove.hub.domain.roles import Service
 from perijove.hub.domain.users import Person
 from perijove.hub.ports import Unit
 from perijove.hub.scopes.expansion import groups_of_filters, with_members
@@ -30,11 +31,16 @@ class Powers:
 
     async def of_service(self, unit: Unit, name: str) -> frozenset[str]:
         """Everything that a service may do, expanded; nothing for one that does not exist."""
-        service = self._roles.service(name)
-        if service is None:
-            row = await unit.services.by_name(name)
-            service = None if row is None else row.service
+        service = await self.service(unit, name)
         return frozenset() if service is None else await self.reaching(unit, self._roles.scopes_of_service(service))
+
+    async def service(self, unit: Unit, name: str) -> Service | None:
+        """The service of that name: one of the configuration, or one that was added while the hub runs."""
+        declared = self._roles.service(name)
+        if declared is not None:
+            return declared
+        row = await unit.services.by_name(name)
+        return None if row is None else row.service
 
     async def reaching(self, unit: Unit, scopes: frozenset[str]) -> frozenset[str]:
         """Expanded *scopes* with the members of the groups that they are filtered to."""
@@ -44,9 +50,8 @@ class Powers:
 
 async def _members(unit: Unit, names: frozenset[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Each group with its members, in one order: by what is the same, what follows from it is remembered."""
-    groups, _ = await unit.groups.page(offset=0, limit=len(names), names=names)
-    members = await unit.groups.members_of([group.id for group in groups])
-    return tuple(sorted((group.name, tuple(members.get(group.id, ()))) for group in groups))
+    members = await unit.groups.members_by_name(names)
+    return tuple(sorted((group, tuple(users)) for group, users in members.items()))
 
 
 _groups = lru_cache(maxsize=_REMEMBERED)(groups_of_filters)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import structlog
 
+from perijove.hub.domain.audiences import service_audience
 from perijove.hub.domain.errors import InvalidRequest, ProxyAway
 from perijove.hub.domain.lifecycle import State
 from perijove.hub.domain.origins import ONE_ORIGIN, Origins
@@ -29,7 +30,7 @@ from perijove.hub.usecases.sign_out import Outbox
 from perijove.kit.clock import Clock
 from perijove.kit.steps import in_steps
 from perijove.kit.tasks import TaskGroup
-from perijove.wire.routes import ACCESS, AUDIENCE, LAST_ACTIVITY, MINE, TARGET, Route
+from perijove.wire.routes import ACCESS, AUDIENCE, GATED, LAST_ACTIVITY, MINE, OPEN, TARGET, Route
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +76,10 @@ class Reconciler:
     def adopt(self, services: Sequence[Service]) -> None:
         """Other services have routes from now on."""
         self._fixed = (self._hub, *self._service_routes(services))
+        self._routes.is_doubtful = True
+
+    def doubt(self) -> None:
+        """Something that the proxy is told of has changed."""
         self._routes.is_doubtful = True
 
     async def run(self) -> None:
@@ -165,7 +170,8 @@ class Reconciler:
             Route(
                 path=self._origins.service_route(self._base_url, service.name),
                 target=service.url,
-                access="open",
+                access=GATED if service.is_gated else OPEN,
+                audience=service_audience(service.name) if service.is_gated else "",
                 data={"service": service.name, MINE: True},
             )
             for service in services

@@ -10,7 +10,7 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -103,12 +103,32 @@ async def _add(unit: Unit, user: User, name: str, clock: Clock, limit: int) -> S
     return await unit.servers.add(user_id=user.id, name=name, created=clock.now(), display_name=name)
 
 
+class RefreshesFirst(Protocol):
+    """Asks the sign-in method again before something is done."""
+
+    async def before_start(self, user: User, by: Principal | None) -> None:
+        """A server of *user* is to start. Raises NotAllowed."""
+        ...
+
+    async def before_stop(self, user: User, by: Principal | None) -> None:
+        """A server of *user* is to stop. Raises NotAllowed."""
+        ...
+
+
 class StartServer:
     """Starts a server, making its row first if need be."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, driver: Driver, breaker: StartBreaker, policy: ServerPolicy
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        driver: Driver,
+        breaker: StartBreaker,
+        policy: ServerPolicy,
+        refresh: RefreshesFirst | None = None,
     ) -> None:
+        self._refresh = refresh
         self._store = store
         self._clock = clock
         self._driver = driver
@@ -140,7 +160,10 @@ class StartServer:
             InvalidServerName: no server can have that name.
             TooManyServers: as many run as the administrator allows.
             StartsPaused: starts like this one have failed for several people in a row.
+            NotAllowed: the sign-in method no longer vouches for the user.
         """
+        if self._refresh is not None:
+            await self._refresh.before_start(user, by)
         _check_named(name, self._policy)
         changes: dict[str, Any] = {}
         if options is not None:
@@ -183,10 +206,11 @@ class StartServer:
 class StopServer:
     """Stops a server."""
 
-    def __init__(self, *, store: Store, clock: Clock, driver: Driver) -> None:
+    def __init__(self, *, store: Store, clock: Clock, driver: Driver, refresh: RefreshesFirst | None = None) -> None:
         self._store = store
         self._clock = clock
         self._driver = driver
+        self._refresh = refresh
 
     async def __call__(self, user: User, name: str, *, by: Principal | None = None) -> Server:
         """
@@ -197,7 +221,10 @@ class StopServer:
         Raises:
             NoSuchServer: there is none of that name.
             StaleGeneration: others kept changing it.
+            NotAllowed: the sign-in method no longer vouches for the user.
         """
+        if self._refresh is not None:
+            await self._refresh.before_stop(user, by)
         return await self._ask(lambda unit: unit.servers.get(user.id, name), by=by)
 
     async def by_id(self, server_id: int, *, why: str) -> Server:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 
 from perijove.config.settings import HubSettings
+from perijove.hub.domain.audiences import service_audience
 from perijove.hub.domain.managed_services import ManagedService
 from perijove.hub.domain.origins import origins_of
 from perijove.hub.domain.roles import Service
@@ -23,7 +24,9 @@ class ServiceEnvironment:
 
     def __init__(self, settings: HubSettings, services: Iterable[Service] = ()) -> None:
         self._settings = settings
+        services = tuple(services)
         self._origins = origins_of(settings)
+        self._gated = frozenset(service.name for service in services if service.is_gated)
         self._clients = {
             service.name: client_of(service, settings.base_url, origins=self._origins) for service in services
         }
@@ -60,4 +63,7 @@ class ServiceEnvironment:
         }
         if service.url:
             variables[names.SERVICE_URL] = service.url
+        if name in self._gated:
+            variables[names.AUDIENCE] = service_audience(name)
+            variables[names.IDENTITY_KEYS_URL] = f"{settings.api_url}/identity-keys"
         return {**variables, **service.environment}

@@ -146,6 +146,7 @@ class ChangeServices:
             if await unit.services.by_name(name) is not None:
                 raise AlreadyExists(f"Service {name} already exists")
             await self._check_token(unit, row)
+            await self._check_client(unit, service)
             await unit.services.add(row)
             await record(unit, Action.SERVICE_ADDED, at=row.created, by=asker, target=name, url=service.url)
         log.info("service.added", service=name, url=service.url, by=asker.name)
@@ -169,7 +170,8 @@ class ChangeServices:
                 raise NoSuchService(f"Service {name} does not exist")
             await unit.services.delete(name)
             await record(unit, Action.SERVICE_REMOVED, at=self._clock.now(), by=asker, target=name)
-            await unit.tokens.delete_of_client(row.service.oauth_client_id or f"service-{name}")
+            await unit.tokens.delete_of_client(row.service.client_id)
+            await unit.oauth_codes.delete_of_client(row.service.client_id)
         log.info("service.removed", service=name, by=asker.name)
         await self._revocations.revoke(sid=f"token:{SERVICE_TOKEN}{name}")
         await self._show()
@@ -200,6 +202,14 @@ class ChangeServices:
         is_taken |= any(token.token_hash == row.token_hash for token, _ in await unit.tokens.by_prefix(row.prefix))
         if is_taken:
             raise InvalidRequest(f"Service {row.name} needs an api_token of its own.")
+
+    async def _check_client(self, unit: Unit, service: Service) -> None:
+        others = [*self._roles.services, *(row.service for row in await unit.services.all())]
+        rival = next((other.name for other in others if other.client_id == service.client_id), None)
+        if rival is not None:
+            raise InvalidRequest(
+                f"Service {service.name} needs an oauth_client_id of its own: {service.client_id} is that of {rival}."
+            )
 
     async def _show(self) -> None:
         await self._directory.look()

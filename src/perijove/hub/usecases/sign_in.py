@@ -9,24 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from perijove.config.settings import SignInPolicy
 from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import AwaitingApproval, NotAllowed, TooManyAttempts, WrongCredentials
-from perijove.hub.domain.principals import Kind, Principal
+from perijove.hub.domain.principals import themselves
 from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User, normalise
 from perijove.hub.ports import Authenticated, SignInMethod, Store, Unit
-from perijove.hub.usecases.alone import alone_with
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.audit_failures import FailedSignIns
-from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
+from perijove.hub.usecases.vouched import Vouched
 from perijove.kit.clock import Clock, Randomness
 
 log = structlog.get_logger(__name__)
@@ -97,15 +96,16 @@ class SessionMaker:
         return SignedIn(user=replace(user, last_activity=now), session=session, secret=secret)
 
 
-def themselves(user: User, address: str) -> Principal:
-    """*user*, who has just proved who they are, as the one who does something: for the audit log, without scopes."""
-    return Principal(
-        kind=Kind.USER, name=user.name, scopes=frozenset(), user_id=user.id, admin=user.admin, address=address
-    )
-
-
 def _seen(session: Session) -> dict[str, str]:
     return {"session": session.id, "browser": session.user_agent}
+
+
+class Notes(Protocol):
+    """Takes note of who has just proved who they are."""
+
+    def note(self, user: User) -> None:
+        """*user* has."""
+        ...
 
 
 class SignIn:
@@ -120,17 +120,17 @@ class SignIn:
         limiter: AttemptLimiter,
         sessions: SessionMaker,
         failures: FailedSignIns,
-        auth_states: AuthStateBook,
-        admin_users: frozenset[str] = frozenset(),
+        vouched: Vouched,
+        fresh: Notes,
     ) -> None:
         self._failures = failures
-        self._auth_states = auth_states
+        self._vouched = vouched
+        self._fresh = fresh
         self._store = store
         self._clock = clock
         self._method = method
         self._limiter = limiter
         self._sessions = sessions
-        self._admin_users = admin_users
 
     async def __call__(self, *, form: Mapping[str, str], address: str, user_agent: str) -> SignedIn:
         """
@@ -144,13 +144,34 @@ class SignIn:
         """
         # A longer name is nobody's.
         account = normalise(form.get("username", "")[:MAX_ACCOUNT])
-        person = await self._judge(form, account, address)
+        person = await self._vouched.settled(await self._judge(form, account, address))
         async with self._store.unit() as unit:
             # Together with the session: if that cannot be made, the attempt stays counted, which does no harm.
             await self._limiter.succeeded_in(unit, account=account, address=address)
-            user = await self._row_of(unit, person, address)
-            await self._auth_states.put_in(unit, user, person.auth_state)
-            return await self._sessions.open_in(unit, user, address, user_agent)
+            adopted = await self._vouched.arrived(unit, person, address)
+            signed_in = await self._sessions.open_in(unit, adopted.user, address, user_agent)
+        self._fresh.note(adopted.user)
+        await self._vouched.close(adopted)
+        return signed_in
+
+    async def prove(self, *, form: Mapping[str, str], address: str) -> User:
+        """
+        Who has filled in *form*, of those who have been here before; no session is opened.
+
+        Raises:
+            TooManyAttempts: too many failures of late, for this account or from this address.
+            WrongCredentials: the form does not prove anything.
+            NotAllowed: this person may not enter, or never has.
+            AwaitingApproval: an administrator must approve the account first.
+        """
+        account = normalise(form.get("username", "")[:MAX_ACCOUNT])
+        person = await self._judge(form, account, address)
+        async with self._store.unit() as unit:
+            await self._limiter.succeeded_in(unit, account=account, address=address)
+            user = await unit.users.by_name(person.name)
+        if user is None:
+            raise NotAllowed
+        return user
 
     async def _judge(self, form: Mapping[str, str], account: str, address: str) -> Authenticated:
         try:
@@ -164,26 +185,3 @@ class SignIn:
             self._failures.note(account=account, address=address, why=why)
             log.info("sign_in.refused", account=account, address=address, why=why)
             raise
-
-    async def _row_of(self, unit: Unit, person: Authenticated, address: str) -> User:
-        admin = True if person.name in self._admin_users else person.admin
-        user = await unit.users.by_name(person.name)
-        if user is None:
-            # Two browsers may come with the same new name at once.
-            await alone_with(unit, person.name)
-            user = await unit.users.by_name(person.name)
-        if user is None:
-            log.info("user.added", user=person.name, admin=bool(admin), by="sign-in")
-            now = self._clock.now()
-            user = await unit.users.add(
-                name=person.name, admin=bool(admin), created=now, display_name=person.display_name
-            )
-            told = themselves(user, address)
-            await record(unit, Action.USER_ADDED, at=now, by=told, target=user.name, how="sign-in", admin=user.admin)
-            return user
-        if admin is not None and admin != user.admin:
-            await unit.users.set_admin(user.id, admin=admin)
-            # The configuration or the sign-in method says so, not the person.
-            await record(unit, Action.USER_CHANGED, at=self._clock.now(), by=None, target=user.name, admin=admin)
-            return replace(user, admin=admin)
-        return user

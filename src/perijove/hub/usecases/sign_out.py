@@ -15,12 +15,12 @@ import structlog
 
 from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import ProxyAway
+from perijove.hub.domain.principals import themselves
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.users import User
 from perijove.hub.ports import ProxyGateway, Store
 from perijove.hub.usecases.audit import record
 from perijove.hub.usecases.end_sessions import end_sessions
-from perijove.hub.usecases.sign_in import themselves
 from perijove.kit.clock import Clock
 from perijove.wire.control import Revocation
 

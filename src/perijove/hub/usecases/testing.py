@@ -14,7 +14,16 @@ from typing import Any
 from perijove.hub.domain.errors import InvalidRequest, LauncherAway, LaunchFailed, ProxyAway, WrongCredentials
 from perijove.hub.domain.servers import OWN_SIGN_IN, Server
 from perijove.hub.domain.users import User
-from perijove.hub.ports import Authenticated, CannotOpen, DoorState, Exit, ProxyTable, Running, SpawnPlan
+from perijove.hub.ports import (
+    Authenticated,
+    CannotOpen,
+    DoorState,
+    Exit,
+    ProxyTable,
+    RefreshRules,
+    Running,
+    SpawnPlan,
+)
 from perijove.wire.control import Revocation
 from perijove.wire.routes import LAST_ACTIVITY, Route
 
@@ -85,6 +94,14 @@ class FakeSignIn:
         self._admins = frozenset(admins)
         #: what is remembered of whoever signs in
         self.auth_state: Mapping[str, Any] | None = None
+        #: members of a state that outlive the next one
+        self.kept: tuple[str, ...] = ()
+        #: what groups it says that everybody is in
+        self.groups: tuple[str, ...] | None = None
+        self.refresh_rules = RefreshRules()
+        #: what it answers when it is asked again, of whom it was, and what they had been remembered by
+        self.standing: Authenticated | bool | Exception = True
+        self.asked: list[tuple[str, Mapping[str, Any] | None]] = []
 
     async def sign_in(self, form: Mapping[str, str]) -> Authenticated:
         """Whoever has the password may enter."""
@@ -92,7 +109,20 @@ class FakeSignIn:
             raise WrongCredentials
         name = form["username"].lower()
         admin = True if name in self._admins else None
-        return Authenticated(name=name, admin=admin, auth_state=self.auth_state)
+        return Authenticated(name=name, admin=admin, auth_state=self.auth_state, groups=self.groups)
+
+    async def refresh(self, user: User, auth_state: Mapping[str, Any] | None) -> Authenticated | bool:
+        """What `standing` says of everybody; `asked` counts."""
+        self.asked.append((user.name, auth_state))
+        await asyncio.sleep(0)
+        if isinstance(self.standing, Exception):
+            raise self.standing
+        return self.standing
+
+    async def state_to_keep(self, person: Authenticated, before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """The new one, with `kept` of the one before."""
+        known = {} if before is None else {key: before[key] for key in self.kept if key in before}
+        return person.auth_state if person.auth_state is None else {**person.auth_state, **known}
 
 
 class FakeSigner:

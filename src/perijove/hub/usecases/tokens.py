@@ -19,7 +19,7 @@ from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import InvalidRequest, InvalidScope, NoSuchToken, NoSuchUser
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.secrets_at_rest import hash_secret
-from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken
+from perijove.hub.domain.tokens import PREFIX_LENGTH, ApiToken, with_identity
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Store, Unit
 from perijove.hub.scopes.catalog import INHERIT
@@ -200,8 +200,10 @@ class Tokens:
     def expanded_scopes(self, token: ApiToken, user: User, owned: frozenset[str]) -> frozenset[str]:
         """What *token* comes to, as the REST API shows it; *owned* is all that its owner may do."""
         # What a client is given says in full which server or service it is about (`oauth/scopes.py`).
-        held = self._roles.custom.widen(expand(token.scopes, Holder(user=user.name, server=token.server)))
-        return held if INHERIT in held else intersect(held, owned)
+        holder = Holder(user=user.name, server=token.server)
+        if INHERIT in token.scopes:
+            return self._roles.custom.widen(expand(token.scopes, holder))
+        return intersect(self._roles.custom.widen(expand(with_identity(token.scopes), holder)), owned)
 
     async def _find(self, unit: Unit, user: User, public_id: str) -> ApiToken:
         match = _PUBLIC_ID.fullmatch(public_id)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
@@ -94,11 +94,15 @@ class Caller(Access):
     partly: Callable[[Reach], bool] | None = None
     #: what an unknown caller is told
     unknown: type[WebError] = MissingCredentials
+    #: how else somebody may say who they are who comes with neither token nor cookie
+    otherwise: Callable[[Request], Awaitable[Visitor | None]] | None = None
 
     async def decide(self, request: Request) -> None:
         """Identify, then judge."""
         edge = edge_of(request)
         visitor = await by_token(request, edge) if has_authorization(request) else await self._by_cookie(request, edge)
+        if visitor is None and self.otherwise is not None and not has_authorization(request):
+            visitor = await self.otherwise(request)
         if visitor is None:
             raise self.unknown
         _judge(visitor, self.scopes, self.on(request), partly=self.partly)
@@ -258,9 +262,10 @@ def needs(
     *scopes: str,
     on: Callable[[Request], Resource] = deployment,
     partly: Callable[[Reach], bool] | None = None,
+    otherwise: Callable[[Request], Awaitable[Visitor | None]] | None = None,
 ) -> Caller:
     """The caller of the API must hold any one of *scopes* for what *on* finds in the request."""
-    return Caller(scopes=scopes, on=on, partly=partly)
+    return Caller(scopes=scopes, on=on, partly=partly, otherwise=otherwise)
 
 
 def page_needs(*scopes: str, on: Callable[[Request], Resource] = deployment) -> Page:

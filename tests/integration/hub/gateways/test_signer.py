@@ -3,11 +3,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jwt
 import pytest
 
-from perijove.hub.gateways.signer import FileSigner, SigningKeyUnusable
+from perijove.hub.gateways.signer import FileSigner, SigningKeyUnusable, read_keys, write_keys
 from perijove.hub.usecases.testing import FakeSigner
-from perijove.kit.jws import Verifier
+from perijove.kit.jws import SignatureError, SigningKey, Verifier
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CLAIMS = {"sub": "ada", "aud": "ada/", "exp": NOW.timestamp() + 60}
@@ -80,3 +81,69 @@ def test_a_directory_that_cannot_be_made_is_refused_with_a_reason(tmp_path: Path
 
     with pytest.raises(SigningKeyUnusable, match="cannot be used"):
         FileSigner.open(tmp_path / "hub" / "key.pem")
+
+
+def kid_of(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
+
+
+def test_a_key_is_told_before_it_signs_and_believed_after_it_has_signed(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    signer = FileSigner.open(path)
+    (old,), new = read_keys(path), SigningKey.generate()
+    before = signer.sign(CLAIMS)
+
+    write_keys(path, [old, new])
+    assert signer.look()
+    assert (kid_of(signer.sign(CLAIMS)), len(signer.public_jwks)) == (old.kid, 2)
+    write_keys(path, [new, old])
+    assert not signer.look()
+    after = signer.sign(CLAIMS)
+
+    assert kid_of(after) == new.kid
+    verifier = Verifier(signer.public_jwks)
+    for token in (before, after):
+        assert verifier.verify(token, audience="ada/", now=NOW)["sub"] == "ada"
+    write_keys(path, [new])
+    assert signer.look()
+    with pytest.raises(SignatureError):
+        Verifier(signer.public_jwks).verify(before, audience="ada/", now=NOW)
+
+
+def test_a_key_that_nobody_was_told_of_waits_for_one_more_look(tmp_path: Path) -> None:
+    """
+    Whoever adds a key and has it sign at once must not turn everybody away until the proxies have heard.
+    """
+    path = tmp_path / "key.pem"
+    signer = FileSigner.open(path)
+    (old,), new = read_keys(path), SigningKey.generate()
+
+    write_keys(path, [new, old])
+    assert signer.look()
+    assert kid_of(signer.sign(CLAIMS)) == old.kid
+    assert not signer.look()
+    assert kid_of(signer.sign(CLAIMS)) == new.kid
+
+
+def test_a_file_that_is_damaged_while_the_hub_runs_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    signer = FileSigner.open(path)
+    before = kid_of(signer.sign(CLAIMS))
+
+    path.write_text("no key")
+    assert not signer.look()
+    path.unlink()
+    assert not signer.look()
+
+    assert kid_of(signer.sign(CLAIMS)) == before
+
+
+def test_written_keys_are_for_their_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+
+    write_keys(path, [SigningKey.generate(), SigningKey.generate()])
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(SigningKeyUnusable, match="cannot be written"):
+        write_keys(tmp_path / "none" / "key.pem", [])

@@ -55,12 +55,26 @@ def test_a_service_keeps_only_the_hash_of_its_token() -> None:
         ({"oauth_no_confirm": 1}, "oauth_no_confirm must be True or False"),
         ({"oauth_client_allowed_scopes": ["no:such"]}, "no scope"),
         ({"oauth_client_allowed_scopes": "tokens"}, "must be a list"),
+        ({"access": "closed"}, "access must be 'gated'"),
+        ({"access": ["gated"]}, "access must be 'gated'"),
+        ({"access": "gated"}, "nothing to guard"),
         ({"kommand": ["x"]}, "'culler' has an unknown key 'kommand'"),
     ],
 )
 def test_a_wrong_service_is_refused_by_name(change: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
         read_service({**SERVICE, **change})
+
+
+def test_a_service_is_open_unless_it_says_otherwise() -> None:
+    """
+    JupyterHub's services sign their visitors in themselves: behind the door they would never see anybody's token.
+    """
+    gated = read_service({**SERVICE, "url": "http://127.0.0.1:99", "access": "gated"})
+    added, kept = read_added_service("board", {"url": "http://127.0.0.1:99", "access": "gated"})
+
+    assert (gated.is_gated, added.is_gated, kept["access"]) == (True, True, "gated")
+    assert not read_service({**SERVICE, "url": "http://127.0.0.1:99"}).is_gated
 
 
 def test_a_role_is_read_with_normalised_names() -> None:

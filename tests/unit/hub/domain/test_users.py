@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,31 @@ def test_a_name_that_passes_is_one_plain_path_segment(text: str) -> None:
     assert name == normalise(name)
     assert not set(name) & set("/\\%?#!:;, \t\n\x00")
     assert name not in (".", "..")
+
+
+@given(st.text(max_size=20))
+def test_a_name_is_the_same_in_every_form_that_a_keyboard_may_send(text: str) -> None:
+    """
+    Two accounts that look alike and are two: who knows one name must not come as somebody else by the other.
+    """
+    name = normalise(text)
+
+    assert normalise(name) == name
+    for form in ("NFC", "NFD"):
+        assert normalise(unicodedata.normalize(form, text)) == name
+
+
+@pytest.mark.parametrize(
+    "twin", ["ÅNGSTRÖM", "A\u030angstro\u0308m", "\u212bngstr\u00f6m", " Ångström\t", "a\u030aNGSTRO\u0308M"]
+)
+def test_twins_of_a_name_are_the_name(twin: str) -> None:
+    assert normalise(twin) == "ångström"
+
+
+@pytest.mark.parametrize("name", ["a\u200dda", "ada\u200b", "\u202eada", "q\u0307da", "ada\ufeff"])
+def test_what_cannot_be_seen_is_in_no_name(name: str) -> None:
+    """
+    Marks that combine with nothing, joiners and changes of direction: a name would look like another.
+    """
+    with pytest.raises(InvalidName):
+        check(normalise(name))

@@ -3,23 +3,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 from traitlets.config import Config
 
-from perijove.authenticators.base import Authenticator, AuthResult
+from perijove.authenticators.base import Authenticator, AuthResult, KnownUser
 from perijove.authenticators.dummy import DummyAuthenticator
 from perijove.authenticators.errors import SignInRefused
 from perijove.authenticators.native import NativeAuthenticator, Verdict
 from perijove.authenticators.testing import MemoryPasswordBook, form
 from perijove.hub.domain.accounts import Account, AccountState
-from perijove.hub.domain.errors import AwaitingApproval, NotAllowed, Unavailable, WrongCredentials
+from perijove.hub.domain.errors import AwaitingApproval, HubError, NotAllowed, Unavailable, WrongCredentials
+from perijove.hub.domain.users import User
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
+from perijove.hub.ports import Authenticated
 from perijove.hub.store.memory import MemoryStore
 from perijove.hub.usecases.testing import FakeHasher
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ADA = User(id=1, name="ada", admin=False, created=NOW)
 
 
 def dummy(**rules: object) -> AuthenticatorSignIn:
@@ -130,3 +134,103 @@ async def test_what_is_to_be_remembered_is_handed_on_and_not_shown() -> None:
 
     assert person.auth_state == {"name": "ada"}
     assert "auth_state" not in repr(person)
+
+
+class Fickle(DummyAuthenticator):
+    """Answers `answer` when it is asked again."""
+
+    answer: Any = True
+
+    async def refresh_user(self, user: KnownUser) -> bool | AuthResult:
+        self.asked = user
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        answer: bool | AuthResult = self.answer
+        return answer
+
+
+def asks(authenticator: DummyAuthenticator) -> AuthenticatorSignIn:
+    return AuthenticatorSignIn(authenticator=authenticator, store=MemoryStore())
+
+
+def test_only_an_authenticator_that_has_something_to_say_is_asked_again() -> None:
+    rules = asks(Fickle(auth_refresh_age=60, auth_refresh_strict=True, refresh_pre_stop=True)).refresh_rules
+
+    assert (rules.age, rules.strict, rules.before_starts, rules.before_stops) == (60.0, True, False, True)
+    assert not asks(DummyAuthenticator(auth_refresh_age=60, refresh_pre_spawn=True)).refresh_rules.ever
+
+
+async def test_what_it_answers_is_what_the_hub_hears() -> None:
+    authenticator = Fickle(allow_all=True, admin_users={"root"})
+    sign_in = asks(authenticator)
+
+    for answer in (True, False):
+        authenticator.answer = answer
+        assert await sign_in.refresh(ADA, {"token": 1}) is answer
+    assert authenticator.asked == KnownUser(name="ada", admin=False, auth_state={"token": 1})
+    # The name cannot change, whatever it says.
+    authenticator.answer = AuthResult(name="root", admin=False, auth_state={"token": 2})
+    assert await sign_in.refresh(ADA, None) == Authenticated(name="ada", admin=False, auth_state={"token": 2})
+
+
+@pytest.mark.parametrize("error", [OSError("no route to the directory"), KeyError("bug"), TimeoutError()])
+async def test_an_authenticator_that_fails_gives_no_answer(error: Exception) -> None:
+    authenticator = Fickle()
+    authenticator.answer = error
+
+    with pytest.raises(Unavailable):
+        await asks(authenticator).refresh(ADA, None)
+
+
+async def test_the_hook_may_change_or_refuse_whoever_may_enter() -> None:
+    seen = []
+
+    async def hook(_authenticator: Authenticator, handler: object, model: dict[str, Any]) -> dict[str, Any] | None:
+        seen.append((handler, dict(model)))
+        return None if model["name"] == "eve" else {**model, "admin": True, "groups": ["class"]}
+
+    sign_in = asks(DummyAuthenticator(allow_all=True, manage_groups=True, post_auth_hook=hook))
+
+    ada = await sign_in.sign_in(form("Ada", "x"))
+    assert (ada.name, ada.admin, ada.groups) == ("ada", True, ("class",))
+    assert seen == [(None, {"name": "ada", "admin": None, "auth_state": None, "groups": None})]
+    with pytest.raises(NotAllowed):
+        await sign_in.sign_in(form("eve", "x"))
+
+
+async def test_the_hook_is_not_asked_about_whoever_may_not_enter() -> None:
+    def hook(*_: object) -> None:
+        raise AssertionError("asked")
+
+    with pytest.raises(NotAllowed):
+        await asks(DummyAuthenticator(allowed_users={"bob"}, post_auth_hook=hook)).sign_in(form("ada", "x"))
+
+
+async def test_groups_that_are_not_managed_are_not_passed_on() -> None:
+    def hook(_authenticator: Authenticator, _handler: object, model: dict[str, Any]) -> dict[str, Any]:
+        return {**model, "groups": ["class"]}
+
+    assert (
+        await asks(DummyAuthenticator(allow_all=True, post_auth_hook=hook)).sign_in(form("ada", "x"))
+    ).groups is None
+
+
+async def test_an_authenticator_that_is_to_manage_groups_must_name_them() -> None:
+    """
+    People would keep groups that they left long ago, and nobody would know why.
+    """
+    with pytest.raises(HubError, match="says nothing of groups"):
+        await asks(DummyAuthenticator(allow_all=True, manage_groups=True)).sign_in(form("ada", "x"))
+
+
+@pytest.mark.parametrize("before", [None, {"secret": 1}])
+async def test_the_state_to_keep_is_the_hooks_to_say(before: dict[str, Any] | None) -> None:
+    async def hook(_authenticator: Authenticator, model: dict[str, Any], before: Any) -> dict[str, Any]:
+        return {"new": model["auth_state"], "before": before}
+
+    person = Authenticated(name="ada", auth_state={"token": 2})
+
+    kept = await asks(DummyAuthenticator(reconcile_auth_state_hook=hook)).state_to_keep(person, before)
+
+    assert kept == {"new": {"token": 2}, "before": before}
+    assert await asks(DummyAuthenticator()).state_to_keep(person, before) == {"token": 2}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from perijove.hub.scopes.decision import ServerResource
+from perijove.hub.scopes.decision import ServerResource, ServiceResource
 from perijove.hub.scopes.expansion import Holder, expand
 from perijove.hub.scopes.rights import rights, rights_of, strongest
 from perijove.wire.identity import FULL_ACCESS
@@ -12,6 +12,20 @@ from tests.unit.hub.scopes.test_decision import Somebody
 
 ADAS = ServerResource("ada", "")
 BOB = Holder(user="bob")
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        ("access:services", FULL_ACCESS),
+        ("access:services!service=board", FULL_ACCESS),
+        ("access:services!service=other", ()),
+        ("access:servers", ()),
+        ("admin:services", ()),
+    ],
+)
+def test_who_may_enter_a_service_may_all_that_it_lets_them(held: str, expected: tuple[str, ...]) -> None:
+    assert rights(Somebody(expand([held], BOB)), ServiceResource("board")) == expected
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,11 @@ from perijove.hub.usecases.audit import AuditLog
 from perijove.hub.usecases.audit_failures import FailedSignIns
 from perijove.hub.usecases.auth_states import AuthStateBook
 from perijove.hub.usecases.door import Door
+from perijove.hub.usecases.group_doors import GroupDoors
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
 from perijove.hub.usecases.load_roles import load_roles
+from perijove.hub.usecases.refresh_users import RefreshUsers
 from perijove.hub.usecases.sessions import Sessions
 from perijove.hub.usecases.sign_in import SessionMaker, SignedIn, SignIn
 from perijove.hub.usecases.sign_out import Outbox, Revocations, SignOut
@@ -35,6 +37,8 @@ from perijove.hub.usecases.testing import (
     FakeVault,
 )
 from perijove.hub.usecases.tokens import Tokens
+from perijove.hub.usecases.vouched import Vouched
+from perijove.kit.tasks import TaskGroup
 
 PASSWORD = "a long password"
 POLICY = ServerPolicy()
@@ -75,6 +79,24 @@ class People:
         self.method = FakeSignIn(admins=["root"])
         self.vault = FakeVault()
         self.auth_states = AuthStateBook(store=self.store, vault=self.vault)
+        self.tasks = TaskGroup("people")
+        self.vouched = Vouched(
+            store=self.store,
+            clock=self.clock,
+            method=self.method,
+            auth_states=self.auth_states,
+            doors=GroupDoors(roles=self.roles, revocations=self.revocations),
+            admin_users=frozenset(admin_users),
+        )
+        self.refresh = RefreshUsers(
+            store=self.store,
+            clock=self.clock,
+            method=self.method,
+            vouched=self.vouched,
+            auth_states=self.auth_states,
+            revocations=self.revocations,
+            tasks=self.tasks,
+        )
         self.sign_in = SignIn(
             store=self.store,
             clock=self.clock,
@@ -82,8 +104,8 @@ class People:
             limiter=self.limiter,
             sessions=self.sessions,
             failures=self.failures,
-            auth_states=self.auth_states,
-            admin_users=frozenset(admin_users),
+            vouched=self.vouched,
+            fresh=self.refresh,
         )
         self.sign_out = SignOut(store=self.store, clock=self.clock, revocations=self.revocations)
         self.identify = Identify(
@@ -92,6 +114,7 @@ class People:
             roles=self.roles,
             activity=self.activity,
             blocked_users=frozenset(blocked_users),
+            refresh=self.refresh,
         )
         self.audit = AuditLog(store=self.store, clock=self.clock)
         self.own_sessions = Sessions(

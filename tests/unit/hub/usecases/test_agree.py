@@ -66,6 +66,21 @@ async def test_a_renewed_secret_holds_once_the_hubs_with_the_old_one_are_gone() 
         assert await unit.facts.get("fingerprint of the signing key") == "xyz"
 
 
+async def test_a_secret_that_is_renewed_while_hubs_run_is_the_one_that_others_need_from_then_on() -> None:
+    store = MemoryStore()
+    one, agree = hub(store, "one")
+    await agree([OURS])
+    _, other_agrees = hub(store, "two")
+    async with TaskGroup("test") as tasks:
+        tasks.start("one", one.run())
+        await asyncio.sleep(1)
+        await agree.renew([ANOTHER])
+
+        await other_agrees([ANOTHER])
+        with pytest.raises(HubsDiffer):
+            await other_agrees([OURS])
+
+
 async def test_a_hub_that_is_alone_may_renew_its_own_secret_at_a_restart() -> None:
     store = MemoryStore()
     one, agree = hub(store, "one")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from perijove.hub.domain.errors import NoSuchServer, NotAllowed
+from perijove.hub.domain.errors import NoSuchServer, NoSuchService, NotAllowed
 from perijove.hub.domain.users import User
 from perijove.hub.usecases.door import Visit
 from perijove.hub.usecases.sign_out import EARLY
@@ -303,3 +303,89 @@ async def test_who_comes_back_in_the_second_of_a_revocation_waits_for_the_next()
         ("ada", "ada/"),
         ("bob", "ada/"),
     ]
+
+
+BOARD = {"name": "board", "api_token": "token-of-the-board", "url": "http://127.0.0.1:9", "access": "gated"}
+OPEN = {"name": "open", "api_token": "token-of-the-open", "url": "http://127.0.0.1:9"}
+READERS = {"name": "readers", "scopes": ["access:services!service=board"], "users": ["ada"], "services": ["culler"]}
+
+
+async def test_a_session_opens_a_guarded_service_for_who_may_enter_it() -> None:
+    people = People(services=[BOARD, OPEN], roles=[READERS])
+    await people.enter()
+    ada = await people.principal()
+
+    entry = await people.door.enter(ada, "/services/board")
+
+    claims = IdentityClaims.from_claims(people.signer.signed[-1])
+    assert (entry.path, claims.aud, claims.sub) == ("/services/board/", "/services/board", "ada")
+    assert claims.scope == ("read", "write", "execute")
+
+
+async def test_who_may_not_enter_a_service_learns_nothing_of_it() -> None:
+    people = People(services=[BOARD, OPEN], roles=[READERS])
+    ada, bob = await people.principal("ada"), await people.principal("bob")
+
+    with pytest.raises(NotAllowed):
+        await people.door.enter(bob, "/services/board")
+    for audience in ("/services/open", "/services/none", "/services/"):
+        # Bob may enter no service, ada may enter one: neither is told which there are.
+        with pytest.raises(NotAllowed):
+            await people.door.enter(bob, audience)
+        with pytest.raises(NoSuchService):
+            await people.door.enter(ada, audience)
+    assert people.signer.signed == []
+
+
+async def test_a_service_that_asks_its_visitors_itself_has_no_door() -> None:
+    people = People(services=[BOARD, OPEN])
+    root = await people.principal("root")
+
+    with pytest.raises(NoSuchService):
+        await people.door.enter(root, "/services/open")
+    assert (await people.door.enter(root, "/services/board")).path == "/services/board/"
+
+
+async def test_servers_and_services_of_one_name_are_two_things() -> None:
+    """
+    The right to enter the one is none to enter the other, whatever people are called.
+    """
+    people = People(services=[{**BOARD, "name": "ada"}])
+    names = ("services", "ada")
+    for name in names:
+        await add_server(people, (await people.enter(name)).user, "ada")
+    services, ada = [await people.principal(name) for name in names]
+
+    await people.door.enter(services, "services/ada")
+    assert people.signer.signed[-1]["aud"] == "services/ada"
+    for principal in (services, ada):
+        with pytest.raises(NotAllowed):
+            await people.door.enter(principal, "/services/ada")
+
+
+async def test_a_hub_token_opens_a_guarded_service_and_a_narrow_one_does_not() -> None:
+    people = People(services=[BOARD, CULLER], roles=[READERS])
+    user = (await people.enter()).user
+    ada = await people.principal()
+    token, wide = await people.tokens.create(user=user, maker=ada)
+    _, narrow = await people.tokens.create(user=user, maker=ada, scopes=["access:servers!user"])
+
+    await people.door.exchange(wide, "/services/board")
+    claims = people.signer.signed[-1]
+    await people.door.exchange(CULLER["api_token"], "/services/board")
+
+    assert (claims["aud"], claims["sid"]) == ("/services/board", f"token:{token.public_id}")
+    assert people.signer.signed[-1]["sub"] == "culler"
+    with pytest.raises(NotAllowed):
+        await people.door.exchange(narrow, "/services/board")
+    with pytest.raises(NotAllowed):
+        await people.door.exchange(wide, "/services/other")
+
+
+async def test_visits_to_a_service_are_judged_again() -> None:
+    people = People(services=[BOARD], roles=[READERS])
+    ada, bob = await people.enter("ada"), await people.enter("bob")
+    good = Visit(sid=ada.session.id, user="ada", audience="/services/board", scope=("read", "write", "execute"))
+    bad = Visit(sid=bob.session.id, user="bob", audience="/services/board")
+
+    assert await people.door.recheck([good, bad]) == [bad]

@@ -11,6 +11,7 @@ import pytest
 from perijove.config.settings import ServerPolicy
 from perijove.hub.domain.errors import AlreadyRunning, InvalidRequest, NoSuchServer, StoreAway
 from perijove.hub.domain.lifecycle import Effect, State
+from perijove.hub.domain.oauth_codes import OAuthCode
 from perijove.hub.domain.progress import ProgressEvent
 from perijove.hub.domain.users import User
 from perijove.hub.ports import Exit
@@ -75,6 +76,36 @@ async def test_a_stopped_server_leaves_no_process_route_or_token() -> None:
     assert stopped.failure == ""
     assert world.proxy.table == {}
     await world.check()
+
+
+async def test_what_people_agreed_to_with_a_server_is_not_for_the_next_of_its_name() -> None:
+    """
+    A code is good for minutes: in that time the user may be deleted, and another be given the name.
+    """
+    world = World()
+    ada = await world.add_user()
+    await ready_server(world, ada)
+    codes = {"theirs": "jupyterhub-user-ada", "others": "jupyterhub-user-bob"}
+    async with world.store.unit() as unit:
+        for text, client_id in codes.items():
+            await unit.oauth_codes.add(
+                OAuthCode(
+                    code_hash=text,
+                    client_id=client_id,
+                    user_id=ada.id,
+                    session_id="s",
+                    redirect_uri="/user/ada/oauth_callback",
+                    scopes=(),
+                    expires_at=world.clock.now() + timedelta(minutes=5),
+                )
+            )
+
+    async with world.hub() as hub:
+        await hub.stop.and_wait(ada, "", timeout=10)
+
+    async with world.store.unit() as unit:
+        assert await unit.oauth_codes.take("theirs") is None
+        assert await unit.oauth_codes.take("others") is not None
 
 
 async def test_asking_again_for_a_start_under_way_starts_nothing_new() -> None:

@@ -117,6 +117,19 @@ def test_new_tokens_inherit_unless_the_role_says_otherwise() -> None:
         ([{"name": "culling"}, {"name": "culling"}], [], "'culling' is declared twice"),
         ([], [CULLER, CULLER], "'culler' is declared twice"),
         ([], [CULLER, {**CULLER, "name": "other"}], "token of another"),
+        (
+            [],
+            [
+                {"name": "a", "api_token": "token-of-a", "oauth_client_id": "service-x"},
+                {"name": "b", "api_token": "token-of-b", "oauth_client_id": "service-x"},
+            ],
+            "'b' needs an oauth_client_id of its own: 'service-x' is that of 'a'",
+        ),
+        (
+            [],
+            [{"name": "a", "api_token": "token-of-a", "oauth_client_id": "service-culler"}, CULLER],
+            "'culler' needs an oauth_client_id of its own: 'service-culler' is that of 'a'",
+        ),
         ([{"name": "x-role", "services": ["culler"], "scopes": ["inherit"]}], [CULLER], "mean nothing"),
     ],
 )

@@ -37,6 +37,22 @@ async def test_a_new_proxy_gets_keys_and_the_hubs_route() -> None:
     assert world.proxy.table == {"/": HUB}
 
 
+async def test_keys_that_change_while_the_proxy_runs_are_told_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+
+    async with world.hub() as hub:
+        await hub.reconciler.look()
+        await hub.reconciler.look()
+        keys = [{"kid": "key-1"}, {"kid": "key-2"}]
+        monkeypatch.setattr(type(world.signer), "public_jwks", keys)
+        await hub.reconciler.look()
+        before = list(world.proxy.known_keys)
+        hub.reconciler.doubt()
+        await hub.reconciler.look()
+
+    assert (before, world.proxy.known_keys) == (["key-1"], ["key-1", "key-2"])
+
+
 async def test_a_table_that_is_right_is_left_alone() -> None:
     world = World()
     ada = await world.add_user()
@@ -140,12 +156,16 @@ async def test_services_with_an_address_have_a_route() -> None:
             base_url="/",
             services=[
                 Service(name="dash", api_token_hash="x", url="http://10.0.0.9:80"),
+                Service(name="board", api_token_hash="z", url="http://10.0.0.9:81", is_gated=True),
                 Service(name="culler", api_token_hash="y"),
             ],
         )
         await reconciler.once()
 
-    assert sorted(world.proxy.table) == ["/", "/services/dash"]
+    assert sorted(world.proxy.table) == ["/", "/services/board", "/services/dash"]
+    board, dash = (world.proxy.table[f"/services/{name}"] for name in ("board", "dash"))
+    assert (board["access"], board["audience"]) == ("gated", "/services/board")
+    assert (dash["access"], dash["audience"]) == ("open", "")
     assert world.proxy.table["/services/dash"]["access"] == "open"
 
 

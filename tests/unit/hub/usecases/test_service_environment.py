@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from perijove.hub.domain.managed_services import ManagedService
 from perijove.hub.domain.roles import Service
 from perijove.hub.usecases.service_environment import ServiceEnvironment
+from perijove.wire import environment as names
 from tests.unit.hub.web.rig import make_settings
 
 SPLIT = {"subdomain_host": "https://hub.example", "public_url": "https://hub.example/"}
@@ -53,3 +56,14 @@ def test_where_it_says_itself_that_answers_go_is_kept() -> None:
 
 def test_a_service_without_an_address_has_none_to_tell() -> None:
     assert make(url="", **SPLIT)["JUPYTERHUB_PUBLIC_URL"] == ""
+
+
+@pytest.mark.parametrize("is_gated", [True, False])
+def test_only_a_guarded_service_is_told_how_to_check_who_comes(*, is_gated: bool) -> None:
+    settings = make_settings()
+    declared = Service(name="board", api_token_hash="x", url="http://10.0.0.9:80", is_gated=is_gated)
+
+    variables = ServiceEnvironment(settings, [declared]).make(ManagedService(name="board", command=("board",)))
+
+    found = (variables.get(names.AUDIENCE), variables.get(names.IDENTITY_KEYS_URL))
+    assert found == (("/services/board", f"{settings.api_url}/identity-keys") if is_gated else (None, None))

@@ -208,3 +208,18 @@ async def test_services_that_come_and_go_are_in_the_audit_log() -> None:
         (Action.SERVICE_REMOVED, "board"),
         (Action.SERVICE_ADDED, "board"),
     ]
+
+
+@pytest.mark.parametrize("rival", ["service-culler", "service-first", "service-stated"])
+async def test_two_services_are_never_one_client(rival: str) -> None:
+    """
+    Only one of them could ever be answered, and nobody could tell by its id which it is.
+    """
+    world = World()
+    await world.change.add("first", {"api_token": "token-of-first"}, asker=ROOT)
+    stated = {"api_token": "token-of-second", "oauth_client_id": "service-stated"}
+    await world.change.add("second", stated, asker=ROOT)
+
+    with pytest.raises(InvalidRequest, match=f"oauth_client_id of its own: {rival} is that of"):
+        await world.change.add("third", {"api_token": TOKEN, "oauth_client_id": rival}, asker=ROOT)
+    assert "third" not in await world.names()

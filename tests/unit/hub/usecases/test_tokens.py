@@ -82,7 +82,8 @@ async def test_a_narrow_token_cannot_make_a_wide_one() -> None:
 
     inheriting, _ = await people.tokens.create(user=user, maker=narrow)
 
-    assert set(inheriting.scopes) == {"tokens!user=ada", "read:tokens!user=ada"}
+    own = {"read:users:name!user=ada", "read:users:groups!user=ada"}
+    assert set(inheriting.scopes) == {"tokens!user=ada", "read:tokens!user=ada", *own}
     with pytest.raises(InvalidRequest, match="its owner or its maker"):
         await people.tokens.create(user=user, maker=narrow, scopes=["servers!user"])
 

@@ -143,6 +143,7 @@ class FusedUnit:
         self.services = Fused(unit.services, fuse)
         self.share_codes = Fused(unit.share_codes, fuse)
         self.audit = Fused(unit.audit, fuse)
+        self.oauth_codes = Fused(unit.oauth_codes, fuse)
         self.alone = unit.alone
         self.notify = unit.notify
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from traitlets.config import Config
 
+from perijove.authenticators.base import Authenticator
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.config.settings import HubSettings, Paths
 from perijove.hub.domain.accounts import Account, AccountState
@@ -35,6 +36,7 @@ from perijove.hub.usecases.deadlines import Deadlines, KeepServer, Policies
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.doorstep import Doorstep
 from perijove.hub.usecases.drive_servers import Driver
+from perijove.hub.usecases.group_doors import GroupDoors
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.identify import Identify
 from perijove.hub.usecases.limit_attempts import AttemptLimiter
@@ -44,6 +46,7 @@ from perijove.hub.usecases.oauth_provider import make_provider
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
+from perijove.hub.usecases.refresh_users import RefreshUsers
 from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
@@ -69,6 +72,7 @@ from perijove.hub.usecases.testing import (
 )
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
+from perijove.hub.usecases.vouched import Vouched
 from perijove.hub.web.app import make_app
 from perijove.hub.web.lab.assets import LabAssets
 from perijove.hub.web.metrics import Metrics
@@ -92,7 +96,15 @@ def make_settings(**changes: Any) -> HubSettings:
 class Rig:
     """Everything in one place, with the fakes at hand."""
 
-    def __init__(self, *, tasks: TaskGroup, settings: HubSettings, lab_assets: LabAssets | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        tasks: TaskGroup,
+        settings: HubSettings,
+        lab_assets: LabAssets | None = None,
+        authenticator: type[Authenticator] = NativeAuthenticator,
+    ) -> None:
+        self._authenticator = authenticator
         self.store = MemoryStore()
         self.clock = FakeClock()
         self.proxy = FakeProxy()
@@ -120,9 +132,24 @@ class Rig:
         rules = read_policies(settings.cull_policies, groups=groups.names, roles=roles.names)
         policies = Policies(policies=rules, roles=roles, clock=clock, store=store)
         deadlines = Deadlines(clock=clock, activity=activity, policies=policies)
-        identify = Identify(store=store, clock=clock, roles=roles, activity=activity)
         outbox = Outbox(self.proxy)
         revocations = Revocations(outboxes=[outbox], clock=clock)
+        auth_states = AuthStateBook(store=store, vault=FakeVault())
+        book = StorePasswordBook(store=store, hasher=self.hasher)
+        authenticator = make_authenticator(self._authenticator, config=Config(), book=book)
+        method = AuthenticatorSignIn(authenticator=authenticator, store=store)
+        doors = GroupDoors(roles=roles, revocations=revocations)
+        vouched = Vouched(store=store, clock=clock, method=method, auth_states=auth_states, doors=doors)
+        refresh = RefreshUsers(
+            store=store,
+            clock=clock,
+            method=method,
+            vouched=vouched,
+            auth_states=auth_states,
+            revocations=revocations,
+            tasks=self._tasks,
+        )
+        identify = Identify(store=store, clock=clock, roles=roles, activity=activity, refresh=refresh)
         limiter = AttemptLimiter(
             store=store, clock=clock, rule=AttemptRule(per_account=3, per_address=20, window_seconds=300)
         )
@@ -161,9 +188,7 @@ class Rig:
         )
         admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
         self._tasks.start("queue", admission.run())
-        stop_server = StopServer(store=store, clock=clock, driver=driver)
-        book = StorePasswordBook(store=store, hasher=self.hasher)
-        authenticator = make_authenticator(NativeAuthenticator, config=Config(), book=book)
+        stop_server = StopServer(store=store, clock=clock, driver=driver, refresh=refresh)
         proxies = Proxies(
             gateways=[self.proxy],
             reconcilers=[
@@ -182,7 +207,6 @@ class Rig:
             ],
         )
         directory = ServiceDirectory(store=store, roles=roles)
-        auth_states = AuthStateBook(store=store, vault=FakeVault())
         door = Door(
             store=store,
             identify=identify,
@@ -205,11 +229,12 @@ class Rig:
             sign_in=SignIn(
                 store=store,
                 clock=clock,
-                method=AuthenticatorSignIn(authenticator=authenticator, store=store),
+                method=method,
                 limiter=limiter,
                 sessions=sessions,
                 failures=FailedSignIns(store=store, clock=clock),
-                auth_states=auth_states,
+                vouched=vouched,
+                fresh=refresh,
             ),
             auth_states=auth_states,
             sign_out=SignOut(store=store, clock=clock, revocations=revocations),
@@ -253,7 +278,9 @@ class Rig:
                 revocations=revocations,
                 settings=settings,
             ),
-            start_server=StartServer(store=store, clock=clock, driver=driver, breaker=breaker, policy=policy),
+            start_server=StartServer(
+                store=store, clock=clock, driver=driver, breaker=breaker, policy=policy, refresh=refresh
+            ),
             stop_server=stop_server,
             get_server=GetServer(store=store, activity=activity),
             keep_server=KeepServer(store=store, clock=clock, activity=activity, deadlines=deadlines),

@@ -40,6 +40,7 @@ def test_only_these_are_public(rig: Rig) -> None:
         "/hub/api",
         "/hub/api/",
         "/hub/api/health",
+        "/hub/api/identity-keys",
         "/hub/api/oauth2/token",
         "/hub/api/openapi.json",
         "/hub/api/{rest:path}",

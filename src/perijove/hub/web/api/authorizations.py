@@ -16,7 +16,7 @@ from perijove.hub.web.api.caller import Call, CallOf
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.sessions import SIGN_IN_COOKIE, SIGN_IN_COOKIE_TLS
 
-router = Routes(prefix="/authorizations", include_in_schema=False)
+router = Routes(prefix="/authorizations")
 
 #: longest cookie that is looked at
 _MAX_COOKIE = 1024

@@ -60,6 +60,12 @@ async def get_info(parts: PartsOf) -> dict[str, Any]:
     }
 
 
+@router.get("/identity-keys", access=PUBLIC)
+async def get_identity_keys(parts: PartsOf) -> Response:
+    """The public keys of identity tokens (RFC 7517), for services that perijove guards."""
+    return JSONResponse({"keys": [dict(key) for key in parts.door.public_keys]})
+
+
 @router.get("/user", access=ONESELF)
 async def get_self(call: CallOf) -> Response:
     """Who the caller is, and what they may."""

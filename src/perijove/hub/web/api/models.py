@@ -24,6 +24,7 @@ from perijove.hub.usecases.load_roles import RoleBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.services import KnownService
 from perijove.hub.usecases.users import KnownUser
+from perijove.wire.routes import GATED, OPEN
 
 #: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”).
 _ONESELF = frozenset({"kind", "name", "groups"})
@@ -139,6 +140,7 @@ class Models:
             "pid": 0,
             "info": dict(service.info),
             "display": service.display,
+            "access": GATED if service.is_gated else OPEN,
         }
         return {key: value for key, value in full.items() if key in shown}
 

@@ -48,41 +48,34 @@ async def list_of_user(call: CallOf, user_name: str) -> Response:
     return _page(call, await call.parts.shares.with_user(user_name), share_model)
 
 
-@router.get("/users/{user_name}/shared/{owner_name}/", access=_READ_OF_USER)
-@router.get("/users/{user_name}/shared/{owner_name}/{shared_name}", access=_READ_OF_USER)
-async def get_of_user(call: CallOf, user_name: str, owner_name: str, shared_name: str = "") -> Response:
-    """What a user has of one server, by themselves."""
-    granted = await call.parts.shares.one(Recipient(user=user_name), owner_name, shared_name)
-    return QuickJson(share_model(call, granted))
-
-
-@router.delete("/users/{user_name}/shared/{owner_name}/", access=_LEAVE_OF_USER)
-@router.delete("/users/{user_name}/shared/{owner_name}/{shared_name}", access=_LEAVE_OF_USER)
-async def leave_of_user(call: CallOf, user_name: str, owner_name: str, shared_name: str = "") -> Response:
-    """Leave it."""
-    await call.parts.shares.leave(call.principal, Recipient(user=user_name), owner_name, shared_name)
-    return Response(status_code=204)
-
-
 @router.get("/groups/{group_name}/shared", access=_READ_OF_GROUP)
 async def list_of_group(call: CallOf, group_name: str) -> Response:
     """What is shared with a group."""
     return _page(call, await call.parts.shares.with_group(group_name), share_model)
 
 
+@router.get("/users/{user_name}/shared/{owner_name}/", access=_READ_OF_USER)
+@router.get("/users/{user_name}/shared/{owner_name}/{shared_name}", access=_READ_OF_USER)
 @router.get("/groups/{group_name}/shared/{owner_name}/", access=_READ_OF_GROUP)
 @router.get("/groups/{group_name}/shared/{owner_name}/{shared_name}", access=_READ_OF_GROUP)
-async def get_of_group(call: CallOf, group_name: str, owner_name: str, shared_name: str = "") -> Response:
-    """What a group has of one server."""
-    granted = await call.parts.shares.one(Recipient(group=group_name), owner_name, shared_name)
-    return QuickJson(share_model(call, granted))
+async def get_received(
+    call: CallOf, owner_name: str, user_name: str = "", group_name: str = "", shared_name: str = ""
+) -> Response:
+    """What a user or a group has of one server."""
+    to = Recipient(user=user_name, group=group_name)
+    return QuickJson(share_model(call, await call.parts.shares.one(to, owner_name, shared_name)))
 
 
+@router.delete("/users/{user_name}/shared/{owner_name}/", access=_LEAVE_OF_USER)
+@router.delete("/users/{user_name}/shared/{owner_name}/{shared_name}", access=_LEAVE_OF_USER)
 @router.delete("/groups/{group_name}/shared/{owner_name}/", access=_LEAVE_OF_GROUP)
 @router.delete("/groups/{group_name}/shared/{owner_name}/{shared_name}", access=_LEAVE_OF_GROUP)
-async def leave_of_group(call: CallOf, group_name: str, owner_name: str, shared_name: str = "") -> Response:
-    """Leave it, for the whole group."""
-    await call.parts.shares.leave(call.principal, Recipient(group=group_name), owner_name, shared_name)
+async def leave(
+    call: CallOf, owner_name: str, user_name: str = "", group_name: str = "", shared_name: str = ""
+) -> Response:
+    """Leave it; of a group, all of it does."""
+    to = Recipient(user=user_name, group=group_name)
+    await call.parts.shares.leave(call.principal, to, owner_name, shared_name)
     return Response(status_code=204)
 
 

@@ -25,7 +25,7 @@ from perijove.hub.web.forms import read_every_field
 from perijove.hub.web.headers import page_headers
 from perijove.hub.web.pages.frame import Frame, FrameOf
 
-router = Routes(prefix="/oauth2", include_in_schema=False)
+router = Routes(prefix="/oauth2")
 
 _POLICY: Final = "Content-Security-Policy"
 _FORM_ACTION: Final = "form-action 'self'"

@@ -18,7 +18,7 @@ from perijove.hub.web.declared import Routes
 from perijove.hub.web.forms import read_every_field
 from perijove.hub.web.parts import PartsOf
 
-router = Routes(prefix="/oauth2", include_in_schema=False)
+router = Routes(prefix="/oauth2")
 
 #: 5.1: nobody keeps these
 _HEADERS: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}

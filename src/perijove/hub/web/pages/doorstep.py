@@ -10,7 +10,10 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from perijove.hub.domain.audiences import place_of
 from perijove.hub.domain.errors import HubError
+from perijove.hub.domain.urls import service_url
+from perijove.hub.scopes.decision import ServiceResource
 from perijove.hub.web import fetch_metadata
 from perijove.hub.web.access import PUBLIC
 from perijove.hub.web.declared import Routes
@@ -42,8 +45,7 @@ def _set_out(frame: Frame, server: str) -> Response:
 
 
 async def _come_in(frame: Frame, server: str, code: str) -> Response:
-    where, then = addresses(frame), frame.next()
-    owner, _, name = server.partition("/")
+    first, then = _first_page(frame, server), frame.next()
     cookies, request = frame.edge.cookies, frame.request
     try:
         entry = await frame.parts.doorstep.take(
@@ -55,7 +57,15 @@ async def _come_in(frame: Frame, server: str, code: str) -> Response:
         )
     except HubError as error:
         # At this origin; whoever tries again begins anew.
-        return error_page(request, status_of(error), error.message, again=then or where.home_path(owner, name))
-    response = frame.go(then if then.startswith(entry.path) else where.home_path(owner, name))
+        return error_page(request, status_of(error), error.message, again=then or first)
+    response = frame.go(then if then.startswith(entry.path) else first)
     frame.let_in(response, value=entry.cookie_value, path=entry.path, max_age=entry.max_age)
     return response
+
+
+def _first_page(frame: Frame, audience: str) -> str:
+    """Path of where one is who wants nothing in particular of that server or service."""
+    place = place_of(audience)
+    if isinstance(place, ServiceResource):
+        return service_url(frame.parts.settings.base_url, place.name)
+    return addresses(frame).home_path(place.user, place.server)

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from perijove.hub.domain.errors import Invalid
+from perijove.hub.domain.users import normalise
 from perijove.hub.web.access import page_needs
 from perijove.hub.web.declared import Routes
 from perijove.hub.web.pages.frame import Frame, FrameOf
@@ -73,7 +74,12 @@ async def post_refuse(frame: FrameOf) -> Response:
 async def post_admin(frame: FrameOf) -> Response:
     """Make somebody an administrator, or an ordinary user again."""
     form = await frame.form()
-    await frame.parts.patch_user(form.get("name", ""), frame.principal, admin=bool(form.get("admin")))
+    name, admin = form.get("name", ""), bool(form.get("admin"))
+    if normalise(name) == frame.principal.name and not admin:
+        # Whoever demotes others stays: so an administrator is always left, whatever is clicked on this page. The API
+        # lets a script do it, as JupyterHub's does.
+        raise Invalid("You cannot make yourself an ordinary user here: ask another administrator.")
+    await frame.parts.patch_user(name, frame.principal, admin=admin)
     return _done(frame)
 
 

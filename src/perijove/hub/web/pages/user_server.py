@@ -14,10 +14,12 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from perijove.hub.domain.audiences import place_of
 from perijove.hub.domain.errors import NoSuchServer, NoSuchUser
 from perijove.hub.domain.servers import Server
-from perijove.hub.domain.urls import server_url, split_audience
+from perijove.hub.domain.urls import server_url
 from perijove.hub.domain.users import User
+from perijove.hub.scopes.decision import ServiceResource
 from perijove.hub.web import fetch_metadata
 from perijove.hub.web.access import OPEN_PAGE, USER_SERVER_PAGE
 from perijove.hub.web.declared import Routes
@@ -30,6 +32,7 @@ from perijove.hub.web.pages.way_in import (
     addresses,
     find,
     go_in,
+    hand_over,
     let_in,
     may_enter,
     may_start,
@@ -55,10 +58,12 @@ async def get_enter(frame: FrameOf, server: str = "", proof: str = "") -> Respon
     then = frame.next()
     if frame.visitor is None:
         return frame.go_sign_in(then or f"{frame.hub}home")
-    owner_name, name = split_audience(server)
-    owner = await _owner(frame, owner_name)
-    destination = Destination(owner=owner, server=name, then=then, proof=proof)
-    return await _visit(frame, destination, await find(frame, owner, name))
+    place = place_of(server)
+    if isinstance(place, ServiceResource):
+        return await _enter_service(frame, server, then, proof)
+    owner = await _owner(frame, place.user)
+    destination = Destination(owner=owner, server=place.server, then=then, proof=proof)
+    return await _visit(frame, destination, await find(frame, owner, place.server))
 
 
 @router.api_route(
@@ -89,6 +94,17 @@ async def any_user_server(frame: FrameOf, user_name: str, rest: str) -> Response
         return _not_running(frame, destination, wanted)
     fetch_metadata.check_page(frame.request.headers)
     return await _visit(frame, destination, server)
+
+
+async def _enter_service(frame: Frame, audience: str, then: str, proof: str) -> Response:
+    """Into a service that perijove guards: to the wanted address in it, or its first page."""
+    if frame.parts.origins.are_many:
+        return await hand_over(frame, frame.principal, audience=audience, then=then, proof=proof)
+    entry = await frame.parts.door.enter(frame.principal, audience)
+    # The cookie is sent below the prefix alone: whoever asked for less, or for something else, would come round again.
+    response = frame.go(then if then.startswith(entry.path) else entry.path)
+    frame.let_in(response, value=entry.cookie_value, path=entry.path, max_age=entry.max_age)
+    return response
 
 
 async def _destination(frame: Frame, user_name: str, rest: str, wanted: str) -> Destination:

@@ -27,6 +27,14 @@ async def test_the_version_is_told_to_everybody(rig: Rig, path: str) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
+async def test_the_keys_of_identity_tokens_are_told_to_everybody_without_what_signs(rig: Rig) -> None:
+    async with rig.client() as client:
+        keys = (await client.get("/hub/api/identity-keys")).json()["keys"]
+
+    assert [key["kid"] for key in keys] == ["key-1"]
+    assert not any("d" in key for key in keys)
+
+
 async def test_whoever_has_a_token_learns_who_they_are(rig: Rig) -> None:
     async with rig.program(await rig.token("bob")) as program:
         model = (await program.get("/hub/api/user")).json()
@@ -45,8 +53,9 @@ async def test_a_narrow_token_still_names_its_owner(rig: Rig) -> None:
         model = (await program.get("/hub/api/user")).json()
 
     assert (model["name"], model["groups"]) == ("bob", [])
+    assert {"read:users:name!user=bob", "read:users:groups!user=bob"} < set(model["scopes"])
     assert "servers" not in model
-    assert "admin" not in model
+    assert "last_activity" in model
 
 
 async def test_a_service_is_what_the_configuration_says(tasks: TaskGroup) -> None:

@@ -50,6 +50,7 @@ async def test_services_are_an_object_by_name(script: httpx.AsyncClient) -> None
         "pid": 0,
         "info": {"a": 1},
         "display": True,
+        "access": "open",
     }
     assert (found["script"]["prefix"], found["script"]["roles"]) == ("", ["admin"])
 

@@ -38,6 +38,20 @@ async def test_nobody_deletes_themselves(rig: Rig) -> None:
     assert (await ada.post("/hub/people/delete", name="ada")).status_code == 400
 
 
+async def test_nobody_is_left_without_an_administrator_by_a_click(rig: Rig) -> None:
+    """
+    Whoever demotes others stays one; oneself, nobody demotes here. A script that means it may (contract d8).
+    """
+    ada = await rig.signed_in("ada")
+    page = await ada.get("/hub/people")
+    assert 'name="name" value="ada"' not in page.text
+
+    answer = await ada.post("/hub/people/admin", name=" ADA ", admin="")
+
+    assert (answer.status_code, "ask another administrator" in answer.text) == (400, True)
+    assert (await rig.parts.get_user("ada")).admin
+
+
 async def test_an_administrator_makes_another(rig: Rig) -> None:
     ada = await rig.signed_in("ada")
     await ada.get("/hub/people")

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from perijove import __version__
 from perijove.hub.scopes.catalog import CATALOG
-from perijove.hub.web.access import Caller, Public
+from perijove.hub.web.access import Caller, Page, Public
 from perijove.hub.web.api.openapi.operations import COMMON, EMPTY, OPERATIONS, PATH, QUERY, Operation
 from perijove.hub.web.api.openapi.schemas import SCHEMAS, ref
 from perijove.hub.web.declared import Declared
+from perijove.hub.web.sessions import SIGN_IN_COOKIE
 
 _PLAIN: Final = "text/plain"
 _IN_PATH: Final = re.compile(r"{(\w+)}")
@@ -41,7 +42,10 @@ def document(routes: Iterable[Declared], *, prefix: str) -> Mapping[str, Any]:
             "description": "The hub's REST API: JupyterHub's, with additions.",
         },
         "paths": paths,
-        "components": {"schemas": dict(SCHEMAS), "securitySchemes": {"token": _TOKEN, "oauth2": _oauth(prefix)}},
+        "components": {
+            "schemas": dict(SCHEMAS),
+            "securitySchemes": {"token": _TOKEN, "session": _SESSION, "oauth2": _oauth(prefix)},
+        },
     }
 
 
@@ -50,6 +54,13 @@ _TOKEN: Final = {
     "in": "header",
     "name": "Authorization",
     "description": "`token` and a token of a user or a service, with a space between.",
+}
+
+_SESSION: Final = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": SIGN_IN_COOKIE,
+    "description": "What a browser has in which somebody is signed in.",
 }
 
 
@@ -85,12 +96,12 @@ def _operation(route: Declared, method: str, path: str, row: Operation) -> Mappi
     if isinstance(access, Caller):
         said["description"] = _needed(access)
     if not isinstance(access, Public):
-        said["security"] = [{"token": []}]
+        said["security"] = [{"session" if isinstance(access, Page) else "token": []}]
         errors = {*COMMON, *row.errors}
-        said["responses"] |= {str(status): _answer(status, "Error") for status in sorted(errors)}
+        said["responses"] |= {str(status): _answer(status, row.errors_are) for status in sorted(errors)}
     if row.takes:
         schema = ref(row.takes)
-        said["requestBody"] = {"required": row.needs_body, "content": {"application/json": {"schema": schema}}}
+        said["requestBody"] = {"required": row.needs_body, "content": {row.media: {"schema": schema}}}
     return said
 
 
@@ -123,7 +134,12 @@ def _path_parameters(path: str) -> list[Mapping[str, Any]]:
 
 def _query_parameters(row: Operation) -> list[Mapping[str, Any]]:
     return [
-        {"name": name, "in": "query", "description": QUERY[name].says, "schema": dict(QUERY[name].schema)}
+        {
+            "name": name.partition(":")[0],
+            "in": "query",
+            "description": QUERY[name].says,
+            "schema": dict(QUERY[name].schema),
+        }
         for name in row.query
     ]
 

@@ -17,6 +17,8 @@ EMPTY: Final = ""
 #: answers that are no JSON
 TEXT: Final = "text/plain"
 HTML: Final = "text/html"
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
 EVENTS: Final = "text/event-stream"
 #: errors of every call that asks who is there: not understood, not allowed, not found or hidden, the database is away
 COMMON: Final = (400, 403, 404, 503)
@@ -34,6 +36,10 @@ class Operation:
     takes: str = ""
     #: whether there is nothing to do without a body
     needs_body: bool = False
+    #: how the body is written
+    media: str = JSON
+    #: what errors are: a shape, or a media type
+    errors_are: str = "Error"
     #: names of `QUERY`
     query: tuple[str, ...] = ()
     #: errors besides `COMMON`
@@ -41,6 +47,15 @@ class Operation:
 
 
 _WINDOW: Final = ("offset", "limit")
+_AUTHORIZE: Final = (
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state:oauth",
+    "code_challenge",
+    "code_challenge_method",
+)
 _SERVER_ROWS: Final = {
     ("GET", ""): Operation(answers={200: "Server"}),
     ("PUT", ""): Operation(takes="NewServer", answers={201: "Server"}, errors=(409,)),
@@ -72,6 +87,7 @@ _NAMED: Final = "/users/{user_name}/servers/{server_name}"
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/"): Operation(answers={200: "Version"}),
     ("GET", "/info"): Operation(answers={200: "Info"}),
+    ("GET", "/identity-keys"): Operation(answers={200: "IdentityKeys"}),
     ("GET", "/user"): Operation(answers={200: "Identity"}),
     ("GET", "/users"): Operation(
         answers={200: "UsersOrPage"}, query=("state", "sort", "name_filter", "include_stopped_servers", *_WINDOW)
@@ -88,7 +104,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     **{(method, f"{_SERVER}{end}"): row for (method, end), row in _SERVER_ROWS.items()},
     **{(method, f"{_NAMED}{end}"): row for (method, end), row in _SERVER_ROWS.items()},
     ("GET", "/users/{user_name}/tokens"): Operation(answers={200: "Tokens"}),
-    ("POST", "/users/{user_name}/tokens"): Operation(takes="NewToken", answers={201: "TokenWithText"}),
+    ("POST", "/users/{user_name}/tokens"): Operation(takes="NewToken", answers={201: "TokenWithText"}, errors=(429,)),
     ("GET", "/users/{user_name}/tokens/{token_id}"): Operation(answers={200: "Token"}),
     ("DELETE", "/users/{user_name}/tokens/{token_id}"): Operation(answers={204: EMPTY}),
     ("GET", "/groups"): Operation(answers={200: "GroupsOrPage"}, query=_WINDOW),
@@ -121,6 +137,20 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/users/{user_name}/sessions"): Operation(answers={200: "Sessions"}),
     ("DELETE", "/users/{user_name}/sessions"): Operation(answers={204: EMPTY}),
     ("DELETE", "/users/{user_name}/sessions/{session_id}"): Operation(answers={204: EMPTY}),
+    ("GET", "/oauth2/authorize"): Operation(answers={200: HTML, 302: EMPTY}, query=_AUTHORIZE, errors_are=HTML),
+    ("POST", "/oauth2/authorize"): Operation(
+        takes="Consent", needs_body=True, media=FORM, answers={302: EMPTY}, query=_AUTHORIZE, errors_are=HTML
+    ),
+    ("POST", "/oauth2/token"): Operation(
+        takes="CodeExchange",
+        needs_body=True,
+        media=FORM,
+        answers={200: "GivenToken", 400: "TokenRefusal", 401: "TokenRefusal"},
+    ),
+    ("GET", "/authorizations/token/{token}"): Operation(answers={200: "Owner"}),
+    ("POST", "/authorizations/token"): Operation(answers={}),
+    ("GET", "/authorizations/cookie/{cookie_name}"): Operation(answers={200: "Owner"}),
+    ("GET", "/authorizations/cookie/{cookie_name}/{cookie_value}"): Operation(answers={200: "Owner"}),
     ("GET", "/audit"): Operation(
         answers={200: "AuditEntries"}, query=("actor", "target", "action", "since", "until", "before", "limit")
     ),
@@ -142,7 +172,15 @@ class Parameter:
     schema: Mapping[str, object] = field(default_factory=lambda: {"type": "string"})
 
 
+#: by their names; of two that share one, the second has a mark behind a colon
 QUERY: Final[Mapping[str, Parameter]] = {
+    "response_type": Parameter("What is asked for.", {"const": "code"}),
+    "client_id": Parameter("Who asks."),
+    "redirect_uri": Parameter("Where the answer goes: exactly what the client has declared."),
+    "scope": Parameter("What is asked for, with spaces between; nothing is all that the client may have."),
+    "state:oauth": Parameter("Comes back with the answer."),
+    "code_challenge": Parameter("RFC 7636."),
+    "code_challenge_method": Parameter("RFC 7636.", {"enum": ["S256", "plain"]}),
     "code": Parameter("The text of a code; all codes, if neither this nor `id` is stated."),
     "id": Parameter("The id of a code."),
     "offset": Parameter("How many to leave out.", {"type": "integer"}),
@@ -170,6 +208,9 @@ PATH: Final[Mapping[str, tuple[str, str]]] = {
     "group_name": ("A group's name.", "class-a"),
     "service_name": ("A service's name.", "grader"),
     "token_id": ("A token's id.", "a1"),
+    "token": ("A token.", "0123456789abcdef0123456789abcdef"),
+    "cookie_name": ("The name of a sign-in cookie.", "jupyterhub-hub-login"),
+    "cookie_value": ("What is in it.", "0123456789abcdef"),
     "owner_name": ("The name of whoever shares a server.", "grace"),
     "shared_name": ("The name of a server that somebody shares.", "gpu"),
     "session_id": ("A session's id.", "0123456789abcdef0123456789abcdef"),

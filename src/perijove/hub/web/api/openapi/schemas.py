@@ -91,6 +91,7 @@ _USER: Final = {
     "user_info": {"type": ["object", "null"]},
     "auth_state": {"type": ["object", "null"]},
 }
+_ACCESS: Final = {"enum": ["gated", "open"]}
 _SERVICE: Final = {
     "kind": {"const": "service"},
     "name": TEXT,
@@ -102,6 +103,7 @@ _SERVICE: Final = {
     "pid": COUNT,
     "info": ANYTHING,
     "display": FLAG,
+    "access": _ACCESS,
 }
 _GROUP: Final = {
     "kind": {"const": "group"},
@@ -163,6 +165,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         }
     ),
     "Version": shape({"version": TEXT, "perijove": TEXT}),
+    "IdentityKeys": shape({"keys": list_of(ANYTHING)}, says="A set of JSON web keys (RFC 7517)."),
     "Info": shape(
         {
             "version": TEXT,
@@ -235,6 +238,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "oauth_redirect_uri": TEXT,
             "oauth_no_confirm": FLAG,
             "oauth_client_allowed_scopes": NAMES,
+            "access": _ACCESS,
         },
         says="Of a service that runs by itself: the hub starts none that is added here.",
     ),
@@ -244,6 +248,29 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             shape({**_SERVICE, **_IDENTITY}, always=("kind", "name", *_IDENTITY)),
         ]
     },
+    "Owner": {"oneOf": [ref("User"), ref("Service")]},
+    "Consent": taken(
+        {"_xsrf": TEXT, "scopes": NAMES, "deny": TEXT},
+        needed=("_xsrf",),
+        says="The form of the page: the scopes that the person agrees to, or `deny`.",
+    ),
+    "CodeExchange": taken(
+        {
+            "grant_type": {"const": "authorization_code"},
+            "client_id": TEXT,
+            "client_secret": TEXT,
+            "code": TEXT,
+            "redirect_uri": TEXT,
+            "code_verifier": TEXT,
+        },
+        needed=("grant_type", "client_id", "client_secret", "code", "redirect_uri"),
+        says="RFC 6749, 4.1.3, and RFC 7636, 4.5.",
+    ),
+    "GivenToken": shape(
+        {"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_in": COUNT, "scope": TEXT},
+        says="RFC 6749, 5.1.",
+    ),
+    "TokenRefusal": shape({"error": TEXT, "error_description": TEXT}, always=("error",), says="RFC 6749, 5.2."),
     "Token": shape(_TOKEN),
     "Tokens": shape({"api_tokens": list_of(ref("Token"))}),
     "NewToken": taken(
@@ -252,7 +279,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "expires_in": {"type": ["integer", "null"], "minimum": 1},
             "scopes": {"type": ["array", "null"], "items": TEXT},
             "roles": {"type": ["array", "null"], "items": TEXT},
-        }
+            "auth": {"type": ["object", "null"], "additionalProperties": TEXT},
+        },
+        says="`auth` has the fields of the sign-in form, for callers who have no token yet.",
     ),
     "TokenWithText": shape({**_TOKEN, "token": TEXT}, says="`token` is told in this answer only."),
     "Share": shape(_SHARE),

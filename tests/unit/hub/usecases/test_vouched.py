@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from perijove.hub.domain.audit import Action
+from perijove.hub.usecases.audit import Wanted
+from tests.unit.hub.usecases.people import People
+
+
+async def groups_of(people: People, name: str) -> list[str]:
+    user = await people.user(name)
+    async with people.store.unit() as unit:
+        return list((await unit.groups.of_users([user.id])).get(user.id, ()))
+
+
+async def test_people_are_in_exactly_the_groups_that_the_method_says() -> None:
+    people = People()
+    people.method.groups = ("class", "band")
+    await people.enter()
+    first = await groups_of(people, "ada")
+    people.method.groups = ("band", "club")
+    await people.enter()
+
+    assert (first, await groups_of(people, "ada")) == (["band", "class"], ["band", "club"])
+    told = await people.audit.page(Wanted(action=Action.GROUP_CHANGED), limit=10)
+    assert [(entry.target, entry.detail["did"]) for entry in told] == [
+        ("club", "users added"),
+        ("class", "users removed"),
+        ("class", "users added"),
+        ("band", "users added"),
+    ]
+
+
+async def test_a_method_that_does_not_manage_groups_leaves_them_alone() -> None:
+    people = People()
+    people.method.groups = ("class",)
+    await people.enter()
+    people.method.groups = None
+    await people.enter()
+
+    assert await groups_of(people, "ada") == ["class"]
+
+
+@pytest.mark.parametrize("name", ["", " class", "a\nb", "x" * 300])
+async def test_a_name_that_no_group_can_have_keeps_nobody_out(name: str) -> None:
+    people = People()
+    people.method.groups = ("class", name)
+
+    await people.enter()
+
+    assert await groups_of(people, "ada") == ["class"]
+
+
+async def test_the_hook_sees_what_is_kept_and_says_what_will_be() -> None:
+    people = People()
+    people.method.kept = ("secret",)
+    people.method.auth_state = {"secret": 1, "token": 1}
+    ada = await people.enter()
+    people.method.auth_state = {"secret": 2, "token": 2}
+    await people.enter()
+
+    assert await people.auth_states.get(ada.user) == {"secret": 1, "token": 2}
+
+
+async def test_the_configurations_administrators_stay_so_whatever_the_method_says() -> None:
+    people = People(admin_users=["ada"])
+
+    assert (await people.enter()).user.admin
+    assert (await people.enter()).user.admin
