@@ -69,6 +69,12 @@ def find(name: str, *, trees: Sequence[Tree] | None = None, process: Path = Path
                 made = _prepare(base, name, tree.version, wanted)
                 places |= {controller: Place(version=tree.version, directory=base / name) for controller in made}
                 break
+    if "pids" in places and "freezer" in places:
+        # Who cannot fork need not be frozen to be killed, and each tree costs every start a moment.
+        spare = places.pop("freezer").directory
+        if spare not in {place.directory for place in places.values()}:
+            with suppress(OSError):
+                spare.rmdir()
     return ControlGroups(places)
 
 

@@ -77,7 +77,7 @@ def real() -> Iterator[ControlGroups]:
 
 @v1
 def test_everything_can_be_held_by_version_1(real: ControlGroups) -> None:
-    assert real.controllers >= {"memory", "cpu", "pids"}
+    assert real.controllers == {"memory", "cpu", "pids"}
     assert real.versions == {1}
 
 
@@ -143,6 +143,23 @@ async def test_a_fork_bomb_stays_within_its_number_and_is_killed_whole(real: Con
 
     assert 20 <= most <= 30
     assert real.names() == frozenset()
+
+
+@v1
+async def test_where_forks_cannot_be_counted_a_bomb_is_frozen_to_be_killed(runs: Runs) -> None:
+    trees = [tree for tree in kit.trees() if tree.version == 1 and "pids" not in tree.controllers]
+    # It has an end of its own: nothing but the freezer would stop it.
+    bomb = "import os, time\nfor _ in range(6):\n    os.fork()\n    time.sleep(0.1)\ntime.sleep(60)"
+    with held(find(NAME, trees=trees)) as groups:
+        process = runs(bomb, joining=groups.make("a", Limits(cpu=0.2)))
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        grown = len(groups.members("a"))
+        await empty_group(groups, "a")
+
+        assert groups.controllers == {"memory", "cpu", "freezer"}
+        assert grown > 1
+        assert groups.names() == frozenset()
 
 
 @v1
