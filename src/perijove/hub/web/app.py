@@ -169,8 +169,8 @@ def make_app(parts: Parts) -> WebApplication:
     hub.leftover.add_to(table, prefix=f"{prefix}api")
     for router in (door_api.router, hub.metrics_router, lab.router, *_PAGES):
         router.add_to(table, prefix=prefix.rstrip("/"))
-    if parts.origins.are_many:
-        left_open.router.add_to(table, prefix=parts.settings.base_url.rstrip("/"))
+    of_servers = left_open.router if parts.origins.are_many else root.changes
+    of_servers.add_to(table, prefix=parts.settings.base_url.rstrip("/"))
     root.outside.add_to(table)
     return WebApplication(parts, table)
 

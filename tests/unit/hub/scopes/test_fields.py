@@ -44,7 +44,7 @@ def test_a_scope_shows_its_members_of_a_group(scopes: set[str], shown: set[str])
 @pytest.mark.parametrize(
     ("scopes", "shown"),
     [
-        ({"read:services"}, {"kind", "name", "admin", "url", "prefix", "command", "pid", "info", "display"}),
+        ({"read:services"}, {"kind", "name", "admin", "url", "prefix", "command", "pid", "info", "display", "access"}),
         ({"read:services:name!service=grader"}, {"kind", "name", "admin"}),
         ({"read:roles:services"}, {"kind", "name", "roles", "admin"}),
         ({"read:services!service=other"}, set()),

@@ -30,6 +30,8 @@ PATIENCE: Final = 1.5
 router = Routes(include_in_schema=False)
 #: everything that is not below the hub's prefix
 outside = Routes(include_in_schema=False)
+#: below the deployment's prefix, of servers
+changes = Routes(include_in_schema=False)
 
 
 @router.get("/", access=SIGNED_IN)
@@ -97,7 +99,7 @@ async def get_user_redirect(rest: str, frame: FrameOf) -> Response:
     return frame.go(f"{addresses(frame).page('spawn', owner, name)}?next={quote(then, safe='')}")
 
 
-@outside.api_route("/user/{rest:path}", methods=["POST", "PUT", "PATCH", "DELETE"], access=PUBLIC)
+@changes.api_route("/user/{rest:path}", methods=["POST", "PUT", "PATCH", "DELETE"], access=PUBLIC)
 async def change_outside(rest: str, request: Request, parts: PartsOf) -> Response:
     """A change in a server that has no route: a page of this origin is sent where it may start that server."""
     if request.headers.get("sec-fetch-site") != "same-origin":

@@ -131,6 +131,14 @@ async def test_an_administrator_can_switch_starting_by_visits_off(tasks: TaskGro
     assert not rig.spawners.running()
 
 
+async def test_below_a_prefix_a_change_is_sent_where_it_starts_the_server(tasks: TaskGroup) -> None:
+    rig = Rig(tasks=tasks, settings=make_settings(base_url="/jupyter/"))
+    async with rig.client() as client:
+        answer = await client.put("/jupyter/user/bob/api/contents/x", headers=SCRIPT)
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/jupyter/hub/user/bob/api/contents/x")
+
+
 async def test_a_change_by_a_program_starts_nothing(rig: Rig) -> None:
     async with rig.program(await rig.token("bob")) as program:
         inside = await program.put("/hub/user/bob/api/contents/x", headers=SCRIPT)
