@@ -178,7 +178,10 @@ def _space(pid: int) -> str:
 
 
 def home_of(server: Launched) -> Path:
-    return Path(psutil.Process(main_process(server)).cwd())
+    home = Path(psutil.Process(main_process(server)).cwd())
+    # Before it is at home it is there, which no test may change.
+    assert home != Path("/")
+    return home
 
 
 def add_kernelspec(server: Launched, name: str, **changes: Any) -> None:

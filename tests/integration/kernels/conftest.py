@@ -5,6 +5,7 @@ A launcher per mode whose kernels find numpy and matplotlib imported, and one se
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -26,14 +27,20 @@ from tests.support.launcher import (
 PRELOADED = ("numpy", "matplotlib.pyplot", "tests.support.starts_a_thread", "tests.support.opens_a_file")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_users_left_behind() -> Iterator[None]:
+    """At the very end: launchers of several tests share them."""
+    yield
+    if os.getuid() == 0:
+        remove_test_users()
+
+
 @pytest.fixture(scope="session", params=[pytest.param("root", marks=needs_root), "own uid"])
 def launcher(request: pytest.FixtureRequest) -> Iterator[LauncherProcess]:
     words = [word for name in PRELOADED for word in ("--preload", name)]
     with launcher_process(own_uid=request.param == "own uid", words=(*words, "--log-level", "debug")) as process:
         wait_until_kernels_are_warm(process)
         yield process
-    if request.param == "root":
-        remove_test_users()
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ import pytest
 from perijove.wire.launcher import Launched
 from tests.support.kernel import ORDINARY, add_ordinary, home_of, kernel
 from tests.support.launcher import (
+    USER_PREFIX,
     LauncherProcess,
     browser,
     end,
@@ -27,7 +28,6 @@ from tests.support.launcher import (
     launched,
     launcher_process,
     main_process,
-    remove_test_users,
     wait_until_kernels_are_warm,
 )
 
@@ -48,8 +48,6 @@ def launcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[LauncherProcess]:
             yield process
     finally:
         shutil.rmtree(folder)
-        if os.getuid() == 0:
-            remove_test_users()
 
 
 def install(server: Launched, name: str, text: str) -> Path:
@@ -69,7 +67,7 @@ def install(server: Launched, name: str, text: str) -> Path:
 
 async def test_packages_of_ones_own_are_found_and_win_over_what_is_imported_already(launcher: LauncherProcess) -> None:
     async with launcher.client() as client:
-        server = await launched(client, launch_request())
+        server = await launched(client, launch_request(system_user=f"{USER_PREFIX}packager"))
         async with browser(server) as visitor:
             await visitor.get("/user/ada/api")
         folder = install(server, "mine", "X = 42")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.kernel import is_forked, kernel
 from tests.support.launcher import (
+    USER_PREFIX,
     LauncherProcess,
     end,
     eventually,
@@ -20,9 +21,10 @@ from tests.support.launcher import (
     launched,
     launcher_process,
     main_process,
-    remove_test_users,
 )
 
+#: Of these tests alone: others have a server of ada's that runs all the while.
+OWN = f"{USER_PREFIX}survivor"
 KERNEL_APP = "perijove.singleuser.kernels.app"
 
 
@@ -30,8 +32,6 @@ KERNEL_APP = "perijove.singleuser.kernels.app"
 def launcher() -> Iterator[LauncherProcess]:
     with launcher_process(own_uid=os.getuid() != 0, words=("--recycle-after", "3")) as process:
         yield process
-    if os.getuid() == 0:
-        remove_test_users()
 
 
 def template_of(launcher: LauncherProcess) -> psutil.Process:
@@ -51,7 +51,7 @@ def environ_of(process: psutil.Process) -> list[str]:
 
 async def test_a_kernel_outlives_launcher_and_template_and_ends_with_its_server(launcher: LauncherProcess) -> None:
     async with launcher.client() as client:
-        server = await launched(client, launch_request())
+        server = await launched(client, launch_request(system_user=OWN))
     async with kernel(server) as first:
         process = await first.process()
         assert is_forked(process, launcher.pid)
@@ -88,7 +88,7 @@ async def test_a_killed_template_is_replaced_and_a_hanging_launcher_is_not_waite
     launcher: LauncherProcess,
 ) -> None:
     async with launcher.client() as client:
-        server = await launched(client, launch_request())
+        server = await launched(client, launch_request(system_user=OWN))
         async with kernel(server) as started:
             running = await started.process()
             template = template_of(launcher)
@@ -114,7 +114,7 @@ async def test_a_killed_template_is_replaced_and_a_hanging_launcher_is_not_waite
 
 async def test_a_worn_template_is_replaced_while_its_kernels_live_on(launcher: LauncherProcess) -> None:
     async with launcher.client() as client:
-        server = await launched(client, launch_request())
+        server = await launched(client, launch_request(system_user=OWN))
         async with kernel(server) as first:
             worn = template_of(launcher)
             for _ in range(3):

@@ -11,7 +11,15 @@ import pytest
 
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire.launcher import Launched
-from tests.support.launcher import LauncherProcess, end, launch_request, launched, launcher_process, remove_test_users
+from tests.support.launcher import (
+    LauncherProcess,
+    browser,
+    end,
+    launch_request,
+    launched,
+    launcher_process,
+    remove_test_users,
+)
 
 
 @pytest.fixture(scope="session")
@@ -33,5 +41,8 @@ async def server(client: LauncherClient) -> AsyncIterator[Launched]:
     _, before = await client.inspect("ada/")
     generation = before.generation + 1 if before else 1
     running = await launched(client, launch_request(generation=generation))
+    # From its first answer on it is at home. Before, its working directory is /, which some tests would then change.
+    async with browser(running) as visitor:
+        await visitor.get("/user/ada/api")
     yield running
     await end(client, running)
