@@ -189,7 +189,13 @@ def _start_kernels(
     if not settings.kernel_app:
         return
     template = kinds.of_kernels(settings.kernel_app, settings.preload)
-    kernels = Kernels(running=servers.records, template=template, reaper=kinds.reaper, groups=capacity.groups)
+    kernels = Kernels(
+        running=servers.records,
+        template=template,
+        reaper=kinds.reaper,
+        groups=capacity.groups,
+        note_kills=servers.note_kills,
+    )
     tasks.start("kernel template", template.keep())
     tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(kinds.layout.kernel_socket()))
 

@@ -25,7 +25,7 @@ from perijove.launcher.cgroups import ControlGroups
 from perijove.launcher.errors import Forbidden, LaunchFailed
 from perijove.launcher.plan import ERRORS, GATE, MARKER, OUTPUT, SERVER, ChildPlan, kernel_of
 from perijove.launcher.reaper import UNKNOWN_CODE, Reaper
-from perijove.launcher.reasons import Facts, why
+from perijove.launcher.reasons import OUT_OF_MEMORY, Facts, why
 from perijove.launcher.records import Record
 from perijove.launcher.templates import Template
 from perijove.wire.kernels import KernelEnd, KernelRequest
@@ -45,7 +45,9 @@ class Kernel:
     pidfd: int
     plan: ChildPlan
     ended: asyncio.Future[int]
-    #: the control group of its server, and how many processes there had been killed for memory before it began
+    #: key of its server
+    server: str
+    #: the control group of that, and how many processes there had been killed for memory before it began
     group: str = ""
     kills_before: int = 0
 
@@ -59,15 +61,23 @@ class Kernels:
         template: has imported the kernel application.
         reaper: tells how they end.
         groups: of the servers; they know who was killed for memory.
+        note_kills: told of a server and how many of its processes have been killed for memory, when it was a kernel.
     """
 
     def __init__(
-        self, *, running: Callable[[], Iterable[Record]], template: Template, reaper: Reaper, groups: ControlGroups
+        self,
+        *,
+        running: Callable[[], Iterable[Record]],
+        template: Template,
+        reaper: Reaper,
+        groups: ControlGroups,
+        note_kills: Callable[[str, int], None],
     ) -> None:
         self._running = running
         self._template = template
         self._reaper = reaper
         self._groups = groups
+        self._note_kills = note_kills
 
     def may_ask(self, uid: int) -> bool:
         """Whether a server runs as *uid*."""
@@ -120,7 +130,15 @@ class Kernels:
         group = group_name(record.launched) if plan.cgroups else ""
         memory = self._groups.memory(group) if group else None
         kills = memory.kills if memory is not None else 0
-        return Kernel(pid=forked.pid, pidfd=pidfd, plan=plan, ended=ended, group=group, kills_before=kills)
+        return Kernel(
+            pid=forked.pid,
+            pidfd=pidfd,
+            plan=plan,
+            ended=ended,
+            server=record.launched.key,
+            group=group,
+            kills_before=kills,
+        )
 
     async def end_of(self, kernel: Kernel) -> KernelEnd:
         """Why *kernel* is no more, once it is."""
@@ -133,6 +151,9 @@ class Kernels:
             memory_of_all=self._groups.memory_of_all(),
         )
         found = why(facts)
+        if found.reason == OUT_OF_MEMORY and facts.memory is not None:
+            # If the server is killed later, then for another reason.
+            self._note_kills(kernel.server, facts.memory.kills)
         return KernelEnd(reason=found.reason, status=found.status, message=found.message)
 
 

@@ -101,6 +101,11 @@ class Servers:
         """The same, with what the launcher alone knows."""
         return [server.record for server in self._running.values()]
 
+    def note_kills(self, key: str, kills: int) -> None:
+        """Of the processes under *key*, *kills* were killed for memory and somebody has been told why."""
+        if (server := self._running.get(key)) is not None:
+            server.kills_before = max(server.kills_before, kills)
+
     def inspect(self, key: str) -> tuple[Launched | None, ExitReport | None]:
         """What runs under *key*, and how the run before ended."""
         server = self._running.get(key)

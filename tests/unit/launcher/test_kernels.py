@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
@@ -68,11 +69,19 @@ class Groups(ControlGroups):
         return Memory(used=2**20, limit=512 * 2**20, peak=512 * 2**20, kills=self.kills)
 
 
-async def end_of(code: int, *, kills: int = 0, kills_before: int = 0) -> KernelEnd:
+async def end_of(
+    code: int, *, kills: int = 0, kills_before: int = 0, note: Callable[[str, int], None] = lambda _key, _kills: None
+) -> KernelEnd:
     ended = asyncio.get_running_loop().create_future()
     ended.set_result(code)
-    kernel = Kernel(pid=1, pidfd=-1, plan=SERVER, ended=ended, group="ada", kills_before=kills_before)
-    kernels = Kernels(running=list, template=cast("Template", None), reaper=Reaper(), groups=Groups(kills=kills))
+    kernel = Kernel(pid=1, pidfd=-1, plan=SERVER, ended=ended, server="ada/", group="ada", kills_before=kills_before)
+    kernels = Kernels(
+        running=list,
+        template=cast("Template", None),
+        reaper=Reaper(),
+        groups=Groups(kills=kills),
+        note_kills=note,
+    )
     return await kernels.end_of(kernel)
 
 
@@ -98,6 +107,15 @@ async def test_a_kernel_that_was_killed_for_memory_says_of_how_much() -> None:
     assert end.reason == "oom"
     assert "kernel was killed because it ran out of memory" in end.message
     assert "512" in end.message
+
+
+async def test_a_kill_that_was_a_kernels_is_not_its_servers() -> None:
+    noted: dict[str, int] = {}
+
+    await end_of(-9, kills=2, kills_before=1, note=noted.__setitem__)
+    await end_of(-15, kills=5, note=noted.__setitem__)
+
+    assert noted == {"ada/": 2}
 
 
 async def test_who_was_killed_for_memory_before_it_began_was_another() -> None:
