@@ -234,6 +234,9 @@ def read(connection: socket.socket) -> Mapping[str, Any]:
     return found
 
 
+# Where everybody is the same user, other tests of this launcher need theirs.
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may be other users")
+@pytest.mark.parametrize("launcher", ["root"], indirect=True)
 async def test_whoever_sends_something_else_than_a_pipe_is_asked_no_more(launcher: LauncherProcess) -> None:
     """
     Closing a stranger's file may wait for a file system that is a program of that stranger's.
@@ -253,8 +256,6 @@ for descriptors in ([file], [file]):
         (length,) = struct.unpack(">I", s.recv(4, socket.MSG_WAITALL))
         print(json.loads(s.recv(length, socket.MSG_WAITALL))["error"]["kind"])
 """
-    if launcher.own_uid:
-        pytest.skip("everybody is the same user here, and other tests of this launcher need theirs")
     async with launcher.client() as client:
         request_ = launch_request(
             "mallory", argv=(sys.executable, "-c", sender, str(socket_of(launcher))), listens=False
