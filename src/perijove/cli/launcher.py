@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -111,5 +113,5 @@ def _inherited() -> socket.socket | None:
         raise click.ClickException(str(exc)) from exc
 
 
-def _say_ready() -> None:
-    process.notify_parent(os.environ, NOTIFY_FD_VARIABLE, '{"ready": true}')
+def _say_ready(says: Sequence[str]) -> None:
+    process.notify_parent(os.environ, NOTIFY_FD_VARIABLE, json.dumps({"ready": True, "says": list(says)}))

@@ -329,6 +329,7 @@ def _servers(ground: Ground, machinery: Machinery) -> dict[str, Any]:
         "create_server": CreateServer(store=store, clock=clock, policy=policy),
         "change_server": ChangeServer(store=store, clock=clock, policy=policy, revocations=ground.revocations),
         "remove_server": RemoveServer(store=store, revocations=ground.revocations),
+        "spawn_place": machinery.spawners,
         "start_options": machinery.spawners,
     }
 

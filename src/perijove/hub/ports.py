@@ -243,6 +243,14 @@ class ServiceProcesses(Protocol):
         ...
 
 
+class SpawnPlace(Protocol):
+    """Where servers run."""
+
+    async def warnings(self) -> Sequence[str]:
+        """Sentences for administrators; nothing if nobody there answers soon."""
+        ...
+
+
 class StartOptions(Protocol):
     """What the spawner plug-in asks users before a start, and makes of their answers."""
 

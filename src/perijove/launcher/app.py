@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,20 @@ SERVER_APP: Final = "perijove.singleuser.app"
 KERNEL_APP: Final = "perijove.singleuser.kernels.app"
 #: Seconds that servers get to end by themselves with `--stop-servers`.
 STOP_GRACE: Final = 10.0
+
+
+_ONE_UID: Final = (
+    "perijove runs without root: all servers are processes of one system user, and namespaces of the kernel keep "
+    "people from each other's files and processes."
+)
+_NO_WALLS: Final = (
+    "perijove runs without root, and nothing keeps people apart: all servers are processes of one system user, so that "
+    "they can read and change each other's files. Run it as root where people do not trust each other. ({missing})"
+)
+_NO_WALLS_AS_ROOT: Final = (
+    "Servers see the names of each other's processes and share /tmp; files are kept apart by their owners alone. "
+    "({missing})"
+)
 
 
 Listener: TypeAlias = socket.socket
@@ -88,14 +102,14 @@ class Settings:
     no_new_privs: bool = True
 
 
-async def run(settings: Settings, environment: Mapping[str, str], *, ready: Callable[[], None]) -> None:
+async def run(settings: Settings, environment: Mapping[str, str], *, ready: Callable[[Sequence[str]], None]) -> None:
     """
     Be the launcher until SIGTERM or SIGINT.
 
     Args:
         settings: all that can be decided.
         environment: of this process; a template gets next to nothing of it.
-        ready: called once, when requests are answered.
+        ready: called once, when requests are answered, with what an administrator should know of people's privacy here.
 
     Raises:
         LaunchFailed: a directory or the socket cannot be made, or the reserve cannot be held here.
@@ -150,7 +164,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
             say = log.info if settings.inherited is None else log.debug
             isolation = describe(surroundings, capacity)["isolation"]
             say("launcher.ready", socket=str(settings.socket), **isolation, **capacity.summary())
-            ready()
+            ready(_of_privacy(surroundings))
             await stopping.wait()
             say("launcher.stopping", servers=len(servers.running()), stop_servers=settings.stop_servers)
         if settings.stop_servers:
@@ -243,16 +257,8 @@ def describe(surroundings: Surroundings, capacity: Capacity) -> dict[str, Any]:
     """What is isolated here and what is not: the `hello` answer, and a line of the log."""
     as_root, has_walls = surroundings.as_root, not surroundings.missing
     warnings = capacity.warnings(has_walls=has_walls)
-    if not has_walls and as_root:
-        warnings.append(
-            "servers see the names of each other's processes and share /tmp; files are kept apart by their owners "
-            f"({surroundings.missing})"
-        )
-    elif not has_walls:
-        warnings.append(
-            "not root, and no namespaces: all servers run as one uid, and their users can read and change each "
-            f"other's files and end each other's processes ({surroundings.missing})"
-        )
+    if not has_walls:
+        warnings += _of_privacy(surroundings)
     return {
         "isolation": {
             "own_uid": as_root,
@@ -264,6 +270,14 @@ def describe(surroundings: Surroundings, capacity: Capacity) -> dict[str, Any]:
         **capacity.describe(),
         "warnings": warnings,
     }
+
+
+def _of_privacy(surroundings: Surroundings) -> Sequence[str]:
+    """How far people are kept apart here, where that is less than as root with everything."""
+    missing = surroundings.missing
+    if surroundings.as_root:
+        return [_NO_WALLS_AS_ROOT.format(missing=missing)] if missing else []
+    return [_NO_WALLS.format(missing=missing) if missing else _ONE_UID]
 
 
 def _missing_walls(isolation: Isolation, *, as_root: bool) -> str:

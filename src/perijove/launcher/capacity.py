@@ -83,9 +83,9 @@ class Capacity:
         cannot = rules.refused(self._machine)
         warnings = []
         if "memory" in cannot or "cpu" in cannot:
-            warnings.append("memory and CPU limits cannot be enforced: " + _because(next(iter(cannot.values()))))
+            warnings.append(f"Memory and CPU limits cannot be enforced: {_because(next(iter(cannot.values())))}.")
         if self._machine.controllers and not self._machine.as_root and not has_walls:
-            warnings.append("not root: limits hold against accidents, but who knows how can lift them")
+            warnings.append("Without root, limits hold against accidents; whoever knows how can lift them.")
         return warnings
 
     def summary(self) -> dict[str, Any]:

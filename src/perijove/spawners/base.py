@@ -219,6 +219,15 @@ class Spawner(Configurable):
         """
         return {}
 
+    async def warnings_here(self) -> Sequence[str]:
+        """
+        Sentences for administrators about where servers run: what does not keep people apart, what cannot be held.
+
+        Raises:
+            BackendUnreachable: it cannot be asked.
+        """
+        return ()
+
     async def start(self, request: SpawnRequest) -> Running:
         """
         Start the server, or find the one that this generation has already.

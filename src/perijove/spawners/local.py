@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,6 +95,10 @@ class LocalSpawner(Spawner):
                 asked, there = overrides.shown(name, wanted[name]), overrides.shown(name, most)
                 answer[name] = f"{asked} is more than the {there} that there is here for all servers"
         return answer
+
+    async def warnings_here(self) -> Sequence[str]:
+        """What the launcher says of itself."""
+        return tuple(str(warning) for warning in (await self._launcher.hello()).get("warnings", ()))
 
     def _limit_traits(self) -> Mapping[str, Any]:
         return {name: getattr(self, name) for name in _LIMITS}

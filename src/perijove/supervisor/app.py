@@ -137,6 +137,8 @@ class Supervisor:
         if part.name == "hub" and first:
             where = f"{self._deployment.public_origin}{self._deployment.base_url}"
             self._deployment.say(f"perijove is at {where} (Ctrl-C stops it)")
+        for said in notice.get("says", ()) if first else ():
+            self._deployment.say(said)
         for warning in notice.get("warnings", ()):
             # Several hubs see the same.
             if not (first and warning in self._warned):

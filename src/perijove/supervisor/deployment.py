@@ -98,11 +98,6 @@ def prepare(settings: SupervisorSettings, held: ExitStack) -> Deployment:
     root = os.geteuid() == 0
     if root:
         check_interpreter(Path(sys.executable), Path(perijove.__file__).parent)
-    else:
-        settings.say(
-            "perijove runs without root: all servers are processes of one system user, so that people who have one can "
-            "read each other's files. Run it as root where people do not trust each other."
-        )
     owners = _owners(settings) if root else _Owners(hub=None, proxy=None, socket_gid=None)
     _make_folders(settings.paths, owners)
     held.enter_context(lock(settings.paths.runtime / LOCK))

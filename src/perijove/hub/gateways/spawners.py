@@ -7,6 +7,7 @@ own exception ends the start that it belongs to, and nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
@@ -30,6 +31,8 @@ from perijove.wire.launcher import ExitReport
 log = structlog.get_logger(__name__)
 
 #: what a user is told when an administrator's hook or a plug-in raises something of its own
+#: seconds for which a page waits to hear how things are there
+_WARNINGS_SECONDS: Final = 1.0
 _PLUGIN_FAILED: Final = "Starting your server failed in a way that only an administrator can look into."
 
 
@@ -163,6 +166,16 @@ class SpawnerGateway:
         """Steps of the start under way."""
         async for step in self._spawner(server).progress():
             yield step.percent, step.message
+
+    async def warnings(self) -> Sequence[str]:
+        """What administrators should know of where servers run; nothing if nobody there answers soon."""
+        spawner = self._kind(backend=self._backend, config=self._config)
+        try:
+            async with asyncio.timeout(_WARNINGS_SECONDS):
+                return await spawner.warnings_here()
+        except (SpawnerError, TimeoutError) as exc:
+            log.info("spawner.warnings_unknown", why=str(exc))
+            return ()
 
     @property
     def has_form(self) -> bool:

@@ -288,9 +288,15 @@ class FakeSpawners:
         self.visitors_scopes: tuple[str, ...] = ()
         #: whether processes sign their visitors in themselves
         self.own_sign_in = False
+        #: what administrators are told of where servers run
+        self.warns: list[str] = []
         self._exits: asyncio.Queue[tuple[str, int, Exit]] = asyncio.Queue()
         #: newest generation of a key that was ended: its launch must not come to pass any more
         self._abandoned: dict[str, int] = {}
+
+    async def warnings(self) -> Sequence[str]:
+        """As the test wants them."""
+        return self.warns
 
     async def launch(self, plan: SpawnPlan) -> Running:
         """Make a process, or answer the one that runs."""

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from perijove.config.settings import HubSettings
 from perijove.hub.domain.origins import Origins
 from perijove.hub.domain.principals import Principal
-from perijove.hub.ports import StartOptions, Store
+from perijove.hub.ports import SpawnPlace, StartOptions, Store
 from perijove.hub.usecases.accounts import ChangePassword, FirstAdmin, Invitations, SignUp
 from perijove.hub.usecases.activity import Activity
 from perijove.hub.usecases.audit import AuditLog
@@ -97,6 +97,7 @@ class Parts:
     create_server: CreateServer
     change_server: ChangeServer
     remove_server: RemoveServer
+    spawn_place: SpawnPlace
     start_options: StartOptions
     shares: Shares
     share_codes: ShareCodes

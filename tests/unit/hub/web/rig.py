@@ -287,6 +287,7 @@ class Rig:
             create_server=CreateServer(store=store, clock=clock, policy=policy),
             change_server=ChangeServer(store=store, clock=clock, policy=policy, revocations=revocations),
             remove_server=RemoveServer(store=store, revocations=revocations),
+            spawn_place=self.spawners,
             start_options=self.start_options,
             shares=Shares(store=store, clock=clock, revocations=revocations),
             share_codes=ShareCodes(store=store, clock=clock, randomness=randomness, revocations=revocations),

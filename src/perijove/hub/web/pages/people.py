@@ -113,6 +113,7 @@ async def _page(frame: Frame, *, offset: int = 0, link: str = "") -> Response:
             {"id": row.id, "name": row.name, "expires_at": time_view(row.expires_at, now)} for row in invitations
         ],
         link=link,
+        warnings=await parts.spawn_place.warnings(),
         has_accounts=parts.about.has_accounts,
         previous=f"{here}{max(0, offset - PAGE_SIZE)}" if offset else "",
         following=f"{here}{offset + PAGE_SIZE}" if offset + PAGE_SIZE < total else "",

@@ -88,3 +88,12 @@ async def test_people_come_in_pages(rig: Rig) -> None:
     assert "user59" not in first.text
     assert "user59" in second.text
     assert "offset=0" in second.text
+
+
+async def test_administrators_are_told_what_does_not_keep_people_apart(rig: Rig) -> None:
+    rig.spawners.warns = ["Nothing keeps people <apart> here."]
+    ada = await rig.signed_in("ada")
+
+    page = await ada.get("/hub/people")
+
+    assert "Nothing keeps people &lt;apart&gt; here." in page.text
