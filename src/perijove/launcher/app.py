@@ -230,7 +230,7 @@ def make_surroundings(settings: Settings, layout: Layout, *, as_root: bool) -> S
         layout=layout,
         as_root=as_root,
         shared=settings.shared_paths,
-        missing=_missing_walls(settings.isolation, as_root=as_root),
+        missing=missing_walls(settings.isolation, as_root=as_root),
         no_new_privs=settings.no_new_privs,
     )
 
@@ -280,7 +280,7 @@ def _of_privacy(surroundings: Surroundings) -> Sequence[str]:
     return [_NO_WALLS.format(missing=missing) if missing else _ONE_UID]
 
 
-def _missing_walls(isolation: Isolation, *, as_root: bool) -> str:
+def missing_walls(isolation: Isolation, *, as_root: bool) -> str:
     """
     Why there are no walls; empty: there are.
 

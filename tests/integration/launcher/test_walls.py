@@ -193,3 +193,17 @@ async def test_the_answer_to_hello_says_what_is_isolated(launcher: LauncherProce
 
     assert hello["isolation"]["mount_namespace"] is True
     assert hello["isolation"]["pid_namespace"] is launcher.own_uid
+
+
+async def test_without_walls_it_is_said_that_nothing_keeps_people_apart() -> None:
+    with launcher_process(own_uid=True, words=("--app", "tests.support.tiny_app", "--isolation", "off")) as one:
+
+        async def listens() -> bool:
+            return one.socket.exists()
+
+        await eventually(listens)
+        async with one.client() as client:
+            hello = await client.hello()
+
+    assert hello["isolation"]["mount_namespace"] is False
+    assert any("nothing keeps people apart" in warning for warning in hello["warnings"])
