@@ -7,13 +7,13 @@ from perijove.launcher.errors import LaunchFailed
 
 
 def forbid(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
-    monkeypatch.setattr(app, "why_not", lambda *, as_root: why)
+    monkeypatch.setattr(app, "why_not", lambda **_: why)
 
 
 def test_where_walls_are_required_and_cannot_be_there_is_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
     forbid(monkeypatch, "Operation not permitted")
 
-    with pytest.raises(LaunchFailed, match="isolation is required.*Operation not permitted"):
+    with pytest.raises(LaunchFailed, match=r"isolation is required.*Operation not permitted"):
         app.missing_walls("require", as_root=False)
 
 
