@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(120)
 def own_site() -> Iterator[Site]:
     """Run by an ordinary user, who need not be the one that runs the tests."""
     runner = make_system_user("runner") if os.geteuid() == 0 else None
-    with running_site(OPEN_HOUSE, runner=runner) as running:
+    with running_site(f"{OPEN_HOUSE}\nc.Launcher.fork_kernels = True\n", runner=runner) as running:
         yield running
 
 

@@ -26,7 +26,7 @@ LARGE_FILE = {"type": "file", "format": "text", "content": "x" * (16 * 1024 * 10
 @pytest.fixture
 def open_house() -> Iterator[Site]:
     """One that leaves the servers alone when it is stopped; not started yet."""
-    with unstarted_site(OPEN_HOUSE + "c.JupyterHub.cleanup_servers = False\n") as site:
+    with unstarted_site(OPEN_HOUSE + "c.JupyterHub.cleanup_servers = False\nc.Launcher.fork_kernels = True\n") as site:
         yield site
 
 

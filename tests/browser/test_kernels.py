@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(240)
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """A perijove that lets everybody in."""
-    with running_site(OPEN_HOUSE) as running:
+    with running_site(f"{OPEN_HOUSE}\nc.Launcher.fork_kernels = True\n") as running:
         yield running
 
 

@@ -41,7 +41,7 @@ PATIENCE = 30_000
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with running_site(f"{OPEN_HOUSE}\nc.Spawner.mem_limit = '500M'\n") as running:
+    with running_site(f"{OPEN_HOUSE}\nc.Spawner.mem_limit = '500M'\nc.Launcher.fork_kernels = True\n") as running:
         yield running
 
 

@@ -16,7 +16,8 @@ from tests.support.site import remove_system_users, running_site
 def main(seconds: str) -> int:
     """Answers the exit status: 0 if nothing was lost."""
     with running_postgres() as postgres:
-        database = f"c.Perijove.db_url = {postgres.url(postgres.create())!r}\nc.Perijove.hubs = 2\n"
+        database = f"c.Perijove.db_url = {postgres.url(postgres.create())!r}\n"
+        database += "c.Perijove.hubs = 2\nc.Launcher.fork_kernels = True\n"
         with running_site(OPEN_HOUSE + database) as site:
             words = ["--yes", "--seconds", seconds, "--restart-database", postgres.crash_command]
             done = subprocess.run(

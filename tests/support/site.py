@@ -112,6 +112,8 @@ class Site:
             f"c.Perijove.hub_user = {USER_PREFIX + 'hub'!r}\n"
             f"c.Perijove.proxy_user = {USER_PREFIX + 'proxy'!r}\n"
             f"c.LocalSpawner.system_user_prefix = {self.people!r}\n"
+            # A template of kernels takes as long to warm up as all the rest; tests of kernels have one.
+            "c.Launcher.fork_kernels = False\n"
         )
 
     def add(self, text: str) -> None:

@@ -36,7 +36,7 @@ from perijove.launcher.starting import Starter
 from perijove.launcher.surroundings import Isolation, Surroundings, why_not
 from perijove.launcher.sweeping import sweep
 from perijove.launcher.template_kinds import TemplateKinds, raise_limit_of_files
-from perijove.launcher.templates import RECYCLE_AFTER
+from perijove.launcher.templates import RECYCLE_AFTER, Template
 from perijove.wire.launcher import ExitReport
 
 log = structlog.get_logger(__name__)
@@ -157,7 +157,7 @@ async def run(settings: Settings, environment: Mapping[str, str], *, ready: Call
         servers.adopt()
         await sweep(layout, capacity.groups, servers.running())
         tasks.start("template", template.keep())
-        _start_kernels(settings, kinds, servers, capacity, tasks)
+        _start_kernels(settings, kinds, servers, capacity, tasks, urgent=template)
         tasks.start("logs", servers.keep_logs_short())
         async with _listening(settings, protocol):
             # Below a supervisor this is its business, and it says so in its own words.
@@ -197,9 +197,9 @@ def _kinds(settings: Settings, layout: Layout, reaper: Reaper, environment: Mapp
 
 
 def _start_kernels(
-    settings: Settings, kinds: TemplateKinds, servers: Servers, capacity: Capacity, tasks: TaskGroup
+    settings: Settings, kinds: TemplateKinds, servers: Servers, capacity: Capacity, tasks: TaskGroup, urgent: Template
 ) -> None:
-    """Keep a template of kernels, and fork it for servers that ask."""
+    """Keep a template of kernels, once the *urgent* one is warm, and fork it for servers that ask."""
     if not settings.kernel_app:
         return
     template = kinds.of_kernels(settings.kernel_app, settings.preload)
@@ -210,7 +210,7 @@ def _start_kernels(
         groups=capacity.groups,
         note_kills=servers.note_kills,
     )
-    tasks.start("kernel template", template.keep())
+    tasks.start("kernel template", template.keep(after=urgent))
     tasks.start("kernels", KernelProtocol(kernels=kernels, tasks=tasks).serve(kinds.layout.kernel_socket()))
 
 

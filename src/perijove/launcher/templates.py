@@ -6,6 +6,7 @@ One that is replaced serves until the next is warm, so that no fork waits for th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -79,8 +80,15 @@ class Template:
         #: why the process that serves is to be replaced
         self._because: asyncio.Future[str] | None = None
 
-    async def keep(self) -> None:
-        """Have a template at all times, until cancelled."""
+    async def keep(self, *, after: Template | None = None) -> None:
+        """
+        Have a template at all times, until cancelled.
+
+        Args:
+            after: the one that is more urgent: two that warm up at once are both late.
+        """
+        if after is not None:
+            await after.until_warm()
         pause = FIRST_PAUSE
         try:
             while True:
@@ -97,6 +105,11 @@ class Template:
         finally:
             if self._serving is not None:
                 self._serving.end()
+
+    async def until_warm(self) -> None:
+        """Wait until the first process is warm, for as long as that may take."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._warm.wait(), WARM_TIMEOUT)
 
     async def fork(self, plan: ChildPlan, descriptors: Mapping[str, int], *, patience: float = WARM_TIMEOUT) -> Forked:
         """

@@ -216,3 +216,18 @@ async def test_whoever_is_not_patient_is_told_that_there_is_no_warm_template() -
     async with world.running():
         with pytest.raises(LaunchFailed, match="does not come up"):
             await world.template.fork(PLAN, {}, patience=0.01)
+
+
+async def test_the_less_urgent_template_warms_up_after_the_other() -> None:
+    urgent, other = World(Factory()), World(Factory())
+    urgent.factory.imports.clear()
+    async with TaskGroup("test") as tasks:
+        tasks.start("urgent", urgent.template.keep())
+        tasks.start("other", other.template.keep(after=urgent.template))
+        await other.settle()
+        before = len(other.factory.started)
+        urgent.factory.imports.set()
+        await other.settle()
+        after = len(other.factory.started)
+
+    assert (before, after) == (0, 1)
