@@ -51,7 +51,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def site() -> Iterator[Site]:
     """A perijove that nobody has used yet."""
-    with running_site("c.Launcher.fork_kernels = True\n") as running:
+    with running_site("c.Launcher.fork_kernels = True\n", compresses=True) as running:
         yield running
 
 

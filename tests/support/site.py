@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,7 @@ import httpx
 import psutil
 import pytest
 
+from perijove.hub.web.lab.tree import LabTree, lab_static_dir
 from tests.support.groups import remove_groups
 
 T = TypeVar("T")
@@ -284,13 +286,42 @@ def site_folder(runner: pwd.struct_passwd | None = None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@cache
+def _version_of_lab() -> str:
+    with tempfile.TemporaryDirectory() as nowhere:
+        return LabTree(source=lab_static_dir(), variants=Path(nowhere)).version
+
+
+def _leave_lab_as_it_is(site: Site) -> None:
+    """
+    A place for compressed files of JupyterLab that is there and empty: the hub makes none, and sends them as they are.
+
+    Making them takes ten times the processor time of a start.
+    """
+    variants = site.state / "hub" / "lab-assets" / _version_of_lab()
+    variants.mkdir(parents=True)
+    for folder in (site.state, variants.parents[1], variants.parent, variants):
+        folder.chmod(0o755)
+        if site.runner is not None:
+            os.chown(folder, site.runner.pw_uid, site.runner.pw_gid)
+    # The hub, whoever that will be, notes the version next to it.
+    variants.parent.chmod(0o777)
+
+
 @contextmanager
 def unstarted_site(
-    config: str = "", *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None, scheme: str = "http"
+    config: str = "",
+    *,
+    words: tuple[str, ...] = (),
+    runner: pwd.struct_passwd | None = None,
+    scheme: str = "http",
+    compresses: bool = True,
 ) -> Iterator[Site]:
     """A perijove that has not been started; ended, if it was, and removed afterwards."""
     with site_folder(runner) as folder:
         site = Site(folder, config, words=words, runner=runner, scheme=scheme)
+        if not compresses:
+            _leave_lab_as_it_is(site)
         try:
             yield site
         finally:
@@ -299,9 +330,13 @@ def unstarted_site(
 
 @contextmanager
 def running_site(
-    config: str = "", *, words: tuple[str, ...] = (), runner: pwd.struct_passwd | None = None
+    config: str = "",
+    *,
+    words: tuple[str, ...] = (),
+    runner: pwd.struct_passwd | None = None,
+    compresses: bool = False,
 ) -> Iterator[Site]:
     """A perijove that is up; stopped and removed afterwards."""
-    with unstarted_site(config, words=words, runner=runner) as site:
+    with unstarted_site(config, words=words, runner=runner, compresses=compresses) as site:
         site.start()
         yield site
