@@ -23,7 +23,7 @@ pytestmark = [
 
 def test_the_hub_answers_while_users_take_everything() -> None:
     with running_site(config()) as site:
-        figures = exhaust(site, users=4, seconds=12)
+        figures = exhaust(site, users=3, seconds=6)
     remove_system_users()
 
     assert figures.refused == 0

@@ -360,7 +360,7 @@ def test_a_server_that_stops_loses_what_its_visitors_gave_it(site: Site, rest: R
 
         rest.stop("ada")
 
-        assert clients_of(rest, "ada") <= {"Service whoami", "Service generic"}
+        assert clients_of(rest, "ada") <= {"Service whoami", "Service generic", "Service node"}
 
 
 def clients_of(rest: Rest, name: str) -> set[str]:
