@@ -244,6 +244,12 @@ _BAD_CHUNKS: Final = {
     "trailer with a space": b"0\r\nA : b\r\n\r\n",
     "NUL in a trailer": b"0\r\nA: \0\r\n\r\n",
     "request in a trailer": b"0\r\n" + _NEXT,
+    "a field as an extension": b"5;X-Name: value\r\nhello\r\n0\r\n\r\n",
+    "a field as the last extension": b"5\r\nhello\r\n0;X-Name:value\r\n\r\n",
+    "an extension without a name": b"5;\r\nhello\r\n0\r\n\r\n",
+    "an extension without a value": b"5;a=\r\nhello\r\n0\r\n\r\n",
+    "an open quotation in an extension": b'5;a="b\r\nhello\r\n0\r\n\r\n',
+    "space behind a semicolon": b"5; a=b\r\nhello\r\n0\r\n\r\n",
     "long extension": b"5;" + b"x" * 5000 + b"\r\nhello\r\n0\r\n\r\n",
     "long trailers": b"0\r\n" + (b"A: " + b"x" * 1000 + b"\r\n") * 10 + b"\r\n",
 }

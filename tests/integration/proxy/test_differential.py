@@ -192,6 +192,8 @@ async def say(proxy: Running, data: bytes) -> bytes:
         return await client.read_all()
     except ConnectionError:
         return b""
+    except TimeoutError as exc:
+        raise AssertionError(f"no end of the answer to {data[:500]!r}") from exc
 
 
 async def seen_by(recorder: str) -> list[dict[str, Any]]:

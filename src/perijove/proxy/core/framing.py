@@ -18,7 +18,13 @@ MAX_CHUNK_LINE: Final = 4096
 #: All trailer fields together.
 MAX_TRAILERS: Final = 8192
 
-_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,12})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
+#: With extensions as RFC 9112, section 7.1.1 has them, without the white space that it merely tolerates. What else
+#: stands there is a field that was smuggled, or nonsense: some of it aiohttp never answers.
+_CHUNK_LINE: Final = re.compile(
+    rb"([0-9A-Fa-f]{1,12})(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*\r\n"
+)
 _TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n")
 
 
