@@ -274,6 +274,7 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
             http_timeout=spawner.http_timeout,
             poll_seconds=spawner.poll_interval,
             activity_seconds=p.activity_interval,
+            activity_resolution=p.activity_resolution,
             default_url=spawner.default_url or "/lab",
             concurrent_spawn_limit=p.concurrent_spawn_limit,
             consecutive_failure_limit=spawner.consecutive_failure_limit,

@@ -109,6 +109,8 @@ class ServerPolicy:
     lease_seconds: float = 10.0
     #: seconds between two reports of a server about its activity
     activity_seconds: float = 300.0
+    #: seconds between two writes of when people, servers and tokens were last active
+    activity_resolution: float = 10.0
     #: seconds between checks on all running servers
     poll_seconds: float = 30.0
 

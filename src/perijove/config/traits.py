@@ -217,6 +217,12 @@ class Perijove(Configurable):
     activity_interval = Float(300.0, min=1.0, help="Seconds between two reports of a server about what it does.").tag(
         config=True
     )
+    activity_resolution = Float(
+        10.0,
+        min=1.0,
+        help="Seconds between two writes of last_activity into the database. A crash loses as much of it, and other "
+        "hubs over the same database learn of it as late.",
+    ).tag(config=True)
     cleanup_servers = Bool(True, help="Whether servers are stopped when perijove is stopped in order.").tag(config=True)
 
     audit_file = Unicode(

@@ -89,7 +89,8 @@ def test_idle_times_for_everybody_are_a_policy_behind_the_others(tmp_path: Path)
         "c.Perijove.cull_policies = [{'group': 'staff'}]\n"
         "c.Perijove.idle_timeout = 3600\n"
         "c.Perijove.server_max_age = 86400\n"
-        "c.Perijove.activity_interval = 60\n",
+        "c.Perijove.activity_interval = 60\n"
+        "c.JupyterHub.activity_resolution = 30\n",
         encoding="utf-8",
     )
 
@@ -98,6 +99,7 @@ def test_idle_times_for_everybody_are_a_policy_behind_the_others(tmp_path: Path)
     assert settings.cull_policies == [{"group": "staff"}, {"idle_seconds": 3600, "max_age_seconds": 86400}]
     assert settings.load_groups == {"staff": []}
     assert settings.servers.activity_seconds == 60
+    assert settings.servers.activity_resolution == 30
 
 
 def test_by_default_nothing_is_stopped() -> None:
