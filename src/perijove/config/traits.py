@@ -231,6 +231,11 @@ class Perijove(Configurable):
     audit_retention_days = Float(
         0.0, min=0.0, help="Days that entries of the audit log stay in the database; 0 is for good."
     ).tag(config=True)
+    tornado_settings = Dict(
+        help="As in JupyterHub, of which these keys mean something here: headers, which replace or join those of the "
+        "hub's pages and its API; slow_spawn_timeout and slow_stop_timeout, the seconds that a request waits for a "
+        "server before it is answered 202 (10). Any other key stops the start."
+    ).tag(config=True)
     log_level = CaselessStrEnum(
         ["debug", "info", "warning", "error"], "info", help="Least severe log level shown."
     ).tag(config=True)
