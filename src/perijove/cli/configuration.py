@@ -38,6 +38,7 @@ from perijove.config.sources import (
 )
 from perijove.config.subdomains import contradictions_of_subdomains
 from perijove.config.tls import contradictions
+from perijove.config.tornado import TornadoSettings, read_tornado_settings
 from perijove.config.traits import CryptKeeper, Perijove
 from perijove.config.urls import BindUrl
 from perijove.hub.domain.errors import HubError
@@ -63,6 +64,7 @@ class Configuration:
     #: one per server is made of it; this one shows its values and carries those the hub needs
     spawner: Spawner
     launcher: Launcher
+    tornado: TornadoSettings
     crypt_keeper: CryptKeeper = field(repr=False)
     #: none unless auth states are to be kept
     crypt_keys: tuple[bytes, ...] = field(repr=False)
@@ -111,6 +113,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         launcher=build(Launcher, config, file=file),
         crypt_keeper=crypt_keeper,
         crypt_keys=_crypt_keys(crypt_keeper, authenticator, file, flags),
+        tornado=_tornado_settings(perijove, file),
         spawner=_trial_spawner(spawner_class, config, file),
         paths=paths,
         db_url=db_url,
@@ -176,6 +179,14 @@ def _check_groups_and_policies(perijove: Perijove, file: Path | None) -> None:
         if for_all and getattr(perijove, name):
             where = place(file, "Perijove", name)
             raise WrongValue(f"{where}c.Perijove.{name}: cull_policies has a policy for everybody already.")
+
+
+def _tornado_settings(perijove: Perijove, file: Path | None) -> TornadoSettings:
+    try:
+        return read_tornado_settings(perijove.tornado_settings)
+    except WrongValue as exc:
+        where = place(file, "Perijove", "tornado_settings")
+        raise WrongValue(f"{where}c.Perijove.tornado_settings: {exc}") from exc
 
 
 def _policies(perijove: Perijove) -> list[Mapping[str, Any]]:
@@ -250,7 +261,7 @@ def _paths(perijove: Perijove) -> Paths:
 
 def hub_settings(configuration: Configuration, *, control_token: str, number: int = 1) -> HubSettings:
     """What the *number*-th hub of the deployment is told."""
-    p, spawner = configuration.perijove, configuration.spawner
+    p, spawner, tornado = configuration.perijove, configuration.spawner, configuration.tornado
     bind = configuration.bind
     connect = p.hub_connect_url.rstrip("/") or f"http://{p.hub_ip or '127.0.0.1'}:{p.hub_port}"
     return HubSettings(
@@ -272,8 +283,11 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         servers=ServerPolicy(
             start_timeout=spawner.start_timeout,
             http_timeout=spawner.http_timeout,
+            slow_start_seconds=tornado.slow_spawn_timeout,
+            slow_stop_seconds=tornado.slow_stop_timeout,
             poll_seconds=spawner.poll_interval,
             activity_seconds=p.activity_interval,
+            activity_resolution=p.activity_resolution,
             default_url=spawner.default_url or "/lab",
             concurrent_spawn_limit=p.concurrent_spawn_limit,
             consecutive_failure_limit=spawner.consecutive_failure_limit,
@@ -297,6 +311,7 @@ def hub_settings(configuration: Configuration, *, control_token: str, number: in
         api_page_default_limit=p.api_page_default_limit,
         api_page_max_limit=p.api_page_max_limit,
         authenticate_prometheus=p.authenticate_prometheus,
+        headers=tornado.headers,
         audit_file=p.audit_file,
         audit_retention_days=p.audit_retention_days,
         crypt_keys=configuration.crypt_keys,

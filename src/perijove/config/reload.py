@@ -59,6 +59,9 @@ def settings_after(old: HubSettings, new: HubSettings) -> HubSettings:
         lease_seconds=old.servers.lease_seconds,
         poll_seconds=old.servers.poll_seconds,
         activity_seconds=old.servers.activity_seconds,
+        activity_resolution=old.servers.activity_resolution,
+        slow_start_seconds=old.servers.slow_start_seconds,
+        slow_stop_seconds=old.servers.slow_stop_seconds,
     )
     return replace(
         old,

@@ -109,6 +109,8 @@ class ServerPolicy:
     lease_seconds: float = 10.0
     #: seconds between two reports of a server about its activity
     activity_seconds: float = 300.0
+    #: seconds between two writes of when people, servers and tokens were last active
+    activity_resolution: float = 10.0
     #: seconds between checks on all running servers
     poll_seconds: float = 30.0
 
@@ -165,6 +167,8 @@ class HubSettings:
     api_page_default_limit: int = 50
     api_page_max_limit: int = 200
     authenticate_prometheus: bool = True
+    #: headers that replace or join those of pages and API
+    headers: Mapping[str, str] = field(default_factory=dict)
     #: JSON lines that the audit log is copied to; empty: none
     audit_file: str = ""
     #: days that entries of the audit log are kept; 0: for good

@@ -217,6 +217,12 @@ class Perijove(Configurable):
     activity_interval = Float(300.0, min=1.0, help="Seconds between two reports of a server about what it does.").tag(
         config=True
     )
+    activity_resolution = Float(
+        10.0,
+        min=1.0,
+        help="Seconds between two writes of last_activity into the database. A crash loses as much of it, and other "
+        "hubs over the same database learn of it as late.",
+    ).tag(config=True)
     cleanup_servers = Bool(True, help="Whether servers are stopped when perijove is stopped in order.").tag(config=True)
 
     audit_file = Unicode(
@@ -224,6 +230,11 @@ class Perijove(Configurable):
     ).tag(config=True)
     audit_retention_days = Float(
         0.0, min=0.0, help="Days that entries of the audit log stay in the database; 0 is for good."
+    ).tag(config=True)
+    tornado_settings = Dict(
+        help="As in JupyterHub, of which these keys mean something here: headers, which replace or join those of the "
+        "hub's pages and its API; slow_spawn_timeout and slow_stop_timeout, the seconds that a request waits for a "
+        "server before it is answered 202 (10). Any other key stops the start."
     ).tag(config=True)
     log_level = CaselessStrEnum(
         ["debug", "info", "warning", "error"], "info", help="Least severe log level shown."

@@ -128,6 +128,7 @@ def compose(
             audit=ground.audit_chain,
             failures=ground.failures,
             auth_states=ground.auth_states,
+            activity_resolution=ground.settings.servers.activity_resolution,
         ),
         stop_all=StopAllServers(store=store, stop_server=machinery.stop_server),
         services=KeepServices(

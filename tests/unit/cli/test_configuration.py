@@ -42,6 +42,7 @@ from perijove.config.generate import as_text, effective
             "c.Spawner.mem_guarantee: 2 GB is more than mem_limit allows, which is 1 GB",
         ),
         ("c.Spawner.group_overrides = {'big': {'groups': ['a']}}", "must have 'groups' and 'spawner_override'"),
+        ("c.JupyterHub.tornado_settings = {'debug': True}", "c.Perijove.tornado_settings: 'debug' means nothing here"),
         ("c.Launcher.reserve_memory = 'much'", "c.Launcher.reserve_memory: "),
     ],
 )
@@ -89,7 +90,8 @@ def test_idle_times_for_everybody_are_a_policy_behind_the_others(tmp_path: Path)
         "c.Perijove.cull_policies = [{'group': 'staff'}]\n"
         "c.Perijove.idle_timeout = 3600\n"
         "c.Perijove.server_max_age = 86400\n"
-        "c.Perijove.activity_interval = 60\n",
+        "c.Perijove.activity_interval = 60\n"
+        "c.JupyterHub.activity_resolution = 30\n",
         encoding="utf-8",
     )
 
@@ -98,6 +100,22 @@ def test_idle_times_for_everybody_are_a_policy_behind_the_others(tmp_path: Path)
     assert settings.cull_policies == [{"group": "staff"}, {"idle_seconds": 3600, "max_age_seconds": 86400}]
     assert settings.load_groups == {"staff": []}
     assert settings.servers.activity_seconds == 60
+    assert settings.servers.activity_resolution == 30
+
+
+def test_the_tornado_settings_that_mean_something_reach_the_hub(tmp_path: Path) -> None:
+    file = tmp_path / "jupyterhub_config.py"
+    file.write_text(
+        "c.JupyterHub.tornado_settings = {\n"
+        "    'headers': {'X-Site': 'physics'}, 'slow_spawn_timeout': 3, 'slow_stop_timeout': 4\n"
+        "}\n",
+        encoding="utf-8",
+    )
+
+    settings = hub_settings(load(file, []), control_token="")
+
+    assert settings.headers == {"X-Site": "physics"}
+    assert (settings.servers.slow_start_seconds, settings.servers.slow_stop_seconds) == (3, 4)
 
 
 def test_by_default_nothing_is_stopped() -> None:

@@ -132,6 +132,18 @@ class Activity:
             raise InvalidRequest(f"No such server {min(unknown)!r} for user {user_name}")
         return rows
 
+    async def flush_busy(self) -> None:
+        """Write only which servers are busy, as other hubs must know soon."""
+        busy, self._busy = self._busy, {}
+        if not busy:
+            return
+        try:
+            async with self._store.unit() as unit:
+                await unit.servers.note_busy(busy)
+        except StoreAway:
+            self._busy = busy | self._busy
+            raise
+
     async def flush(self) -> None:
         """Write what was noted since the last time."""
         users, self._users = self._users, {}

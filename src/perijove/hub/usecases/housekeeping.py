@@ -26,8 +26,10 @@ log = structlog.get_logger(__name__)
 
 #: seconds between rounds
 HOUR: Final = 3600.0
-#: seconds of activity that a crash may lose
+#: seconds of activity that a crash may lose, unless configured
 FLUSH_SECONDS: Final = 10.0
+#: Seconds until other hubs know that a server is busy: however seldom the rest is written, they must not stop it.
+BUSY_SECONDS: Final = 10.0
 #: seconds of failed sign-ins that a crash may lose
 FAILURES_SECONDS: Final = 5.0
 #: seconds until an entry of the audit log is sealed
@@ -53,7 +55,9 @@ class Housekeeping:
         audit: AuditChain,
         failures: FailedSignIns,
         auth_states: AuthStateBook,
+        activity_resolution: float = FLUSH_SECONDS,
     ) -> None:
+        self._activity_resolution = activity_resolution
         self._auth_states = auth_states
         self._audit = audit
         self._failures = failures
@@ -79,7 +83,8 @@ class Housekeeping:
         """Do the chores until cancelled; what was noted last is written then."""
         try:
             async with TaskGroup("housekeeping") as tasks:
-                tasks.start("activity", forever("activity", self._activity.flush, every=FLUSH_SECONDS))
+                tasks.start("activity", forever("activity", self._activity.flush, every=self._activity_resolution))
+                tasks.start("busy servers", forever("busy servers", self._activity.flush_busy, every=BUSY_SECONDS))
                 tasks.start("failed sign-ins", forever("failed sign-ins", self._failures.flush, every=FAILURES_SECONDS))
                 tasks.start("audit log", forever("audit log", self._audit.keep, every=SEAL_SECONDS))
                 tasks.start("auth states", forever("auth states", self._auth_states.renew, every=HOUR))

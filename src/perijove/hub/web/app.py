@@ -141,7 +141,11 @@ class WebApplication:
                 everywhere=(*files, f"{prefix}{DOORSTEP_PATH}", f"{prefix}health"),
             )
         self._front: ASGIApp = DefaultHeaders(
-            app, hub_prefix=prefix, file_prefixes=files, everybody=parts.origins.everybody
+            app,
+            hub_prefix=prefix,
+            file_prefixes=files,
+            everybody=parts.origins.everybody,
+            configured=parts.settings.headers,
         )
 
     @cached_property

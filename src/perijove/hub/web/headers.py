@@ -79,18 +79,39 @@ def _fields(headers: Mapping[str, str]) -> Sequence[_Field]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
+def _replaced(ours: Mapping[str, str], configured: Mapping[str, str]) -> Sequence[_Field]:
+    return list((dict(_fields(ours)) | dict(_fields(configured))).items())
+
+
 _FILE_FIELDS: Final = _fields(FILE_HEADERS)
 
 
 class DefaultHeaders:
     """Adds the headers of API answers, of files and, everywhere else, of pages."""
 
-    def __init__(self, app: ASGIApp, *, hub_prefix: str, file_prefixes: tuple[str, ...], everybody: str = "") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hub_prefix: str,
+        file_prefixes: tuple[str, ...],
+        everybody: str = "",
+        configured: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """
+        Args:
+            app: what makes the answers.
+            hub_prefix: prefix of the hub.
+            file_prefixes: prefixes of scripts, styles and fonts.
+            everybody: the origins of all servers, where those are others.
+            configured: an administrator's, which replace ours of the same name on pages and in the API; checked by
+                `config/tornado.py`.
+        """
         self._app = app
         self._api_prefix = f"{hub_prefix}api"
         self._oauth_page = f"{hub_prefix}{OAUTH_PAGE}"
-        self._page_fields = _fields(page_headers(hub_prefix, everybody))
-        self._api_fields = _fields(api_headers(hub_prefix))
+        self._page_fields = _replaced(page_headers(hub_prefix, everybody), configured)
+        self._api_fields = _replaced(api_headers(hub_prefix), configured)
         self._file_prefixes = file_prefixes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

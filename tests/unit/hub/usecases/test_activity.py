@@ -111,6 +111,26 @@ async def test_what_could_not_be_written_is_kept_for_the_next_time(monkeypatch: 
     assert (await people.user("ada")).last_activity == LATER
 
 
+async def test_who_is_busy_is_kept_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    people = People()
+    server = await with_server(people)
+    people.activity.note_word(server.id, is_busy=True)
+
+    def away() -> Any:
+        raise StoreAway
+
+    with monkeypatch.context() as patched:
+        patched.setattr(people.store, "unit", away)
+        with pytest.raises(StoreAway):
+            await people.activity.flush_busy()
+    await people.activity.flush_busy()
+
+    async with people.store.unit() as unit:
+        stored = await unit.servers.by_id(server.id)
+    assert stored is not None
+    assert stored.busy_until is not None
+
+
 @pytest.mark.parametrize(
     ("text", "at"),
     [

@@ -11,7 +11,7 @@ from perijove.kit.tasks import TaskGroup
 from tests.unit.hub.usecases.people import People
 
 
-def housekeeping(people: People) -> Housekeeping:
+def housekeeping(people: People, *, activity_resolution: float = FLUSH_SECONDS) -> Housekeeping:
     return Housekeeping(
         store=people.store,
         activity=people.activity,
@@ -20,6 +20,7 @@ def housekeeping(people: People) -> Housekeeping:
         audit=AuditChain(store=people.store, clock=people.clock, retention_days=10),
         failures=people.failures,
         auth_states=people.auth_states,
+        activity_resolution=activity_resolution,
     )
 
 
@@ -55,6 +56,33 @@ async def test_activity_is_written_regularly_and_at_the_end() -> None:
     assert signed_in.user.last_activity == START
     assert written is not None
     assert (await people.user("ada")).last_activity == people.clock.now() > written
+
+
+async def test_activity_is_not_written_more_often_than_its_resolution() -> None:
+    """
+    Only that a server is busy is written soon all the same: another hub would stop it.
+    """
+    people = People()
+    user = (await people.enter()).user
+    async with people.store.unit() as unit:
+        server = await unit.servers.add(user_id=user.id, name="", created=START)
+    async with TaskGroup("test") as tasks:
+        tasks.start("housekeeping", housekeeping(people, activity_resolution=300).run())
+        await asyncio.sleep(1)
+        people.clock.advance(1)
+        people.activity.note_user("ada", people.clock.now())
+        people.activity.note_word(server.id, is_busy=True)
+        await asyncio.sleep(290)
+        early = (await people.user("ada")).last_activity
+        async with people.store.unit() as unit:
+            stored = await unit.servers.by_id(server.id)
+        await asyncio.sleep(15)
+        late = (await people.user("ada")).last_activity
+
+    assert early == START
+    assert late == START + timedelta(seconds=1)
+    assert stored is not None
+    assert stored.busy_until is not None
 
 
 async def test_sweeping_comes_back_every_hour() -> None:

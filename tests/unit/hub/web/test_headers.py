@@ -14,9 +14,12 @@ async def hello(_request: Request) -> PlainTextResponse:
     return PlainTextResponse("hello", headers={"Cache-Control": "public"})
 
 
-async def headers_of(path: str) -> httpx.Headers:
+async def headers_of(path: str, **configured: str) -> httpx.Headers:
     app = DefaultHeaders(
-        Starlette(routes=[Route("/{rest:path}", hello)]), hub_prefix="/hub/", file_prefixes=("/hub/static/",)
+        Starlette(routes=[Route("/{rest:path}", hello)]),
+        hub_prefix="/hub/",
+        file_prefixes=("/hub/static/",),
+        configured={name.replace("_", "-"): value for name, value in configured.items()},
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://hub") as client:
         return (await client.get(path)).headers
@@ -60,3 +63,22 @@ async def test_a_file_brings_no_policy_for_the_worker_it_may_become() -> None:
     assert "content-security-policy" not in headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/hub/home", "/hub/api/users"])
+async def test_an_administrator_s_header_joins_ours_and_replaces_one_of_its_name(path: str) -> None:
+    policy = "frame-ancestors 'self' https://lms.example"
+
+    headers = await headers_of(path, CONTENT_SECURITY_POLICY=policy, X_Site="physics")
+
+    assert headers.get_list("content-security-policy") == [policy]
+    assert headers["x-site"] == "physics"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_an_administrator_s_header_is_not_that_of_an_answer_with_its_own() -> None:
+    assert (await headers_of("/hub/home", Cache_Control="no-transform"))["cache-control"] == "public"
+
+
+async def test_an_administrator_s_policy_is_none_of_a_worker_s_script() -> None:
+    assert "content-security-policy" not in await headers_of("/hub/static/x.js", Content_Security_Policy="sandbox")
