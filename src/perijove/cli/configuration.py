@@ -26,6 +26,7 @@ from perijove.config.database import PASSWORD_VARIABLE, database_url, has_passwo
 from perijove.config.errors import WrongValue
 from perijove.config.hubs import contradictions_of_hubs, hub_name
 from perijove.config.launcher import Launcher
+from perijove.config.log_handlers import keep_handlers
 from perijove.config.settings import HubSettings, Paths, ServerPolicy, SignInPolicy
 from perijove.config.sources import (
     DEFAULT_FILE,
@@ -89,6 +90,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         file = Path(DEFAULT_FILE)
     file = file.resolve() if file else None
     config = merged(read_file(file) if file else Config(), read_flags(flags))
+    keep_handlers(config)
     own = _only(config, "Perijove")
     check_names(own, {"Perijove": Perijove}, file=file)
     perijove = build(Perijove, own, file=file)

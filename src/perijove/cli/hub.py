@@ -40,7 +40,12 @@ def hub(*, file: Path | None, traits: Sequence[str]) -> None:
         click.echo(f"perijove hub: {exc}", err=True)
         sys.exit(EXIT_UNUSABLE)
     p = configuration.perijove
-    logs.configure(process="hub", level=p.log_level, fmt="json" if p.log_format == "json" else "console")
+    logs.configure(
+        process="hub",
+        level=p.log_level,
+        fmt="json" if p.log_format == "json" else "console",
+        also=p.extra_log_handlers,
+    )
     token = environ.get(AUTH_TOKEN_VARIABLE, "")
     if not token:
         click.echo(f"perijove hub: {AUTH_TOKEN_VARIABLE} is not set; the proxy has the same.", err=True)
@@ -90,6 +95,10 @@ class _Configured:
         """
         new = load(self._file, self._flags)
         before, self._last = self._last, new
+        for handler in new.perijove.extra_log_handlers:
+            # The file made it anew, and it may have opened one of its own; lines go to those of the start.
+            if handler not in self._first.perijove.extra_log_handlers:
+                handler.close()
         inputs = replace(
             self.inputs,
             settings=settings_after(self.inputs.settings, self._settings(new)),

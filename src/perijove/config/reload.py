@@ -13,6 +13,7 @@ from typing import Any, Final
 from traitlets.config import Configurable
 
 from perijove.config.check import traits_of
+from perijove.config.log_handlers import are_handlers
 from perijove.config.settings import HubSettings
 
 #: traits of `Perijove` that are taken over
@@ -124,6 +125,9 @@ def _values(owner: Configurable) -> Mapping[str, Any]:
 
 
 def _is_same(one: Any, other: Any) -> bool:
+    if are_handlers(one) and are_handlers(other):
+        # Likewise; what they are and where they write is all that can be seen of them.
+        return repr(list(one)) == repr(list(other))
     # A function is made anew whenever the file is run; its code tells whether it is another.
     code = getattr(one, "__code__", None)
     return bool(one == other) or (code is not None and code == getattr(other, "__code__", None))

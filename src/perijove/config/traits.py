@@ -7,6 +7,7 @@ here only if it does something: an option that does nothing would be a lie.
 
 from __future__ import annotations
 
+from logging import Handler
 from typing import Any
 
 from traitlets import (
@@ -17,6 +18,7 @@ from traitlets import (
     Dict,
     Enum,
     Float,
+    Instance,
     Int,
     List,
     Set,
@@ -238,6 +240,11 @@ class Perijove(Configurable):
     ).tag(config=True)
     log_level = CaselessStrEnum(
         ["debug", "info", "warning", "error"], "info", help="Least severe log level shown."
+    ).tag(config=True)
+    extra_log_handlers: List[Handler] = List(
+        Instance(Handler),
+        help="Handlers of Python's logging that get the hub's log as well. One without a formatter writes lines as "
+        "log_format says; one with a formatter is given the text of each line as its message.",
     ).tag(config=True)
     log_format = Enum(["console", "json"], "console", help="Log lines for people or for machines.").tag(config=True)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
+from copy import copy
 from typing import Any, Final, Literal
 
 import structlog
@@ -41,7 +42,34 @@ def _first_things_first(_logger: Any, _method: str, event: MutableMapping[str, A
     return {name: event.pop(name) for name in first if name in event} | dict(event)
 
 
-def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") -> None:
+def _as_message(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """What happened, as text; when, how bad and who are the formatter's that it is given to."""
+    for known in ("timestamp", "level", "process", "logger"):
+        event.pop(known, None)
+    trace = event.pop("exception", "")
+    what = " ".join([str(event.pop("event", "")), *(f"{key}={value!r}" for key, value in event.items())])
+    return f"{what}\n{trace}" if trace else what
+
+
+class _Rendered(logging.Formatter):
+    """An administrator's formatter, which gets each line as text: what ours is made of means nothing to it."""
+
+    def __init__(self, own: logging.Formatter, ours: logging.Formatter) -> None:
+        super().__init__()
+        self._own = own
+        self._ours = ours
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of *record*, without secrets."""
+        text = copy(record)
+        text.msg, text.args = self._ours.format(record), ()
+        text.exc_info = text.exc_text = text.stack_info = None
+        return self._own.format(text)
+
+
+def configure(
+    *, process: str, level: str = "info", fmt: LogFormat = "console", also: Sequence[logging.Handler] = ()
+) -> None:
     """
     Set up structlog and the standard library's root logger for this process.
 
@@ -49,6 +77,7 @@ def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") 
         process: its name in every line, for instance `hub`.
         level: least severe level shown.
         fmt: `console` for people, `json` for machines.
+        also: further handlers of the same lines; those without a formatter get ours.
     """
 
     def name_process(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -67,7 +96,8 @@ def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") 
         structlog.processors.JSONRenderer()
         if fmt == "json"
         else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(),
+            # Other handlers write into files, or to other machines.
+            colors=sys.stderr.isatty() and not also,
             sort_keys=False,
             exception_formatter=structlog.dev.plain_traceback,
         )
@@ -96,7 +126,18 @@ def configure(*, process: str, level: str = "info", fmt: LogFormat = "console") 
             ],
         )
     )
-    logging.getLogger().handlers[:] = [handler]
+    as_message = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _as_message,
+        ],
+    )
+    for other in also:
+        own = other.formatter
+        other.setFormatter(handler.formatter if own is None else _Rendered(own, as_message))
+    logging.getLogger().handlers[:] = [handler, *also]
     set_level(level)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def test_a_hook_whose_code_is_the_same_has_not_changed() -> None:
 
     assert differing(old, [Plugin(hook=hook(1))], reloaded=True) == ()
     assert differing(old, [Plugin(hook=hook(2))], reloaded=True) == ("Plugin.hook",)
+
+
+def test_a_log_handler_that_is_made_anew_has_not_changed() -> None:
+    old = Perijove(extra_log_handlers=[logging.NullHandler()])
+    new = Perijove(extra_log_handlers=[logging.NullHandler()])
+    other = Perijove(extra_log_handlers=[logging.StreamHandler()])
+
+    assert differing([old], [new], reloaded=False) == ()
+    assert differing([old], [other], reloaded=False) == ("Perijove.extra_log_handlers",)
 
 
 def test_another_class_of_plug_in_is_compared_by_what_both_have() -> None:
