@@ -5,6 +5,7 @@ What a launcher's death does to servers: nothing; and what the next launcher kno
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import socket
@@ -237,7 +238,8 @@ async def test_a_handed_down_socket_outlives_the_launcher(launcher: LauncherProc
             second = launcher.start_with(listening)
             hello = await asked
 
-    assert first == second == '{"ready": true}\n'
+    assert first == second
+    assert json.loads(first)["ready"] is True
     assert hello["pid"] == launcher.pid
     assert path.exists()
 
