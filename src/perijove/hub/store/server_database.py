@@ -59,7 +59,6 @@ class ServerDatabase:
             pool_recycle=RECYCLE_SECONDS,
             use_native_hstore=False,
         )
-        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._listener = Listener(self._connect, notice_of)
         event.listen(self._engine.sync_engine, "connect", _on_connect)
         event.listen(self._engine.sync_engine, "checkout", _on_checkout)
@@ -71,7 +70,9 @@ class ServerDatabase:
     @asynccontextmanager
     async def transaction(self, *, reading: bool = False) -> AsyncIterator[Executes]:
         """A transaction on a connection of its own."""
-        async with (self._reading if reading else self._engine).connect() as connection:
+        async with self._engine.connect() as connection:
+            if reading:
+                await _only_looks(connection)
             try:
                 yield _Patient(connection)
                 await _in_time(connection.commit())
@@ -104,6 +105,20 @@ class ServerDatabase:
         _, words = self._engine.dialect.create_connect_args(self._engine.url)
         own: dict[str, Any] = {**words, **connect_args(self._engine.url.render_as_string(hide_password=False))}
         return await psycopg.AsyncConnection.connect(**own, autocommit=True)
+
+
+async def _only_looks(connection: AsyncConnection) -> None:
+    """
+    Make its transactions see one moment and change nothing, until it goes back to the pool.
+
+    Not by an engine with these options: whoever is cancelled while it sets them has no connection yet to give back.
+    """
+    try:
+        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    except BaseException:
+        # The options may be half set, and the pool would not set them back.
+        await connection.invalidate()
+        raise
 
 
 class _Patient:
