@@ -17,15 +17,13 @@ import socket
 import sys
 import time
 from collections.abc import Collection, Sequence
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from perijove.kit.frames import HEADER, framed, receive_with_descriptors
 from perijove.kit.process import die_with_parent
 from perijove.launcher.children import become, go_to_place
 from perijove.launcher.plan import MAX_DESCRIPTORS, ChildPlan
 from perijove.launcher.template_preload import look, preload, unfit
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
@@ -67,7 +65,7 @@ def _warm_up(app: str, modules: Sequence[str], own: Collection[int]) -> dict[str
 
 
 def _die_with(parent: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 

@@ -23,8 +23,8 @@ from typing import Any, Final
 
 import structlog
 
-from perijove.kit.frames import framed
 from perijove.kit.fork import fork
+from perijove.kit.frames import framed
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.changes import Change, PutRoute, ReplaceRoutes

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 import structlog
 
+from perijove.kit.frames import framed, read_frame
 from perijove.kit.tasks import TaskGroup
 from perijove.spawners.errors import (
     BackendUnreachable,
