@@ -65,7 +65,7 @@ def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str = "127
     raise AssertionError("the handshake does not end")
 
 
-@pytest.mark.parametrize("called", sorted(LISTENS, key=lambda role: role.value))
+@pytest.mark.parametrize("called", [role for role in Role if role in LISTENS])
 @pytest.mark.parametrize("caller", list(Role))
 def test_who_may_call_whom_is_what_the_table_says(
     caller: Role, called: Role, authorities: dict[Role, Authority], tmp_path: Path
