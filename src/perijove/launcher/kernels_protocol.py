@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import socket
-import struct
 import threading
 from collections import Counter
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 import structlog
 
+from perijove.kit.frames import HEADER, framed, readable, receive_exactly, receive_with_descriptors
 from perijove.kit.tasks import TaskGroup
 from perijove.launcher.errors import BadRequest, Forbidden, LauncherError
 from perijove.launcher.kernels import Kernels
@@ -37,9 +37,7 @@ ACCEPT_PAUSE: Final = 0.1
 #: Seconds that an asker who does not read may hold up the frame that says how its kernel ended.
 SEND_SECONDS: Final = 5.0
 
-_LENGTH: Final = struct.Struct(">I")
 _FIELDS: Final = frozenset({"v", "op", "marker", "argv", "environment", "directory"})
-_DESCRIPTOR: Final = array.array("i").itemsize
 
 
 class NoPipe(BadRequest):
@@ -164,48 +162,30 @@ def _is_plain(text: str) -> bool:
 
 async def _request(connection: socket.socket, received: contextlib.ExitStack) -> tuple[KernelRequest, int]:
     """The frame and the gate, which *received* closes whatever happens."""
-    loop = asyncio.get_running_loop()
     descriptors: list[int] = []
     header = b""
-    while len(header) < _LENGTH.size:
-        await _readable(loop, connection)
-        more, some = _receive(connection, _LENGTH.size - len(header), with_descriptor=not header)
+    while len(header) < HEADER.size:
+        await readable(connection)
+        # Room for one; the operating system drops all others.
+        more, some = receive_with_descriptors(connection, HEADER.size - len(header), most=0 if header else 1)
         for descriptor in some:
             received.callback(_close, descriptor)
         descriptors += some
         if not more:
             raise EOFError("no request")
         header += more
-    (length,) = _LENGTH.unpack(header)
+    (length,) = HEADER.unpack(header)
     if length > wire.MAX_FRAME:
         raise BadRequest(f"a frame of {length} bytes")
     if not descriptors:
         raise BadRequest("a request brings the reading end of a pipe")
     if not _is_pipe(descriptors[0]):
         raise NoPipe
-    data = bytearray()
-    while len(data) < length:
-        # No room for descriptors in these reads: the operating system drops those that come.
-        more = await loop.sock_recv(connection, length - len(data))
-        if not more:
-            raise EOFError("half a request")
-        data += more
     try:
-        frame = json.loads(data)
+        frame = json.loads(await receive_exactly(connection, length))
     except (ValueError, RecursionError) as exc:
         raise BadRequest("not a request for a kernel: no JSON") from exc
     return kernel_request(frame), descriptors[0]
-
-
-def _receive(connection: socket.socket, count: int, *, with_descriptor: bool) -> tuple[bytes, list[int]]:
-    # Room for one; the operating system drops all others.
-    room = socket.CMSG_LEN(_DESCRIPTOR) if with_descriptor else 0
-    data, ancillary, _, _ = connection.recvmsg(count, room, socket.MSG_CMSG_CLOEXEC)
-    descriptors = array.array("i")
-    for level, kind, payload in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            descriptors.frombytes(payload[: len(payload) - len(payload) % _DESCRIPTOR])
-    return data, list(descriptors)
 
 
 def _is_pipe(descriptor: int) -> bool:
@@ -224,23 +204,13 @@ def _close(descriptor: int) -> None:
         threading.Thread(target=os.close, args=(descriptor,), daemon=True).start()
 
 
-async def _readable(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
-    ready = asyncio.Event()
-    loop.add_reader(connection, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(connection)
-
-
 async def _send(connection: socket.socket, frame: dict[str, Any]) -> None:
     async with asyncio.timeout(SEND_SECONDS):
         await asyncio.get_running_loop().sock_sendall(connection, _framed(frame))
 
 
 def _framed(frame: dict[str, Any]) -> bytes:
-    data = json.dumps(frame).encode()
-    return _LENGTH.pack(len(data)) + data
+    return framed(json.dumps(frame).encode())
 
 
 def _error(kind: str, message: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ names travel with it (SCM_RIGHTS), in its order.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -16,8 +15,6 @@ from typing import Any, Final
 from perijove.launcher.walls import Walls
 from perijove.wire import environment as names
 
-#: Length before every message between launcher and template.
-HEADER: Final = struct.Struct(">I")
 #: Most descriptors that travel with a plan.
 MAX_DESCRIPTORS: Final = 8
 #: Names of descriptors: where it writes to, the socket that a server accepts from, and the gate (see children.py).
@@ -124,8 +121,3 @@ def kernel_of(
         listens=False,
         oom_score_adj=min(server.oom_score_adj + KERNEL_OOM_SCORE, MAX_OOM_SCORE),
     )
-
-
-def framed(data: bytes) -> bytes:
-    """*data* with its length before it."""
-    return HEADER.pack(len(data)) + data

@@ -19,6 +19,7 @@ from typing import Any, Final
 import structlog
 
 from perijove import __version__
+from perijove.kit.frames import framed, read_frame
 from perijove.kit.tasks import TaskGroup
 from perijove.launcher.errors import BadRequest, Forbidden, LauncherError
 from perijove.launcher.servers import Servers
@@ -35,7 +36,6 @@ MAX_TAIL_LINES: Final = 500
 #: Longest grace that `terminate` may ask for.
 MAX_GRACE: Final = 3600.0
 
-_LENGTH: Final = struct.Struct(">I")
 _PEERCRED: Final = struct.Struct("3i")
 
 
@@ -157,8 +157,7 @@ class Connection:
         """Write frames until closed."""
         try:
             while (frame := await self._queue.get()) is not None:
-                data = json.dumps(frame).encode()
-                self._writer.write(_LENGTH.pack(len(data)) + data)
+                self._writer.write(framed(json.dumps(frame).encode()))
                 await self._writer.drain()
         except OSError as exc:
             log.debug("connection.lost", error=str(exc))
@@ -200,13 +199,10 @@ def launch_request(frame: dict[str, Any]) -> LaunchRequest:
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    try:
-        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    except asyncio.IncompleteReadError:
+    data = await read_frame(reader, longest=MAX_FRAME)
+    if data is None:
         return None
-    if length > MAX_FRAME:
-        raise ValueError(f"a frame of {length} bytes")
-    frame = json.loads(await reader.readexactly(length))
+    frame = json.loads(data)
     if not isinstance(frame, dict):
         raise TypeError("a frame that is no object")
     return frame

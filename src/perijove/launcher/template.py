@@ -8,8 +8,6 @@ is forked twice, so that it becomes the launcher's (a subreaper's) child, which 
 
 from __future__ import annotations
 
-import array
-import ctypes
 import gc
 import importlib
 import json
@@ -19,13 +17,13 @@ import socket
 import sys
 import time
 from collections.abc import Collection, Sequence
-from typing import Final, NoReturn
+from typing import NoReturn
 
+from perijove.kit.frames import HEADER, framed, receive_with_descriptors
+from perijove.kit.process import die_with_parent
 from perijove.launcher.children import become, go_to_place
-from perijove.launcher.plan import HEADER, MAX_DESCRIPTORS, ChildPlan, framed
+from perijove.launcher.plan import MAX_DESCRIPTORS, ChildPlan
 from perijove.launcher.template_preload import look, preload, unfit
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
@@ -67,17 +65,13 @@ def _warm_up(app: str, modules: Sequence[str], own: Collection[int]) -> dict[str
 
 
 def _die_with(parent: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 
 
 def _receive(channel: socket.socket) -> tuple[ChildPlan, dict[str, int]] | None:
-    descriptors = array.array("i")
-    data, ancillary, _, _ = channel.recvmsg(HEADER.size, socket.CMSG_LEN(MAX_DESCRIPTORS * descriptors.itemsize))
-    for level, kind, payload in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
+    data, descriptors = receive_with_descriptors(channel, HEADER.size, most=MAX_DESCRIPTORS)
     if not data:
         return None
     (length,) = HEADER.unpack(data + _read_exactly(channel, HEADER.size - len(data)))

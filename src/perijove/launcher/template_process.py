@@ -18,9 +18,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from perijove.kit.frames import HEADER, framed, receive_exactly
 from perijove.kit.processes import kill, start_time
 from perijove.launcher.errors import LaunchFailed, TemplateLost
-from perijove.launcher.plan import HEADER, MARKER, NO_MARKER, ChildPlan, framed
+from perijove.launcher.plan import MARKER, NO_MARKER, ChildPlan
 from perijove.launcher.reaper import Reaper
 
 #: Seconds a template may take to import everything, on a slow disk.
@@ -150,18 +151,10 @@ class TemplateProcess:
         return await self._read()
 
     async def _read(self) -> dict[str, Any]:
-        (length,) = HEADER.unpack(await self._read_exactly(HEADER.size))
-        message: dict[str, Any] = json.loads(await self._read_exactly(length))
+        channel = self._open_channel()
+        (length,) = HEADER.unpack(await receive_exactly(channel, HEADER.size))
+        message: dict[str, Any] = json.loads(await receive_exactly(channel, length))
         return message
-
-    async def _read_exactly(self, count: int) -> bytes:
-        data = bytearray()
-        while len(data) < count:
-            chunk = await asyncio.get_running_loop().sock_recv(self._open_channel(), count - len(data))
-            if not chunk:
-                raise ConnectionError("the template closed its channel")
-            data += chunk
-        return bytes(data)
 
     def _open_channel(self) -> socket.socket:
         if self._channel is None:

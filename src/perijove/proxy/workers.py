@@ -24,6 +24,7 @@ from typing import Any, Final
 import structlog
 
 from perijove.kit.fork import fork
+from perijove.kit.frames import framed
 from perijove.kit.tasks import TaskGroup
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.changes import Change, PutRoute, ReplaceRoutes
@@ -110,7 +111,7 @@ class _Process:
             return future
         self._number += 1
         self._waiting[self._number] = future
-        message = child.framed(pickle.dumps((self._number, what, argument)))
+        message = framed(pickle.dumps((self._number, what, argument)))
         if self._writer is None:
             self._unsent.append(message)
             return future

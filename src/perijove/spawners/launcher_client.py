@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import struct
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Final, Self
 
 import structlog
 
+from perijove.kit.frames import framed, read_frame
 from perijove.kit.tasks import TaskGroup
 from perijove.spawners.errors import (
     BackendUnreachable,
@@ -50,7 +50,6 @@ REQUEST_TIMEOUT: Final = 15.0
 #: Seconds between two attempts to connect.
 RETRY_PAUSE: Final = 0.1
 
-_LENGTH: Final = struct.Struct(">I")
 _ERRORS: Final[Mapping[str, type[SpawnerError]]] = {
     FORBIDDEN: SpawnRefused,
     BAD_REQUEST: SpawnRefused,
@@ -254,20 +253,17 @@ async def _send(writer: asyncio.StreamWriter, frame: dict[str, Any]) -> None:
     data = json.dumps(frame).encode()
     if len(data) > MAX_FRAME:
         raise SpawnRefused("the server's environment and arguments are too long")
-    writer.write(_LENGTH.pack(len(data)) + data)
+    writer.write(framed(data))
     with contextlib.suppress(ConnectionError):
         # A lost connection shows as a missing answer, in one place.
         await writer.drain()
 
 
 async def _receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    try:
-        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    except asyncio.IncompleteReadError:
+    data = await read_frame(reader, longest=MAX_FRAME)
+    if data is None:
         return None
-    if length > MAX_FRAME:
-        raise ValueError(f"a frame of {length} bytes")
-    frame: dict[str, Any] = json.loads(await reader.readexactly(length))
+    frame: dict[str, Any] = json.loads(data)
     return frame
 
 

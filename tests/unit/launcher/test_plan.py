@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from perijove.launcher.plan import HEADER, ChildPlan, framed
+from perijove.kit.frames import HEADER, framed
+from perijove.launcher.plan import ChildPlan
 
 
 def test_a_plan_survives_the_way_to_the_template() -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import structlog
 
+from perijove.kit.frames import HEADER, framed
 from perijove.kit.process import give_back_memory
 from perijove.proxy.config import ProxyConfig
 from perijove.proxy.core.changes import ReplaceRoutes
@@ -34,7 +35,6 @@ except ImportError:  # a fifth slower, otherwise the same
 
 log = structlog.get_logger(__name__)
 
-_LENGTH_BYTES: Final = 4
 #: Longest message of a parent: a table of a hundred thousand routes, and what else may wait with it.
 MAX_MESSAGE: Final = 128 * 1024 * 1024
 #: The first message of a worker, when it serves.
@@ -52,11 +52,6 @@ class Ask(StrEnum):
     STOP = auto()
 
 
-def framed(body: bytes) -> bytes:
-    """*body* as it goes over the line, in either direction."""
-    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
-
-
 async def read_framed(reader: asyncio.StreamReader, *, limit: int) -> bytes:
     """
     The next body.
@@ -64,7 +59,7 @@ async def read_framed(reader: asyncio.StreamReader, *, limit: int) -> bytes:
     Raises:
         asyncio.IncompleteReadError: the other side is gone, or says more than *limit* bytes.
     """
-    size = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
+    (size,) = HEADER.unpack(await reader.readexactly(HEADER.size))
     if size > limit:
         raise asyncio.IncompleteReadError(b"", size)
     return await reader.readexactly(size)

@@ -9,18 +9,17 @@ import asyncio
 import json
 import os
 import socket
-import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from perijove.kit.frames import HEADER, readable, receive_exactly, receive_with_descriptors
 from perijove.wire import kernels as wire
 from perijove.wire.kernels import KernelRequest
 
 #: Seconds in which the launcher has forked a kernel, or will not in time.
 PATIENCE: Final = 2.0
-_LENGTH: Final = struct.Struct(">I")
 
 
 class NotForked(Exception):
@@ -71,11 +70,11 @@ async def _ask(path: Path, request: KernelRequest) -> Answer:
         opened.callback(os.close, opener)
         try:
             rights = array.array("i", [gate])
-            connection.sendmsg([_LENGTH.pack(len(data))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            connection.sendmsg([HEADER.pack(len(data))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         finally:
             os.close(gate)
         await loop.sock_sendall(connection, data)
-        answer, pidfd = await _receive(loop, connection)
+        answer, pidfd = await _receive(connection)
         if pidfd is None:
             raise NotForked(str(answer.get("error", {}).get("message", answer)))
         opened.callback(os.close, pidfd)
@@ -86,35 +85,20 @@ async def _ask(path: Path, request: KernelRequest) -> Answer:
         return Answer(pid=pid, pidfd=pidfd, connection=connection)
 
 
-async def _receive(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> tuple[dict[str, Any], int | None]:
+async def _receive(connection: socket.socket) -> tuple[dict[str, Any], int | None]:
     """One frame, and the descriptor that came with it."""
-    ready = asyncio.Event()
-    loop.add_reader(connection, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(connection)
-    first, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, 1, socket.MSG_CMSG_CLOEXEC)
+    await readable(connection)
+    first, descriptors = receive_with_descriptors(connection, HEADER.size, most=1)
     pidfd = descriptors[0] if descriptors else None
     try:
-        header = first + await _read(loop, connection, _LENGTH.size - len(first))
-        (length,) = _LENGTH.unpack(header)
-        frame = json.loads(await _read(loop, connection, min(length, wire.MAX_FRAME)))
+        header = first + await receive_exactly(connection, HEADER.size - len(first))
+        (length,) = HEADER.unpack(header)
+        frame = json.loads(await receive_exactly(connection, min(length, wire.MAX_FRAME)))
     except BaseException:
         if pidfd is not None:
             os.close(pidfd)
         raise
     return dict(frame), pidfd
-
-
-async def _read(loop: asyncio.AbstractEventLoop, connection: socket.socket, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        more = await loop.sock_recv(connection, count - len(data))
-        if not more:
-            raise ConnectionError("the launcher hung up")
-        data += more
-    return bytes(data)
 
 
 def _pid_of(pidfd: int) -> int:
@@ -129,17 +113,17 @@ def _pid_of(pidfd: int) -> int:
 def read_end(connection: socket.socket) -> bytes:
     """What the launcher has sent by now of how the kernel ended; nothing, if it is gone or not that far."""
     try:
-        return connection.recv(wire.MAX_FRAME + _LENGTH.size)
+        return connection.recv(wire.MAX_FRAME + HEADER.size)
     except OSError:
         return b""
 
 
 def end_in(data: bytes) -> wire.KernelEnd | None:
     """The frame `exit` in *data*, if it is there, whole."""
-    if len(data) < _LENGTH.size:
+    if len(data) < HEADER.size:
         return None
-    (length,) = _LENGTH.unpack(data[: _LENGTH.size])
-    body = data[_LENGTH.size :]
+    (length,) = HEADER.unpack(data[: HEADER.size])
+    body = data[HEADER.size :]
     if len(body) < length:
         return None
     try:
