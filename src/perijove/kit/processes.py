@@ -124,3 +124,12 @@ def _has_marker(pid: int, marker: bytes) -> bool:
         return marker in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:
         return False
+
+
+def ending(code: int) -> str:
+    """How a process ended, as a sentence: *code* is its exit code, or minus the signal that ended it."""
+    if code >= 0:
+        return f"It ended with exit code {code}."
+    # Of real-time signals only the first and the last have names there.
+    name = next((known.name for known in signal.Signals if known == -code), str(-code))
+    return f"It was ended by signal {name}."

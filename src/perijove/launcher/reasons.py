@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from perijove.kit.cgroups import Memory
+from perijove.kit.processes import ending
 from perijove.kit.sizes import amount
 
 #: values of `ExitReport.reason`
@@ -70,21 +71,13 @@ def why(facts: Facts) -> Reason:
     if facts.code is None:
         return Reason(reason=UNKNOWN, status=-1, message="It ended while no launcher watched it, or was not its child.")
     if facts.code != 0 and (full := _full(facts)):
-        ending = _ending(facts.code)
-        return Reason(reason=DISK_FULL, status=abs(facts.code), message=f"{full}, and {ending[0].lower()}{ending[1:]}")
+        how = ending(facts.code)
+        return Reason(reason=DISK_FULL, status=abs(facts.code), message=f"{full}, and {how[0].lower()}{how[1:]}")
     return Reason(
         reason=EXIT if facts.code >= 0 else SIGNAL,
         status=abs(facts.code),
-        message=_ending(facts.code),
+        message=ending(facts.code),
     )
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"It ended with exit code {code}."
-    # Real-time signals have no names there.
-    name = next((known.name for known in signal.Signals if known == -code), str(-code))
-    return f"It was ended by signal {name}."
 
 
 def _out_of_memory(facts: Facts, memory: Memory) -> str:

@@ -4,9 +4,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from perijove.kit.processes import (
     ProcessStat,
     children,
+    ending,
     family,
     is_alive,
     kill,
@@ -66,3 +69,16 @@ def test_of_a_process_that_is_not_there_nothing_is_known() -> None:
     assert (stat(nobody), owner(nobody), start_time(nobody)) == (None, None, 0)
     assert (children(nobody), words(nobody)) == ([], [])
     assert not kill(nobody, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (0, "It ended with exit code 0."),
+        (3, "It ended with exit code 3."),
+        (-9, "It was ended by signal SIGKILL."),
+        (-35, "It was ended by signal 35."),
+    ],
+)
+def test_an_ending_is_said_with_the_name_of_its_signal_if_that_has_one(code: int, said: str) -> None:
+    assert ending(code) == said

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
+from functools import cached_property
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -31,7 +33,11 @@ _FINAL: Final = 200
 
 
 class HttpProber:
-    """`hub.ports.Prober` over unix sockets and TCP."""
+    """`hub.ports.Prober` over unix sockets, TCP and TLS; a certificate counts for it as it does for the proxy."""
+
+    def __init__(self, authorities: str | None = None) -> None:
+        """authorities: file of those that https servers' certificates are from; the system's if None."""
+        self._authorities = authorities
 
     async def wait_until_answers(self, target: str, path: str, *, timeout: float) -> bool:
         """Whether GET *path* at *target* gave any status below 500 within *timeout* seconds."""
@@ -39,7 +45,7 @@ class HttpProber:
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    status = await _status(target, path)
+                    status = await self._status(target, path)
                     if status is not None and status < _SERVER_ERROR:
                         return True
                     await asyncio.sleep(pause)
@@ -48,27 +54,31 @@ class HttpProber:
             log.info("server.silent", target=target, seconds=timeout)
             return False
 
+    async def _status(self, target: str, path: str) -> int | None:
+        """The status of one GET; None if there was none."""
+        try:
+            reader, writer = await self._connect(target)
+        except OSError:
+            return None
+        try:
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {_host(target)}\r\nConnection: close\r\n\r\n".encode("ascii"))
+            return await _read_status(reader)
+        except (OSError, ValueError):
+            return None
+        finally:
+            writer.close()
 
-async def _status(target: str, path: str) -> int | None:
-    """The status of one GET; None if there was none."""
-    try:
-        reader, writer = await _connect(target)
-    except OSError:
-        return None
-    try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {_host(target)}\r\nConnection: close\r\n\r\n".encode("ascii"))
-        return await _read_status(reader)
-    except (OSError, ValueError):
-        return None
-    finally:
-        writer.close()
+    async def _connect(self, target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        url = urlsplit(target)
+        if url.scheme == "http+unix":
+            return await asyncio.open_unix_connection(unquote(url.netloc), limit=MAX_LINE)
+        if url.scheme == "https":
+            return await asyncio.open_connection(url.hostname, url.port or 443, limit=MAX_LINE, ssl=self._tls)
+        return await asyncio.open_connection(url.hostname, url.port or 80, limit=MAX_LINE)
 
-
-async def _connect(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    url = urlsplit(target)
-    if url.scheme == "http+unix":
-        return await asyncio.open_unix_connection(unquote(url.netloc), limit=MAX_LINE)
-    return await asyncio.open_connection(url.hostname, url.port or 80, limit=MAX_LINE)
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._authorities)
 
 
 def _host(target: str) -> str:

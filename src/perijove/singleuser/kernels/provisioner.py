@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -20,6 +19,7 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from perijove.kit.clock import SystemClock
+from perijove.kit.processes import ending
 from perijove.singleuser.kernels.asking import NotForked, ask
 from perijove.singleuser.kernels.choice import PARENT_VARIABLE, Ordinary, choose
 from perijove.singleuser.kernels.ends import Ends
@@ -139,7 +139,5 @@ def _end_of(process: object, code: int) -> KernelEnd:
     if isinstance(process, ForkedKernel) and process.end is not None:
         return process.end
     if code < 0:
-        number = -code
-        name = signal.Signals(number).name if number in signal.valid_signals() else str(number)
-        return KernelEnd(reason="signal", status=number, message=f"It was ended by signal {name}.")
-    return KernelEnd(reason="exit", status=code, message=f"It ended with exit code {code}.")
+        return KernelEnd(reason="signal", status=-code, message=ending(code))
+    return KernelEnd(reason="exit", status=code, message=ending(code))

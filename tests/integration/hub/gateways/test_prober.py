@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from perijove.hub.gateways.prober import HttpProber
+from tests.support.certificates import Authority
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -84,3 +86,23 @@ async def test_tcp_works_too() -> None:
 
 async def test_silence_ends_with_the_timeout(tmp_path: Path) -> None:
     assert not await probe(target(tmp_path / "nobody"), timeout=0.05)
+
+
+async def test_a_server_with_a_certificate_is_asked_over_tls(tmp_path: Path) -> None:
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+    authority, stranger = (Authority(tmp_path / name) for name in ("ours", "theirs"))
+    files = authority.issue("localhost")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.cert, files.key)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "localhost", 0, ssl=context) as listening:
+        where = f"https://localhost:{listening.sockets[0].getsockname()[1]}"
+
+        assert await HttpProber(str(authority.path)).wait_until_answers(where, "/", timeout=5)
+        assert not await HttpProber(str(stranger.path)).wait_until_answers(where, "/", timeout=0.5)
