@@ -16,7 +16,8 @@ from typing import Final
 import httpx
 import psutil
 
-from perijove.launcher.cgroups import find, slice_name
+from perijove.launcher.cgroups import find
+from perijove.launcher.names import deployment_name
 from tests.support.rest import OPEN_HOUSE, Rest
 from tests.support.site import Site, eventually, remove_system_users, running_site
 
@@ -102,7 +103,7 @@ def exhaust(site: Site, *, users: int, seconds: float) -> Figures:
     figures = Figures()
     stop = threading.Event()
     names = [f"user-{number}" for number in range(users)]
-    groups = find(slice_name(site.runtime))
+    groups = find(deployment_name(site.runtime.resolve()))
     with Rest(site) as rest:
         for name in names:
             rest.user(name)

@@ -32,7 +32,7 @@ from perijove.wire import environment as names
 from perijove.wire.identity import FULL_ACCESS, IDENTITY_HEADER, IdentityClaims
 from perijove.wire.launcher import ExitReport, Launched, LaunchRequest
 from perijove.wire.supervision import LAUNCHER, LISTEN_FDS_VARIABLE, NOTIFY_FD_VARIABLE
-from tests.support.groups import remove_groups
+from tests.support.leftovers import remove_leftovers
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ def launcher_process(*, own_uid: bool, words: tuple[str, ...] = ()) -> Iterator[
         for record in (folder / "r" / "servers").glob("*/server.json"):
             with suppress(psutil.Error, KeyError, ValueError):
                 psutil.Process(json.loads(record.read_text())["launched"]["pid"]).kill()
-        remove_groups(folder / "r")
+        remove_leftovers(folder / "r")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -29,7 +29,7 @@ import psutil
 import pytest
 
 from perijove.hub.web.lab.tree import LabTree, lab_static_dir
-from tests.support.groups import remove_groups
+from tests.support.leftovers import remove_leftovers
 
 T = TypeVar("T")
 
@@ -240,7 +240,7 @@ class Site:
             with suppress(psutil.Error, OSError):
                 if process.pid != os.getpid() and marker in _traces(process):
                     process.kill()
-        remove_groups(self.runtime)
+        remove_leftovers(self.runtime)
 
 
 def _traces(process: psutil.Process) -> str:

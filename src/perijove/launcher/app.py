@@ -23,11 +23,12 @@ from perijove.kit.tasks import TaskGroup
 from perijove.launcher import limits
 from perijove.launcher.accounts import Accounts, OwnAccount, SystemAccounts
 from perijove.launcher.capacity import Capacity
-from perijove.launcher.cgroups import find, slice_name
+from perijove.launcher.cgroups import find
 from perijove.launcher.errors import LaunchFailed
 from perijove.launcher.kernels import Kernels
 from perijove.launcher.kernels_protocol import KernelProtocol
 from perijove.launcher.layout import Layout
+from perijove.launcher.names import deployment_name
 from perijove.launcher.protocol import Protocol
 from perijove.launcher.reaper import Reaper
 from perijove.launcher.records import Records
@@ -242,7 +243,7 @@ def make_capacity(settings: Settings, *, as_root: bool) -> Capacity:
     Raises:
         LaunchFailed: a reserve was configured that cannot be held here.
     """
-    groups = find(slice_name(settings.runtime_dir))
+    groups = find(deployment_name(settings.runtime_dir.resolve()))
     above = groups.memory_above()
     machine = limits.measure(
         as_root=as_root, controllers=groups.controllers, memory_above=above.limit if above is not None else None

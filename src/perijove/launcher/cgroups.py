@@ -8,7 +8,6 @@ is called after the runtime directory, so that a restarted launcher finds its ow
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,11 +42,6 @@ class Place:
 
     version: int
     directory: Path
-
-
-def slice_name(runtime: Path) -> str:
-    """What the group of all servers of one launcher is called."""
-    return f"perijove-{hashlib.sha256(os.fsencode(runtime.resolve())).hexdigest()[:12]}"
 
 
 def find(name: str, *, trees: Sequence[Tree] | None = None, process: Path = Path("/proc/self")) -> ControlGroups:

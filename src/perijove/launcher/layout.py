@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from perijove.launcher.errors import LaunchFailed
-from perijove.launcher.names import directory_name, short_name, system_name
+from perijove.launcher.names import deployment_name, directory_name, short_name, system_name
 
 #: Longest path that fits `sockaddr_un.sun_path` with its closing zero (unix(7)).
 MAX_SOCKET_PATH: Final = 107
@@ -99,7 +99,7 @@ class Layout:
         Raises:
             OSError: it cannot be made, or somebody else has made it.
         """
-        ours = below / f"perijove-{short_name(str(self.runtime), longest=12)}"
+        ours = below / deployment_name(self.runtime.resolve())
         with contextlib.suppress(FileExistsError):
             ours.mkdir(mode=0o711)
         _refuse_unless_ours(ours)

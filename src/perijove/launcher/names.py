@@ -9,8 +9,10 @@ enough (64 bits) that nobody finds a name with the hash of somebody else's.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
+from pathlib import Path
 from typing import Final
 
 #: What `useradd` accepts everywhere; longer names do not fit utmp.
@@ -38,12 +40,17 @@ def directory_name(key: str) -> str:
     return _mapped(key, length=MAX_DIRECTORY_NAME)
 
 
-def short_name(name: str, *, longest: int = 16) -> str:
+def short_name(name: str) -> str:
     """*name* if it is short and no hash, else a hash of it: for paths in which every byte counts."""
-    is_hash = len(name) == longest and _LOOKS_SHORTENED.fullmatch(name)
-    if len(name) <= longest and not is_hash:
+    is_hash = len(name) == DIGITS and _LOOKS_SHORTENED.fullmatch(name)
+    if len(name) <= DIGITS and not is_hash:
         return name
-    return _digest(name)[:longest]
+    return _digest(name)[:DIGITS]
+
+
+def deployment_name(runtime: Path) -> str:
+    """What the launcher with the absolute runtime directory *runtime* calls what it has elsewhere on the machine."""
+    return f"perijove-{hashlib.sha256(os.fsencode(runtime)).hexdigest()[:12]}"
 
 
 def _mapped(wanted: str, *, length: int) -> str:

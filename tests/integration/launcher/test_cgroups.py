@@ -18,7 +18,7 @@ import pytest
 from perijove.kit import cgroups as kit
 from perijove.kit.cgroups import V2
 from perijove.launcher.cgroup_settings import Together
-from perijove.launcher.cgroups import PARTS, ControlGroups, Place, find, slice_name
+from perijove.launcher.cgroups import PARTS, ControlGroups, Place, find
 from perijove.launcher.ending import empty_group
 from perijove.wire.launcher import Limits
 from tests.support.cgroup2 import FakeTree
@@ -358,12 +358,6 @@ class TestDelegation:
         shutil.rmtree(fake.mount)
 
         assert find(NAME, trees=[tree], process=proc).controllers == frozenset()
-
-
-def test_each_launcher_has_a_group_of_its_own(tmp_path: Path) -> None:
-    one, other = slice_name(tmp_path / "a"), slice_name(tmp_path / "b")
-
-    assert one == slice_name(tmp_path / "x" / ".." / "a") != other
 
 
 @v1

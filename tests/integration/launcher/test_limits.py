@@ -19,11 +19,11 @@ import psutil
 import pytest
 
 from perijove.kit import cgroups as kit
-from perijove.launcher.cgroups import ControlGroups, find, slice_name
+from perijove.launcher.cgroups import ControlGroups, find
+from perijove.launcher.names import deployment_name
 from perijove.spawners.errors import BackendUnreachable, LimitUnenforceable
 from perijove.spawners.launcher_client import LauncherClient
 from perijove.wire.launcher import Launched, Limits
-from tests.support.groups import remove_groups
 from tests.support.launcher import (
     TINY,
     USER_PREFIX,
@@ -37,6 +37,7 @@ from tests.support.launcher import (
     remove_test_users,
     shell,
 )
+from tests.support.leftovers import remove_groups
 
 pytestmark = [
     *needs_root,
@@ -68,7 +69,7 @@ async def client(launcher: LauncherProcess) -> AsyncIterator[LauncherClient]:
 
 @pytest.fixture
 def groups(launcher: LauncherProcess) -> ControlGroups:
-    return find(slice_name(launcher.folder / "r"))
+    return find(deployment_name((launcher.folder / "r").resolve()))
 
 
 _generations = iter(range(1, 1000))
@@ -216,9 +217,9 @@ class TestARestart:
         Not the groups of another launcher, and not those of servers that run.
         """
         kept = await launched(client, shell("exec sleep 100", generation=fresh()))
-        other = find(slice_name(launcher.folder / "other"))
+        other = find(deployment_name((launcher.folder / "other").resolve()))
         other.make("x", Limits())
-        ours = find(slice_name(launcher.folder / "r"))
+        ours = find(deployment_name((launcher.folder / "r").resolve()))
         stray = stray_in(ours)
         launcher.kill()
         servers = launcher.folder / "r" / "servers"
@@ -246,7 +247,9 @@ class TestARestart:
             assert len(await client.list_servers()) == 1
         launcher.stop()
 
-        assert not [tree for tree in kit.trees() if (tree.mount / slice_name(launcher.folder / "r")).exists()]
+        assert not [
+            tree for tree in kit.trees() if (tree.mount / deployment_name((launcher.folder / "r").resolve())).exists()
+        ]
 
 
 def test_a_reserve_that_leaves_nothing_is_an_error_at_start() -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perijove.launcher.names import MAX_SYSTEM_NAME, directory_name, short_name, system_name
+from perijove.launcher.names import MAX_SYSTEM_NAME, deployment_name, directory_name, short_name, system_name
 
 VALID = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
@@ -69,3 +70,12 @@ def test_long_names_are_shortened_without_meeting() -> None:
     assert short_name("ada") == "ada"
     assert len(short_name("a" * 32)) == 16
     assert short_name("a" * 32) != short_name("a" * 31)
+
+
+@pytest.mark.parametrize("runtime", ["/run/p", "/run/perijove/of/a/longer/name", "/run/\udcff"])
+def test_what_a_launcher_has_elsewhere_is_named_by_a_single_step_of_a_path(runtime: str) -> None:
+    assert re.fullmatch(r"perijove-[0-9a-f]{12}", deployment_name(Path(runtime)))
+
+
+def test_two_launchers_share_no_name() -> None:
+    assert deployment_name(Path("/run/a")) != deployment_name(Path("/run/b"))
