@@ -223,6 +223,25 @@ async def test_administrators_come_and_go(store: Store) -> None:
         assert (before, during, await unit.users.has_admin()) == (False, True, False)
 
 
+async def test_what_others_see_of_somebody_comes_with_them(store: Store) -> None:
+    told = {"display_name": "Ada Lovelace \U0001f600", "color": "#c0ffee", "x": {"deep": [1, None, 0.5]}}
+    async with store.unit() as unit:
+        ada, bob = await add_user(unit), await add_user(unit, "bob")
+        await add_session(unit, ada)
+        await unit.users.set_user_info(ada.id, {"display_name": "?"})
+        await unit.users.set_user_info(ada.id, told)
+    async with store.reading() as unit:
+        found = await unit.users.by_name("ada")
+        with_session = await unit.sessions.by_id("s1")
+        page, _ = await unit.users.page(offset=0, limit=9)
+
+    assert ada.user_info is None
+    assert found == replace(ada, user_info=told)
+    assert with_session is not None
+    assert with_session[1].user == found
+    assert page == [found, bob]
+
+
 async def test_activity_only_grows(store: Store) -> None:
     async with store.unit() as unit:
         await add_user(unit)

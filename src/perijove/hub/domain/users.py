@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from perijove.hub.domain.errors import InvalidName
 
@@ -27,6 +28,8 @@ class User:
     created: datetime
     last_activity: datetime | None = None
     display_name: str = ""
+    #: what the sign-in method tells of them for others to see (`user_info.py`); None: nothing
+    user_info: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,6 +168,10 @@ class MemoryUsers:
         """Make somebody an administrator, or no longer one."""
         self._tables.users[user_id] = replace(self._tables.users[user_id], admin=admin)
 
+    async def set_user_info(self, user_id: int, told: Mapping[str, Any]) -> None:
+        """Replace what others see of somebody."""
+        self._tables.users[user_id] = replace(self._tables.users[user_id], user_info=dict(told))
+
     async def rename(self, user_id: int, name: str) -> None:
         """Raises AlreadyExists."""
         other = await self.by_name(name)

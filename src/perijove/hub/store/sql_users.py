@@ -166,6 +166,10 @@ class SqlUsers:
         """Make somebody an administrator, or no longer one."""
         await self._connection.execute(update(users).where(users.c.id == user_id).values(admin=admin))
 
+    async def set_user_info(self, user_id: int, told: Mapping[str, Any]) -> None:
+        """Replace what others see of somebody."""
+        await self._connection.execute(update(users).where(users.c.id == user_id).values(user_info=dict(told)))
+
     async def rename(self, user_id: int, name: str) -> None:
         """Raises AlreadyExists."""
         try:

@@ -72,6 +72,7 @@ users: Final = Table(
     Column("created", UtcDateTime, nullable=False),
     Column("last_activity", UtcDateTime),
     Column("display_name", Text, nullable=False),
+    Column("user_info", JSON(none_as_null=True)),
     UniqueConstraint("name"),
     sqlite_autoincrement=True,
 )
