@@ -34,6 +34,9 @@ class AuthResult:
     display_name: str = ""
     #: what is to be remembered of them, sealed, if `enable_auth_state` says so: something that JSON can say
     auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
+    #: what others see of them: JupyterLab shows `display_name`, `name`, `initials`, `avatar_url` and `color`, and all
+    #: of it is in the API's model of the user; None: the authenticator does not say
+    user_info: Mapping[str, Any] | None = None
     #: names of all groups that they are in, if `manage_groups` is set; None: the authenticator does not say
     groups: tuple[str, ...] | None = None
 
@@ -41,7 +44,13 @@ class AuthResult:
         """As hooks get it: JupyterHub's dictionary."""
         groups = None if self.groups is None else list(self.groups)
         state = None if self.auth_state is None else dict(self.auth_state)
-        return {"name": self.name, "admin": self.admin, "auth_state": state, "groups": groups}
+        return {
+            "name": self.name,
+            "admin": self.admin,
+            "auth_state": state,
+            "user_info": self.user_info,
+            "groups": groups,
+        }
 
     def changed_by(self, model: Mapping[str, Any]) -> AuthResult:
         """What a hook has made of `to_model`."""
@@ -51,6 +60,7 @@ class AuthResult:
             name=str(model["name"]),
             admin=model.get("admin"),
             auth_state=model.get("auth_state"),
+            user_info=model.get("user_info"),
             groups=None if groups is None else tuple(groups),
         )
 
@@ -112,8 +122,8 @@ class Authenticator(LoggingConfigurable):
     ).tag(config=True)
     post_auth_hook = Any_(
         allow_none=True,
-        help="Called with this object, None and a dictionary (name, admin, auth_state, groups) of whoever may enter; "
-        "answers the dictionary to go on with, or None to refuse. May be a coroutine.",
+        help="Called with this object, None and a dictionary (name, admin, auth_state, user_info, groups) of whoever "
+        "may enter; answers the dictionary to go on with, or None to refuse. May be a coroutine.",
     ).tag(config=True)
     reconcile_auth_state_hook = Any_(
         allow_none=True,

@@ -24,10 +24,12 @@ from perijove.hub.domain.errors import (
     AwaitingApproval,
     HubError,
     InvalidName,
+    InvalidRequest,
     NotAllowed,
     Unavailable,
     WrongCredentials,
 )
+from perijove.hub.domain.user_info import read_user_info
 from perijove.hub.domain.users import User, check, normalise
 from perijove.hub.ports import Authenticated, PasswordHasher, RefreshRules, Store
 
@@ -128,7 +130,13 @@ class AuthenticatorSignIn:
         hook = self._authenticator.reconcile_auth_state_hook
         if hook is None:
             return person.auth_state
-        result = AuthResult(name=person.name, admin=person.admin, auth_state=person.auth_state, groups=person.groups)
+        result = AuthResult(
+            name=person.name,
+            admin=person.admin,
+            auth_state=person.auth_state,
+            user_info=person.user_info,
+            groups=person.groups,
+        )
         kept: Mapping[str, Any] | None = await _answer(hook(self._authenticator, result.to_model(), before))
         return kept
 
@@ -141,6 +149,7 @@ class AuthenticatorSignIn:
             admin=True if name in self._authenticator.admin_users else result.admin,
             display_name=result.display_name,
             auth_state=result.auth_state,
+            user_info=None if result.user_info is None else _user_info(result.user_info, name),
             groups=groups,
         )
 
@@ -177,6 +186,15 @@ class AuthenticatorSignIn:
         async with self._store.reading() as unit:
             exists = await unit.users.by_name(name) is not None
         return self._authenticator.is_allowed(name, exists=exists)
+
+
+def _user_info(told: Any, name: str) -> Mapping[str, Any] | None:
+    """What can be kept of it: a picture that is wrong keeps nobody out."""
+    try:
+        return read_user_info(told)
+    except InvalidRequest as exc:
+        log.warning("authenticator.bad_user_info", user=name, why=exc.message)
+        return None
 
 
 async def _answer(answered: Any) -> Any:

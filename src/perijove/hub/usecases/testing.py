@@ -96,6 +96,8 @@ class FakeSignIn:
         self.auth_state: Mapping[str, Any] | None = None
         #: members of a state that outlive the next one
         self.kept: tuple[str, ...] = ()
+        #: what it tells of everybody for others to see
+        self.user_info: Mapping[str, Any] | None = None
         #: what groups it says that everybody is in
         self.groups: tuple[str, ...] | None = None
         self.refresh_rules = RefreshRules()
@@ -109,7 +111,9 @@ class FakeSignIn:
             raise WrongCredentials
         name = form["username"].lower()
         admin = True if name in self._admins else None
-        return Authenticated(name=name, admin=admin, auth_state=self.auth_state, groups=self.groups)
+        return Authenticated(
+            name=name, admin=admin, auth_state=self.auth_state, user_info=self.user_info, groups=self.groups
+        )
 
     async def refresh(self, user: User, auth_state: Mapping[str, Any] | None) -> Authenticated | bool:
         """What `standing` says of everybody; `asked` counts."""

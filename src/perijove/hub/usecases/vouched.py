@@ -1,6 +1,8 @@
 """
 What the sign-in method says of somebody, written down: their user, whether they administrate, which groups they are in,
-what is to be remembered of them. At sign-in, and whenever the method is asked again (`refresh_users.py`).
+what others see of them, what is to be remembered.
+
+At sign-in, and whenever the method is asked again (`refresh_users.py`).
 """
 
 from __future__ import annotations
@@ -88,6 +90,9 @@ class Vouched:
             # The configuration or the sign-in method says so, not the person.
             await record(unit, Action.USER_CHANGED, at=self._clock.now(), by=None, target=user.name, admin=admin)
             user = replace(user, admin=admin)
+        if person.user_info is not None and person.user_info != user.user_info:
+            await unit.users.set_user_info(user.id, person.user_info)
+            user = replace(user, user_info=person.user_info)
         doors, moved = await self._move(unit, user, person.groups)
         return Adopted(user=user, has_changed=is_other or moved, doors=doors)
 

@@ -193,7 +193,7 @@ async def test_the_hook_may_change_or_refuse_whoever_may_enter() -> None:
 
     ada = await sign_in.sign_in(form("Ada", "x"))
     assert (ada.name, ada.admin, ada.groups) == ("ada", True, ("class",))
-    assert seen == [(None, {"name": "ada", "admin": None, "auth_state": None, "groups": None})]
+    assert seen == [(None, {"name": "ada", "admin": None, "auth_state": None, "user_info": None, "groups": None})]
     with pytest.raises(NotAllowed):
         await sign_in.sign_in(form("eve", "x"))
 
@@ -204,6 +204,27 @@ async def test_the_hook_is_not_asked_about_whoever_may_not_enter() -> None:
 
     with pytest.raises(NotAllowed):
         await asks(DummyAuthenticator(allowed_users={"bob"}, post_auth_hook=hook)).sign_in(form("ada", "x"))
+
+
+async def test_a_hook_says_what_others_see_of_people() -> None:
+    async def hook(_authenticator: Authenticator, _handler: None, model: dict[str, Any]) -> dict[str, Any]:
+        return {**model, "user_info": {"display_name": "Ada", "seen": model["user_info"]}}
+
+    ada = await asks(DummyAuthenticator(allow_all=True, post_auth_hook=hook)).sign_in(form("ada", "x"))
+
+    assert ada.user_info == {"display_name": "Ada", "seen": None}
+
+
+@pytest.mark.parametrize("told", ["Ada", {"picture": object()}, {"picture": "x" * 5000}])
+async def test_what_cannot_be_shown_of_somebody_keeps_nobody_out(told: Any) -> None:
+    def hook(_authenticator: Authenticator, _handler: None, model: dict[str, Any]) -> dict[str, Any]:
+        return {**model, "user_info": told}
+
+    with capture_logs() as lines:
+        ada = await asks(DummyAuthenticator(allow_all=True, post_auth_hook=hook)).sign_in(form("ada", "x"))
+
+    assert ada.user_info is None
+    assert [(line["event"], line["user"]) for line in lines] == [("authenticator.bad_user_info", "ada")]
 
 
 async def test_groups_that_are_not_managed_are_not_passed_on() -> None:

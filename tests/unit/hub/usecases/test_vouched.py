@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from perijove.hub.domain.audit import Action
+from perijove.hub.ports import Authenticated
 from perijove.hub.usecases.audit import Wanted
 from tests.unit.hub.usecases.people import People
 
@@ -60,6 +61,30 @@ async def test_the_hook_sees_what_is_kept_and_says_what_will_be() -> None:
     await people.enter()
 
     assert await people.auth_states.get(ada.user) == {"secret": 1, "token": 2}
+
+
+async def test_what_the_method_tells_of_people_is_kept_until_it_tells_something_else() -> None:
+    people = People()
+    people.method.user_info = {"display_name": "Ada"}
+    assert (await people.enter()).user.user_info == {"display_name": "Ada"}
+    people.method.user_info = None
+    assert (await people.enter()).user.user_info == {"display_name": "Ada"}
+    people.method.user_info = {}
+    await people.enter()
+
+    assert (await people.user("ada")).user_info == {}
+
+
+async def test_what_is_told_when_the_method_is_asked_again_is_kept_and_changes_no_power() -> None:
+    people = People()
+    ada = await people.enter()
+    told = Authenticated(name="ada", user_info={"color": "red"})
+    async with people.store.unit() as unit:
+        adopted = await people.vouched.renewed(unit, ada.user, told)
+
+    assert not adopted.has_changed
+    assert adopted.user == await people.user("ada")
+    assert adopted.user.user_info == {"color": "red"}
 
 
 async def test_the_configurations_administrators_stay_so_whatever_the_method_says() -> None:
