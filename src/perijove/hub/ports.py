@@ -287,6 +287,8 @@ class Authenticated:
     user_info: Mapping[str, Any] | None = None
     #: all groups that they are in, if it is the method that says so; None: it is not
     groups: tuple[str, ...] | None = None
+    #: all roles that they have, as in `load_roles`, if it is the method that says so; None: it is not
+    roles: tuple[Mapping[str, Any], ...] | None = None
 
 
 class Standing(Enum):

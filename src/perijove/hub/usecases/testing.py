@@ -100,6 +100,8 @@ class FakeSignIn:
         self.user_info: Mapping[str, Any] | None = None
         #: what groups it says that everybody is in
         self.groups: tuple[str, ...] | None = None
+        #: what roles it says that everybody has
+        self.roles: tuple[Mapping[str, Any], ...] | None = None
         self.refresh_rules = RefreshRules()
         #: what it answers when it is asked again, of whom it was, and what they had been remembered by
         self.standing: Authenticated | bool | Exception = True
@@ -112,7 +114,12 @@ class FakeSignIn:
         name = form["username"].lower()
         admin = True if name in self._admins else None
         return Authenticated(
-            name=name, admin=admin, auth_state=self.auth_state, user_info=self.user_info, groups=self.groups
+            name=name,
+            admin=admin,
+            auth_state=self.auth_state,
+            user_info=self.user_info,
+            groups=self.groups,
+            roles=self.roles,
         )
 
     async def refresh(self, user: User, auth_state: Mapping[str, Any] | None) -> Authenticated | bool:

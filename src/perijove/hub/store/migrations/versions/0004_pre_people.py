@@ -15,3 +15,4 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("users", sa.Column("user_info", sa.JSON))
+    op.add_column("users", sa.Column("managed_roles", sa.JSON))
