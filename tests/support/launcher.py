@@ -237,6 +237,7 @@ def identity(
     scope: tuple[str, ...] = FULL_ACCESS,
     sid: str = "browser-session",
     lifetime: int = 600,
+    looks: Mapping[str, str] | None = None,
     signer: SigningKey = SIGNER,
 ) -> Mapping[str, str]:
     """The header that the proxy would send for *user*."""
@@ -250,6 +251,7 @@ def identity(
         iat=now,
         exp=now + lifetime,
         jti="1",
+        **(looks or {}),
     )
     return {IDENTITY_HEADER: signer.sign(claims.to_claims())}
 

@@ -9,7 +9,7 @@ the hub asks through `hub/gateways/authenticator.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,24 +34,39 @@ class AuthResult:
     display_name: str = ""
     #: what is to be remembered of them, sealed, if `enable_auth_state` says so: something that JSON can say
     auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
+    #: what others see of them: JupyterLab shows `display_name`, `name`, `initials`, `avatar_url` and `color`, and all
+    #: of it is in the API's model of the user; None: the authenticator does not say
+    user_info: Mapping[str, Any] | None = None
     #: names of all groups that they are in, if `manage_groups` is set; None: the authenticator does not say
     groups: tuple[str, ...] | None = None
+    #: all roles that they have, if `manage_roles` is set, each as in `load_roles`: the name is enough for one that is
+    #: declared; None: the authenticator does not say, and they keep theirs
+    roles: tuple[Mapping[str, Any], ...] | None = None
 
     def to_model(self) -> dict[str, Any]:
         """As hooks get it: JupyterHub's dictionary."""
         groups = None if self.groups is None else list(self.groups)
         state = None if self.auth_state is None else dict(self.auth_state)
-        return {"name": self.name, "admin": self.admin, "auth_state": state, "groups": groups}
+        return {
+            "name": self.name,
+            "admin": self.admin,
+            "auth_state": state,
+            "user_info": self.user_info,
+            "groups": groups,
+            "roles": None if self.roles is None else [dict(role) for role in self.roles],
+        }
 
     def changed_by(self, model: Mapping[str, Any]) -> AuthResult:
         """What a hook has made of `to_model`."""
-        groups = model.get("groups")
+        groups, roles = model.get("groups"), model.get("roles")
         return replace(
             self,
             name=str(model["name"]),
             admin=model.get("admin"),
             auth_state=model.get("auth_state"),
+            user_info=model.get("user_info"),
             groups=None if groups is None else tuple(groups),
+            roles=tuple(roles) if isinstance(roles, list) else roles,
         )
 
 
@@ -95,6 +110,17 @@ class Authenticator(LoggingConfigurable):
         help="Have the sign-in method say which groups people are in, at each sign-in and refresh; they leave others.",
     ).tag(config=True)
 
+    manage_roles = Bool(
+        default_value=False,
+        help="Have the sign-in method say which roles people have, at each sign-in and refresh; they have no others "
+        "but those of their groups.",
+    ).tag(config=True)
+    reset_managed_roles_on_startup = Bool(
+        default_value=False,
+        help="Forget at each start the roles that the sign-in method gave people, but those that load_managed_roles "
+        "still declares.",
+    ).tag(config=True)
+
     auth_refresh_age = Integer(
         300,
         min=0,
@@ -112,8 +138,8 @@ class Authenticator(LoggingConfigurable):
     ).tag(config=True)
     post_auth_hook = Any_(
         allow_none=True,
-        help="Called with this object, None and a dictionary (name, admin, auth_state, groups) of whoever may enter; "
-        "answers the dictionary to go on with, or None to refuse. May be a coroutine.",
+        help="Called with this object, None and a dictionary (name, admin, auth_state, user_info, groups, roles) of "
+        "whoever may enter; answers the dictionary to go on with, or None to refuse. May be a coroutine.",
     ).tag(config=True)
     reconcile_auth_state_hook = Any_(
         allow_none=True,
@@ -142,6 +168,21 @@ class Authenticator(LoggingConfigurable):
             Exception: whatever is wrong with the source; that is no answer, and the person stays as they are.
         """
         return True
+
+    async def load_managed_roles(self) -> Sequence[Mapping[str, Any]]:
+        """
+        Declare roles, each as in `load_roles`; asked when the hub starts, if `manage_roles` is set. A role that states
+        `users` is theirs and nobody else's, until they sign in.
+
+        Raises:
+            NotImplementedError: they are to be reset to what nobody says.
+        """
+        if self.reset_managed_roles_on_startup:
+            raise NotImplementedError(
+                f"reset_managed_roles_on_startup needs an authenticator with load_managed_roles; "
+                f"{type(self).__name__} has none."
+            )
+        return ()
 
     @property
     def refreshes(self) -> bool:

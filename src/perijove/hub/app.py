@@ -14,16 +14,15 @@ from typing import Any
 from perijove import __version__
 from perijove.authenticators.native import NativeAuthenticator
 from perijove.hub.domain.origins import Origins, origins_of
-from perijove.hub.gateways.authenticator import AuthenticatorSignIn
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.prober import HttpProber
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.signer import FileSigner
 from perijove.hub.ground import (
+    Authority,
     Ground,
     HubInputs,
     audit_file_of,
-    authenticator_of,
     environment_of,
     make_ground,
     policies_of,
@@ -45,7 +44,6 @@ from perijove.hub.usecases.deadlines import KeepServer
 from perijove.hub.usecases.door import Door
 from perijove.hub.usecases.doorstep import Doorstep
 from perijove.hub.usecases.ending import Ending
-from perijove.hub.usecases.group_doors import GroupDoors
 from perijove.hub.usecases.groups import GroupBook
 from perijove.hub.usecases.housekeeping import Housekeeping
 from perijove.hub.usecases.identify import Identify
@@ -103,6 +101,7 @@ def compose(
     processes: ServiceProcesses,
     hasher: Argon2Hasher,
     tasks: TaskGroup,
+    authority: Authority,
 ) -> Hub:
     """
     The parts list.
@@ -110,7 +109,7 @@ def compose(
     Raises:
         HubError: a declaration or a file of the configuration is not usable.
     """
-    ground = make_ground(inputs, store=store, proxies=proxies, hasher=hasher, tasks=tasks)
+    ground = make_ground(inputs, authority=authority, store=store, proxies=proxies, hasher=hasher, tasks=tasks)
     machinery = make_machinery(ground, backend)
     ending = Ending(stop_servers=inputs.settings.cleanup_servers)
     reload = Reload(store=store, clock=ground.clock, membership=ground.membership, read=inputs.read_again)
@@ -171,7 +170,7 @@ def _culler(ground: Ground, parts: Parts) -> Culler:
     )
 
 
-def recompose(hub: Hub, inputs: HubInputs) -> Parts:
+def recompose(hub: Hub, inputs: HubInputs, authority: Authority) -> Parts:
     """
     Have *hub* go on with *inputs*, which differ from its own in what may change; answers the parts of its edge.
 
@@ -181,7 +180,7 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
         HubError: a declaration of the configuration is not usable; nothing has changed.
     """
     settings, machinery = inputs.settings, hub.machinery
-    roles = roles_of(settings, hub.ground.cookie_secret)
+    roles = roles_of(settings, hub.ground.cookie_secret, authority.roles)
     identify = Identify(
         store=hub.ground.store,
         clock=hub.ground.clock,
@@ -191,16 +190,22 @@ def recompose(hub: Hub, inputs: HubInputs) -> Parts:
         refresh=hub.ground.refresh,
     )
     policies = policies_of(settings, roles)
-    authenticator = authenticator_of(inputs, hub.ground.store, hub.ground.hasher)
-    method = AuthenticatorSignIn(authenticator=authenticator, store=hub.ground.store)
-    doors = GroupDoors(roles=roles, revocations=hub.ground.revocations)
-    vouched = vouched_of(settings, hub.ground.store, hub.ground.clock, method, hub.ground.auth_states, doors)
+    method = authority.method
+    vouched = vouched_of(
+        settings,
+        hub.ground.store,
+        hub.ground.clock,
+        method,
+        hub.ground.auth_states,
+        roles=roles,
+        revocations=hub.ground.revocations,
+    )
     ground = replace(
         hub.ground,
         inputs=inputs,
         roles=roles,
         identify=identify,
-        authenticator=authenticator,
+        authenticator=authority.authenticator,
         method=method,
         vouched=vouched,
     )

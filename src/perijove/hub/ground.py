@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from traitlets.config import Config
@@ -67,6 +68,16 @@ class HubInputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """Who judges people, and what roles it declares."""
+
+    authenticator: Authenticator
+    method: AuthenticatorSignIn
+    #: None: it does not say what roles people have
+    roles: Sequence[Mapping[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What nearly everything else stands on."""
 
@@ -106,18 +117,23 @@ class Ground:
 
 
 def make_ground(
-    inputs: HubInputs, *, store: SqlStore, proxies: Sequence[HttpProxyGateway], hasher: Argon2Hasher, tasks: TaskGroup
+    inputs: HubInputs,
+    *,
+    authority: Authority,
+    store: SqlStore,
+    proxies: Sequence[HttpProxyGateway],
+    hasher: Argon2Hasher,
+    tasks: TaskGroup,
 ) -> Ground:
     """Make it. Raises HubError: a declaration or a file of the configuration is not usable."""
     settings, clock = inputs.settings, SystemClock()
     cookie_secret = load_cookie_secret(settings.paths.cookie_secret)
     outboxes = [Outbox(proxy) for proxy in proxies]
-    roles = roles_of(settings, cookie_secret)
+    roles = roles_of(settings, cookie_secret, authority.roles)
     auth_states = AuthStateBook(store=store, vault=vault_of(settings))
     revocations = Revocations(outboxes=outboxes, clock=clock)
-    authenticator = authenticator_of(inputs, store, hasher)
-    method = AuthenticatorSignIn(authenticator=authenticator, store=store)
-    vouched = vouched_of(settings, store, clock, method, auth_states, GroupDoors(roles=roles, revocations=revocations))
+    method = authority.method
+    vouched = vouched_of(settings, store, clock, method, auth_states, roles=roles, revocations=revocations)
     refresh = RefreshUsers(
         store=store,
         clock=clock,
@@ -154,7 +170,7 @@ def make_ground(
         method=method,
         vouched=vouched,
         refresh=refresh,
-        authenticator=authenticator,
+        authenticator=authority.authenticator,
         audit_chain=AuditChain(
             store=store, clock=clock, retention_days=settings.audit_retention_days, file=audit_file_of(settings)
         ),
@@ -192,13 +208,20 @@ def audit_file_of(settings: HubSettings) -> JsonLinesFile | None:
     return JsonLinesFile(settings.audit_file) if settings.audit_file else None
 
 
-def authenticator_of(inputs: HubInputs, store: SqlStore, hasher: Argon2Hasher) -> Authenticator:
-    """The configured sign-in method."""
+async def authority_of(inputs: HubInputs, store: SqlStore, hasher: Argon2Hasher) -> Authority:
+    """
+    The configured sign-in method.
+
+    Raises:
+        InvalidRequest: it and the rest of the configuration contradict each other.
+        Unavailable: it cannot say what roles there are.
+    """
     book = StorePasswordBook(store=store, hasher=hasher)
     made = make_authenticator(inputs.authenticator, config=inputs.config, book=book)
     if made.manage_groups and inputs.settings.load_groups:
         raise InvalidRequest("The sign-in method manages groups (manage_groups), so load_groups must be empty.")
-    return made
+    method = AuthenticatorSignIn(authenticator=made, store=store)
+    return Authority(authenticator=made, method=method, roles=await method.load_roles())
 
 
 def vouched_of(
@@ -207,7 +230,9 @@ def vouched_of(
     clock: SystemClock,
     method: AuthenticatorSignIn,
     auth_states: AuthStateBook,
-    doors: GroupDoors,
+    *,
+    roles: RoleBook,
+    revocations: Revocations,
 ) -> Vouched:
     """What writes down whom the sign-in method vouches for."""
     return Vouched(
@@ -215,7 +240,8 @@ def vouched_of(
         clock=clock,
         method=method,
         auth_states=auth_states,
-        doors=doors,
+        doors=GroupDoors(roles=roles, revocations=revocations),
+        roles=roles,
         admin_users=settings.admin_users,
     )
 
@@ -225,14 +251,15 @@ def vault_of(settings: HubSettings) -> FernetVault | None:
     return FernetVault(settings.crypt_keys) if settings.crypt_keys else None
 
 
-def roles_of(settings: HubSettings, secret: bytes) -> RoleBook:
-    """Everybody's roles, from the configuration."""
+def roles_of(settings: HubSettings, secret: bytes, loaded: Sequence[Mapping[str, Any]] | None) -> RoleBook:
+    """Everybody's roles, from the configuration and, if it is to say so, from the sign-in method."""
     return load_roles(
         roles=settings.load_roles,
         services=settings.services,
         secret=secret,
         custom_scopes=settings.custom_scopes,
         extra_user_scopes=settings.extra_user_scopes,
+        loaded=loaded,
     )
 
 

@@ -30,11 +30,12 @@ from perijove.hub.domain.secrets_at_rest import hash_secret
 from perijove.hub.gateways.hasher import Argon2Hasher
 from perijove.hub.gateways.proxy import HttpProxyGateway
 from perijove.hub.gateways.service_processes import LauncherServiceProcesses
-from perijove.hub.ground import HubInputs
+from perijove.hub.ground import HubInputs, authority_of
 from perijove.hub.store.errors import StoreUnusable
 from perijove.hub.store.schema import finish_upgrade, upgrade_when_there
 from perijove.hub.store.sql import SqlStore
 from perijove.hub.usecases.agree import Common, common_secret
+from perijove.hub.usecases.dictated_roles import settle_roles
 from perijove.hub.usecases.forever import forever
 from perijove.hub.usecases.watch_roles import WatchRoles
 from perijove.hub.web.app import WebApplication, make_app, renew_app
@@ -103,6 +104,9 @@ def run(inputs: HubInputs) -> int:
         except StoreAway as exc:
             log.error("hub.database_away", why=exc.message)  # noqa: TRY400  # the supervisor starts another
             return 1
+        except Unavailable as exc:
+            log.error("hub.cannot_start_yet", why=exc.message)  # noqa: TRY400  # likewise
+            return 1
         except HubError as exc:
             log.error("hub.unusable_configuration", why=exc.message)  # noqa: TRY400  # likewise
             return EXIT_UNUSABLE
@@ -123,12 +127,27 @@ async def _serve(inputs: HubInputs, *, halves_wait: bool) -> int:
         hasher = stack.enter_context(contextlib.closing(Argon2Hasher()))
         tasks = TaskGroup("hub")
         hub = compose(
-            inputs, store=store, backend=backend, proxies=proxies, processes=processes, hasher=hasher, tasks=tasks
+            inputs,
+            store=store,
+            backend=backend,
+            proxies=proxies,
+            processes=processes,
+            hasher=hasher,
+            tasks=tasks,
+            authority=await authority_of(inputs, store, hasher),
         )
         # Once nothing runs here any more, all leases are free for the other hubs.
         stack.push_async_callback(hub.membership.leave)
         await stack.enter_async_context(tasks)
         await hub.agree([*_secrets(hub, inputs), *_place(inputs.spawner, backend_settings)])
+        ground = hub.ground
+        await settle_roles(
+            store=store,
+            book=ground.roles,
+            clock=ground.clock,
+            revocations=ground.revocations,
+            reset=ground.method.resets_roles,
+        )
         app = make_app(hub.parts)
         hub.reload.into(partial(_take_over, hub, app))
         server = _Server(_uvicorn_config(app))
@@ -268,7 +287,8 @@ def _hung_up(hub: Hub, tasks: TaskGroup) -> None:
 
 async def _take_over(hub: Hub, app: WebApplication, inputs: HubInputs) -> None:
     blocked_before = app.state.parts.settings.blocked_users
-    await renew_app(app, recompose(hub, inputs))
+    authority = await authority_of(inputs, hub.ground.store, hub.ground.hasher)
+    await renew_app(app, recompose(hub, inputs, authority))
     logs.set_level(inputs.log_level)
     try:
         await hub.parts.sessions.end_of_blocked(inputs.settings.blocked_users - blocked_before)

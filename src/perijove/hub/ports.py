@@ -283,8 +283,12 @@ class Authenticated:
     display_name: str = ""
     #: what the method wants remembered of them; None: nothing
     auth_state: Mapping[str, Any] | None = field(default=None, repr=False)
+    #: what it tells of them for others to see; None: nothing new
+    user_info: Mapping[str, Any] | None = None
     #: all groups that they are in, if it is the method that says so; None: it is not
     groups: tuple[str, ...] | None = None
+    #: all roles that they have, as in `load_roles`, if it is the method that says so; None: it is not
+    roles: tuple[Mapping[str, Any], ...] | None = None
 
 
 class Standing(Enum):

@@ -13,6 +13,7 @@ from perijove.hub.domain.audit import Action, AuditEntry
 from perijove.hub.domain.groups import Group
 from perijove.hub.domain.hubs import HubProcess
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.managed_roles import ManagedRole
 from perijove.hub.domain.oauth_codes import OAuthCode
 from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.runtime_services import RuntimeService
@@ -53,6 +54,19 @@ class Users(Protocol):
         ...
 
     async def set_admin(self, user_id: int, *, admin: bool) -> None: ...
+    async def set_user_info(self, user_id: int, told: Mapping[str, Any]) -> None: ...
+    async def set_managed_roles(self, user_id: int, roles: Sequence[ManagedRole]) -> None: ...
+    async def with_managed_roles(self, *, after: int, limit: int, mentioning: str = "") -> Sequence[User]:
+        """
+        Whoever was given roles by the sign-in method, by id, beginning after that one.
+
+        Args:
+            after: an id.
+            limit: how many at most.
+            mentioning: only those in whose roles this text is, be it in a name or in a scope.
+        """
+        ...
+
     async def rename(self, user_id: int, name: str) -> None:
         """Raises AlreadyExists."""
         ...

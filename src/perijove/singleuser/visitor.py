@@ -45,7 +45,9 @@ def visitor(claims: IdentityClaims) -> Visitor:
         username=claims.sub,
         name=shown,
         display_name=shown,
-        initials=initials or None,
+        initials=claims.initials or initials or None,
+        avatar_url=claims.avatar_url or None,
+        color=claims.color or None,
         scopes=claims.scope,
         by_token=claims.sid.startswith("token:"),
     )

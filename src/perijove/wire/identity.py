@@ -35,6 +35,9 @@ WRITE: Final = "write"
 EXECUTE: Final = "execute"
 FULL_ACCESS: Final = (READ, WRITE, EXECUTE)
 
+#: field -> claim, of those that are left out when they are empty
+_EXTRA: Final = {"initials": "initials", "avatar_url": "picture", "color": "color", "binding": "bnd"}
+
 
 def digest_of(value: str) -> str:
     """What stands for *value* where it must not be seen; as RFC 7636, 4.2, makes an S256 challenge of a verifier."""
@@ -65,6 +68,10 @@ class IdentityClaims:
     exp: int
     #: unique id of this statement
     jti: str
+    #: how the visitor is shown, each empty if nobody says; bounded by whoever signs
+    initials: str = ""
+    avatar_url: str = ""
+    color: str = ""
     #: made by `binding_of`: good only together with that cookie; empty: with any
     binding: str = ""
 
@@ -81,7 +88,7 @@ class IdentityClaims:
             "exp": self.exp,
             "jti": self.jti,
         }
-        return claims | {"bnd": self.binding} if self.binding else claims
+        return claims | {key: value for name, key in _EXTRA.items() if (value := getattr(self, name))}
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> IdentityClaims:
@@ -96,11 +103,12 @@ class IdentityClaims:
         try:
             texts = {key: claims[key] for key in ("sub", "sid", "aud", "name", "jti")}
             numbers = {key: claims[key] for key in ("iat", "exp")}
-            scope, binding = claims["scope"], claims.get("bnd", "")
+            scope = claims["scope"]
         except KeyError as exc:
             raise ValueError(f"identity token lacks {exc}") from exc
-        if not all(isinstance(value, str) for value in (*texts.values(), scope, binding)):
+        extra = {name: claims.get(key, "") for name, key in _EXTRA.items()}
+        if not all(isinstance(value, str) for value in (*texts.values(), *extra.values(), scope)):
             raise ValueError("identity token has a claim that is not text")
         if not all(isinstance(value, int) for value in numbers.values()):
             raise ValueError("identity token has a time that is not a number")
-        return cls(**texts, **numbers, scope=tuple(str(scope).split()), binding=str(binding))
+        return cls(**texts, **numbers, **extra, scope=tuple(str(scope).split()))

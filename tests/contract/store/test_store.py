@@ -10,6 +10,7 @@ from perijove.hub.domain.accounts import Account, AccountState, Invitation, Invi
 from perijove.hub.domain.errors import AlreadyExists, StaleGeneration
 from perijove.hub.domain.groups import Group
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.managed_roles import ManagedRole
 from perijove.hub.domain.notices import Kind, Notice
 from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
@@ -221,6 +222,49 @@ async def test_administrators_come_and_go(store: Store) -> None:
         await unit.users.set_admin(user.id, admin=False)
 
         assert (before, during, await unit.users.has_admin()) == (False, True, False)
+
+
+async def test_what_others_see_of_somebody_comes_with_them(store: Store) -> None:
+    told = {"display_name": "Ada Lovelace \U0001f600", "color": "#c0ffee", "x": {"deep": [1, None, 0.5]}}
+    async with store.unit() as unit:
+        ada, bob = await add_user(unit), await add_user(unit, "bob")
+        await add_session(unit, ada)
+        await unit.users.set_user_info(ada.id, {"display_name": "?"})
+        await unit.users.set_user_info(ada.id, told)
+    async with store.reading() as unit:
+        found = await unit.users.by_name("ada")
+        with_session = await unit.sessions.by_id("s1")
+        page, _ = await unit.users.page(offset=0, limit=9)
+
+    assert ada.user_info is None
+    assert found == replace(ada, user_info=told)
+    assert with_session is not None
+    assert with_session[1].user == found
+    assert page == [found, bob]
+
+
+async def test_roles_that_the_sign_in_method_gave_come_with_whoever_has_them(store: Store) -> None:
+    reading = ManagedRole(name="reading", scopes=("read:users!group=10%_\u00e9",))
+    async with store.unit() as unit:
+        ada, bob, eve = [await add_user(unit, name) for name in ("ada", "bob", "eve")]
+        await unit.users.set_managed_roles(ada.id, (ManagedRole(name="user"), reading))
+        await unit.users.set_managed_roles(bob.id, ())
+    async with store.reading() as unit:
+        person = await unit.users.person(ada.id)
+        all_, rest = [await unit.users.with_managed_roles(after=after, limit=9) for after in (0, ada.id)]
+        one = await unit.users.with_managed_roles(after=0, limit=1)
+        named = [
+            [user.name for user in await unit.users.with_managed_roles(after=0, limit=9, mentioning=text)]
+            for text in ("reading", "!group=10%_\u00e9", "!group=10", "!group=1%", "bob")
+        ]
+
+    assert person is not None
+    assert person.user.managed_roles == (ManagedRole(name="user"), reading)
+    assert eve.managed_roles is None
+    assert [user.name for user in all_] == ["ada", "bob"]
+    assert rest == [replace(bob, managed_roles=())]
+    assert [user.name for user in one] == ["ada"]
+    assert named == [["ada"], ["ada"], ["ada"], [], []]
 
 
 async def test_activity_only_grows(store: Store) -> None:

@@ -42,11 +42,11 @@ async def test_only_a_statement_for_this_server_opens_it(server: Launched, heade
 
 
 async def test_the_owner_is_known_by_name(server: Launched) -> None:
-    async with browser(server, identity()) as visitor:
+    looks = {"avatar_url": "https://a.example/ada.png", "color": "#c0ffee", "initials": "AL"}
+    async with browser(server, identity(looks=looks)) as visitor:
         answer = await visitor.get("/user/ada/api/me")
 
-    assert answer.json()["identity"]["username"] == "ada"
-    assert answer.json()["identity"]["display_name"] == "Ada"
+    assert answer.json()["identity"] == {"username": "ada", "name": "Ada", "display_name": "Ada", **looks}
 
 
 async def test_the_hubs_probe_needs_no_identity(server: Launched) -> None:

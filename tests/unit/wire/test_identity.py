@@ -21,6 +21,14 @@ def test_a_binding_survives_the_wire_and_is_not_there_without_one() -> None:
     assert "bnd" not in CLAIMS.to_claims()
 
 
+def test_how_a_visitor_is_shown_survives_the_wire_and_is_not_there_if_nobody_says() -> None:
+    seen = replace(CLAIMS, initials="AL", avatar_url="/a.png", color="#fff")
+
+    assert IdentityClaims.from_claims(seen.to_claims()) == seen
+    assert seen.to_claims()["picture"] == "/a.png"
+    assert CLAIMS.to_claims().keys().isdisjoint({"initials", "picture", "color"})
+
+
 def test_a_digest_is_the_challenge_of_rfc_7636() -> None:
     """
     Its appendix B.
@@ -38,7 +46,18 @@ def test_claims_of_a_later_version_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"iss": "other"}, {"sub": 1}, {"exp": "2"}, {"scope": ["read"]}, {"name": None}, {"bnd": 1}]
+    "change",
+    [
+        {"iss": "other"},
+        {"sub": 1},
+        {"exp": "2"},
+        {"scope": ["read"]},
+        {"name": None},
+        {"bnd": 1},
+        {"picture": 1},
+        {"initials": None},
+        {"color": []},
+    ],
 )
 def test_claims_of_another_shape_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.managed_roles import ManagedRole
 from perijove.hub.domain.managed_services import KEYS as MANAGED_KEYS
 from perijove.hub.domain.roles import Role, Service
 from perijove.hub.domain.secrets_at_rest import hash_secret
@@ -165,6 +166,26 @@ def read_role(declared: Mapping[str, Any]) -> Role:
         services=members,
         groups=frozenset(_texts(declared, "groups", what)),
     )
+
+
+def read_dictated(told: Any, *, known: frozenset[str]) -> ManagedRole:
+    """
+    One item of the roles that a sign-in method gives somebody (contract j): as in `load_roles`; the name alone is
+    enough for a role that there is.
+
+    Raises:
+        InvalidRequest: the same as of `read_role`; or there is no such role among those *known*, and no scopes.
+    """
+    if not isinstance(told, Mapping):
+        raise InvalidRequest("A role must be a dictionary with a name.")
+    if told.get("name") == ADMIN and set(told) <= {"name", "users", "groups", "services"}:
+        return ManagedRole(name=ADMIN)
+    role = read_role(told)
+    if "scopes" in told:
+        return ManagedRole(name=role.name, scopes=role.scopes)
+    if role.name not in known:
+        raise InvalidRequest(f"There is no role {role.name!r}, and nothing says what it allows.")
+    return ManagedRole(name=role.name)
 
 
 def _scopes(declared: Mapping[str, Any], what: str, *, key: str = "scopes") -> tuple[str, ...]:

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from perijove.hub.domain.errors import InvalidName
+from perijove.hub.domain.managed_roles import ManagedRole
 
 #: Longest user name. Longer ones break paths, cookies and unix sockets somewhere.
 MAX_NAME: Final = 64
@@ -27,6 +29,10 @@ class User:
     created: datetime
     last_activity: datetime | None = None
     display_name: str = ""
+    #: what the sign-in method tells of them for others to see (`user_info.py`); None: nothing
+    user_info: Mapping[str, Any] | None = field(default=None, hash=False)
+    #: what roles it says that they have; None: it says nothing
+    managed_roles: tuple[ManagedRole, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +24,12 @@ from perijove.hub.domain.errors import (
     AwaitingApproval,
     HubError,
     InvalidName,
+    InvalidRequest,
     NotAllowed,
     Unavailable,
     WrongCredentials,
 )
+from perijove.hub.domain.user_info import read_user_info
 from perijove.hub.domain.users import User, check, normalise
 from perijove.hub.ports import Authenticated, PasswordHasher, RefreshRules, Store
 
@@ -123,12 +125,47 @@ class AuthenticatorSignIn:
             return self._authenticated(result, user.name)
         return bool(result)
 
+    async def load_roles(self) -> Sequence[Mapping[str, Any]] | None:
+        """
+        What roles the method declares; None: it is not the one that says what roles people have.
+
+        Raises:
+            InvalidRequest: it cannot declare any, though it must, or declares something else.
+            Unavailable: it took too long, or something is wrong with its source.
+        """
+        if not self._authenticator.manage_roles:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                told = await self._authenticator.load_managed_roles()
+        except NotImplementedError as exc:
+            raise InvalidRequest(str(exc)) from exc
+        # An administrator's program may raise anything; without the roles nobody could be let in as they should be.
+        except Exception as exc:
+            log.exception("authenticator.roles_not_loaded")
+            raise Unavailable("The sign-in method does not say what roles there are (load_managed_roles).") from exc
+        if not isinstance(told, list | tuple) or not all(isinstance(role, Mapping) for role in told):
+            raise InvalidRequest("load_managed_roles must answer a list of dictionaries, as load_roles has.")
+        return tuple(told)
+
+    @property
+    def resets_roles(self) -> bool:
+        """Whether roles that were given at sign-ins are forgotten at a start."""
+        return bool(self._authenticator.reset_managed_roles_on_startup)
+
     async def state_to_keep(self, person: Authenticated, before: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """What is to be remembered of *person*, as the hook says if there is one; *before*: what is now."""
         hook = self._authenticator.reconcile_auth_state_hook
         if hook is None:
             return person.auth_state
-        result = AuthResult(name=person.name, admin=person.admin, auth_state=person.auth_state, groups=person.groups)
+        result = AuthResult(
+            name=person.name,
+            admin=person.admin,
+            auth_state=person.auth_state,
+            user_info=person.user_info,
+            groups=person.groups,
+            roles=person.roles,
+        )
         kept: Mapping[str, Any] | None = await _answer(hook(self._authenticator, result.to_model(), before))
         return kept
 
@@ -141,8 +178,17 @@ class AuthenticatorSignIn:
             admin=True if name in self._authenticator.admin_users else result.admin,
             display_name=result.display_name,
             auth_state=result.auth_state,
+            user_info=None if result.user_info is None else _user_info(result.user_info, name),
             groups=groups,
+            roles=self._roles(result.roles, name) if self._authenticator.manage_roles else None,
         )
+
+    def _roles(self, told: Any, name: str) -> tuple[Mapping[str, Any], ...] | None:
+        """What they are is for those to judge who know the others."""
+        if told is None or isinstance(told, tuple | list):
+            return None if told is None else tuple(told)
+        log.error("authenticator.bad_roles", user=name, why="roles must be a list")
+        return None
 
     async def _hooked(self, result: AuthResult, name: str) -> AuthResult:
         hook = self._authenticator.post_auth_hook
@@ -177,6 +223,15 @@ class AuthenticatorSignIn:
         async with self._store.reading() as unit:
             exists = await unit.users.by_name(name) is not None
         return self._authenticator.is_allowed(name, exists=exists)
+
+
+def _user_info(told: Any, name: str) -> Mapping[str, Any] | None:
+    """What can be kept of it: a picture that is wrong keeps nobody out."""
+    try:
+        return read_user_info(told)
+    except InvalidRequest as exc:
+        log.warning("authenticator.bad_user_info", user=name, why=exc.message)
+        return None
 
 
 async def _answer(answered: Any) -> Any:

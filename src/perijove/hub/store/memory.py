@@ -7,6 +7,7 @@ A unit works on a copy of the tables, which replaces them when it ends well: tha
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 from perijove.hub.domain.accounts import Account, AccountState, Invitation
 from perijove.hub.domain.errors import AlreadyExists, StaleGeneration
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.managed_roles import ManagedRole, to_stored
 from perijove.hub.domain.notices import Notice
 from perijove.hub.domain.queue import Entry
 from perijove.hub.domain.servers import Server, first_generation
@@ -167,6 +169,25 @@ class MemoryUsers:
     async def set_admin(self, user_id: int, *, admin: bool) -> None:
         """Make somebody an administrator, or no longer one."""
         self._tables.users[user_id] = replace(self._tables.users[user_id], admin=admin)
+
+    async def set_user_info(self, user_id: int, told: Mapping[str, Any]) -> None:
+        """Replace what others see of somebody."""
+        self._tables.users[user_id] = replace(self._tables.users[user_id], user_info=dict(told))
+
+    async def set_managed_roles(self, user_id: int, roles: Sequence[ManagedRole]) -> None:
+        """Replace the roles that the sign-in method gave somebody."""
+        self._tables.users[user_id] = replace(self._tables.users[user_id], managed_roles=tuple(roles))
+
+    async def with_managed_roles(self, *, after: int, limit: int, mentioning: str = "") -> Sequence[User]:
+        """Whoever was given roles by the sign-in method."""
+        found = [
+            user
+            for _, user in sorted(self._tables.users.items())
+            if user.id > after
+            and user.managed_roles is not None
+            and mentioning in json.dumps(to_stored(user.managed_roles), ensure_ascii=False)
+        ]
+        return found[:limit]
 
     async def rename(self, user_id: int, name: str) -> None:
         """Raises AlreadyExists."""

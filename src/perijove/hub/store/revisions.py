@@ -84,6 +84,7 @@ CODE: Final = Code(
         Revision("0001", Half.PRE, "0001"),
         Revision("0002", Half.PRE, "0002"),
         Revision("0003", Half.PRE, "0002"),
+        Revision("0004", Half.PRE, "0002"),
     ),
     folder=Path(__file__).parent / "migrations",
 )

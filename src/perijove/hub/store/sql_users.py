@@ -4,6 +4,7 @@ Rows of users, in SQL.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,8 +14,10 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Text,
     asc,
     bindparam,
+    cast,
     delete,
     desc,
     func,
@@ -28,6 +31,7 @@ from sqlalchemy.exc import IntegrityError
 
 from perijove.hub.domain.errors import AlreadyExists
 from perijove.hub.domain.lifecycle import State
+from perijove.hub.domain.managed_roles import ManagedRole, from_stored, to_stored
 from perijove.hub.domain.shares import scopes_on_server
 from perijove.hub.domain.users import Person, User
 from perijove.hub.rows import UserActivity, UserSort
@@ -45,7 +49,7 @@ _TOUCH: Final = (
     .values(last_activity=bindparam("at"))
 )
 _FIELDS: Final = tuple(column.name for column in users.columns)
-_make: Final = maker(User, _FIELDS)
+_make: Final = maker(User, _FIELDS, readers={"managed_roles": from_stored})
 
 
 def user_of(row: Sequence[Any], at: int = 0) -> User:
@@ -165,6 +169,26 @@ class SqlUsers:
     async def set_admin(self, user_id: int, *, admin: bool) -> None:
         """Make somebody an administrator, or no longer one."""
         await self._connection.execute(update(users).where(users.c.id == user_id).values(admin=admin))
+
+    async def set_user_info(self, user_id: int, told: Mapping[str, Any]) -> None:
+        """Replace what others see of somebody."""
+        await self._connection.execute(update(users).where(users.c.id == user_id).values(user_info=dict(told)))
+
+    async def set_managed_roles(self, user_id: int, roles: Sequence[ManagedRole]) -> None:
+        """Replace the roles that the sign-in method gave somebody."""
+        await self._connection.execute(
+            update(users).where(users.c.id == user_id).values(managed_roles=to_stored(roles))
+        )
+
+    async def with_managed_roles(self, *, after: int, limit: int, mentioning: str = "") -> Sequence[User]:
+        """Whoever was given roles by the sign-in method."""
+        wanted = select(users).where(users.c.id > after, users.c.managed_roles.is_not(None))
+        if mentioning:
+            # As it is written there: what is not ASCII is escaped.
+            part = _WILD.sub(rf"{_ESCAPE}\g<0>", json.dumps(mentioning)[1:-1])
+            wanted = wanted.where(cast(users.c.managed_roles, Text).like(f"%{part}%", escape=_ESCAPE))
+        rows = await self._connection.execute(wanted.order_by(users.c.id).limit(limit))
+        return [user_of(row) for row in rows]
 
     async def rename(self, user_id: int, name: str) -> None:
         """Raises AlreadyExists."""

@@ -72,6 +72,8 @@ users: Final = Table(
     Column("created", UtcDateTime, nullable=False),
     Column("last_activity", UtcDateTime),
     Column("display_name", Text, nullable=False),
+    Column("user_info", JSON(none_as_null=True)),
+    Column("managed_roles", JSON(none_as_null=True)),
     UniqueConstraint("name"),
     sqlite_autoincrement=True,
 )

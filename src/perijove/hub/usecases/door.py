@@ -17,6 +17,8 @@ from perijove.hub.domain.audit import Action
 from perijove.hub.domain.errors import NoSuchServer, NoSuchService, NotAllowed
 from perijove.hub.domain.principals import Kind, Principal
 from perijove.hub.domain.urls import server_url, service_url
+from perijove.hub.domain.user_info import shown
+from perijove.hub.domain.users import User
 from perijove.hub.ports import IdentitySigner, Store, Unit
 from perijove.hub.scopes.decision import Denied, ServerResource, ServiceResource
 from perijove.hub.scopes.rights import may_come_in, rights
@@ -36,6 +38,8 @@ TOLD_AGAIN: Final = timedelta(hours=1)
 PROGRAM_TOLD_AGAIN: Final = timedelta(days=1)
 #: Entries about one visitor at one owner that are compared with.
 _LOOKED_THROUGH: Final = 100
+#: characters of a statement that a browser keeps for certain: 4096 with the cookie's name (RFC 6265, 6.1)
+_MAX_COOKIE: Final = 4000
 _TOKEN: Final = "token:"  # noqa: S105  # a mark, no secret
 
 
@@ -127,7 +131,7 @@ class Door:
         session, person = found
         signed = self._sign(
             replace(principal, scopes=scopes),
-            person.user.display_name,
+            person.user,
             audience_of(place),
             now,
             session.expires_at,
@@ -161,7 +165,7 @@ class Door:
         ends = now + timedelta(seconds=EXCHANGED_TOKEN_SECONDS)
         if principal.token_ends is not None:
             ends = min(ends, principal.token_ends)
-        return self._sign(principal, "", audience, now, ends), max(int((ends - now).total_seconds()), 0)
+        return self._sign(principal, principal.user, audience, now, ends), max(int((ends - now).total_seconds()), 0)
 
     async def _let_revocations_pass(self, principal: Principal, audience: str) -> bool:
         """Wait, less than a second, until a statement for *principal* is good; whether there was need to."""
@@ -246,24 +250,34 @@ class Door:
     def _sign(
         self,
         principal: Principal,
-        display_name: str,
+        user: User | None,
         audience: str,
         now: datetime,
         ends: datetime,
         binding: str = "",
     ) -> str:
-        claims = IdentityClaims(
+        plain = IdentityClaims(
             sub=principal.name,
             sid=principal.visit_id,
             aud=audience,
             scope=rights(principal, place_of(audience)),
-            name=display_name or principal.name,
+            name=principal.name,
             iat=int(now.timestamp()),
             exp=int(ends.timestamp()),
             jti=self._randomness.hex(16),
             binding=binding,
         )
-        return self._signer.sign(claims.to_claims())
+        if user is None:
+            return self._signer.sign(plain.to_claims())
+        looks = shown(user)
+        claims = replace(
+            plain, name=looks.name, initials=looks.initials, avatar_url=looks.avatar_url, color=looks.color
+        )
+        signed = self._signer.sign(claims.to_claims())
+        if len(signed) <= _MAX_COOKIE:
+            return signed
+        # With the longest names of a user and a server there is no room for more in a cookie.
+        return self._signer.sign(replace(plain, name="").to_claims())
 
 
 def _is_own(principal: Principal, owner: str) -> bool:

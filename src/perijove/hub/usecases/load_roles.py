@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.managed_roles import ManagedRole
 from perijove.hub.domain.managed_services import ManagedService, read_managed, with_token
 from perijove.hub.domain.role_declarations import (
     ADMIN,
@@ -49,11 +50,17 @@ class RoleBook:
         services: Mapping[str, Service],
         managed: Sequence[ManagedService] = (),
         custom: CustomScopes = NO_CUSTOM_SCOPES,
+        loaded: Iterable[str] = (),
+        is_managed: bool = False,
     ) -> None:
         #: scopes of this deployment's own
         self.custom = custom
         #: services that the hub runs
         self.managed = tuple(managed)
+        #: whether the sign-in method says what roles people have
+        self.is_managed = is_managed
+        #: roles that it declares, by name
+        self.loaded: Mapping[str, Role] = {name: roles[name] for name in loaded}
         self._roles = dict(roles)
         self._services = dict(services)
         self._named = frozenset(name for role in roles.values() for name in role.users or ())
@@ -82,6 +89,10 @@ class RoleBook:
         """The role of that name."""
         return self._roles.get(name)
 
+    def is_fixed(self, name: str) -> bool:
+        """Whether the configuration, or perijove itself, says what that role allows."""
+        return name in self._roles and name not in self.loaded
+
     def service(self, name: str) -> Service | None:
         """The service of that name."""
         return self._services.get(name)
@@ -92,9 +103,10 @@ class RoleBook:
 
     def roles_of_user(self, user: User, groups: Sequence[str] = ()) -> tuple[str, ...]:
         """Names of the roles of a user who is in *groups*, sorted."""
-        if user.name not in self._named and not (groups and self._grouped):
+        said = user.managed_roles if self.is_managed else None
+        if said is None and user.name not in self._named and not (groups and self._grouped):
             return self._plain[user.admin]
-        return self._names(user.name, admin=user.admin, groups=groups)
+        return self._names(user.name, admin=user.admin, groups=groups, said=said)
 
     def roles_of_group(self, name: str) -> tuple[str, ...]:
         """Names of a group's roles, sorted."""
@@ -108,7 +120,8 @@ class RoleBook:
         """Everything that a user may do, expanded; filters to a group do not say yet who is in it."""
         # Groups that no role names make no difference, and need no place among what is remembered.
         groups = person.groups if self._grouped else ()
-        return self._expand_user(person.user.name, person.user.admin, groups, person.shared)
+        said = person.user.managed_roles if self.is_managed else None
+        return self._expand_user(person.user.name, person.user.admin, groups, person.shared, said)
 
     def scopes_of_service(self, service: Service) -> frozenset[str]:
         """Everything that a service may do, expanded, be it declared or added while the hub runs."""
@@ -148,11 +161,17 @@ class RoleBook:
         """What a token may do whose maker asked for nothing special."""
         return self.scopes_of_role(TOKEN)
 
-    def _names(self, name: str, *, admin: bool, groups: Sequence[str] = ()) -> tuple[str, ...]:
-        given = {role.name for role in self._roles.values() if role.users is not None and name in role.users}
+    def _names(
+        self, name: str, *, admin: bool, groups: Sequence[str] = (), said: Sequence[ManagedRole] | None = None
+    ) -> tuple[str, ...]:
+        if said is None:
+            given = {role.name for role in self._roles.values() if role.users is not None and name in role.users}
+        else:
+            # One that was declared when it was given may be gone.
+            given = {role.name for role in said if role.scopes is not None or role.name in self._roles}
         given |= {role.name for role in self._roles.values() if not role.groups.isdisjoint(groups)}
         # Unless the configuration says whose it is, the role `user` is everybody's.
-        if self._roles[USER].users is None:
+        if said is None and self._roles[USER].users is None:
             given.add(USER)
         if admin:
             given.add(ADMIN)
@@ -164,10 +183,23 @@ class RoleBook:
         admin: bool,  # noqa: FBT001  # a cache key
         groups: tuple[str, ...],
         shared: tuple[str, ...],
+        said: tuple[ManagedRole, ...] | None,
     ) -> frozenset[str]:
-        names = self._names(name, admin=admin, groups=groups)
-        scopes = [scope for role in names for scope in self._roles[role].scopes]
-        return self.expand([*scopes, *shared], Holder(user=name)) - {"inherit"}
+        own = {} if said is None else {role.name: role.scopes for role in said if not self.is_fixed(role.name)}
+        scopes = [*shared]
+        for role in self._names(name, admin=admin, groups=groups, said=said):
+            dictated = own.get(role)
+            scopes += self._roles[role].scopes if dictated is None else self._still_there(role, dictated)
+        return self.expand(scopes, Holder(user=name)) - {"inherit"}
+
+    def _still_there(self, role: str, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """The *scopes* that somebody was once given with *role*, if there still are such scopes."""
+        try:
+            self.expand(scopes, Holder(user=""))
+        except BadScope as exc:
+            log.error("role.has_unknown_scopes", role=role, why=str(exc))  # noqa: TRY400  # the configuration's
+            return ()
+        return scopes
 
     def _expand_service_now(self, name: str, admin: bool) -> frozenset[str]:  # noqa: FBT001  # a cache key
         names = self.roles_of_service(name, admin=admin)
@@ -182,6 +214,7 @@ def load_roles(
     secret: bytes = b"",
     custom_scopes: Mapping[str, Any] | None = None,
     extra_user_scopes: Sequence[str] = (),
+    loaded: Sequence[Mapping[str, Any]] | None = None,
 ) -> RoleBook:
     """
     Make the book of the configuration's `load_roles` and `services`.
@@ -192,10 +225,14 @@ def load_roles(
         secret: what the tokens follow from of services that the hub runs and that state none.
         custom_scopes: declared scopes.
         extra_user_scopes: what the role `user` holds besides (contract f).
+        loaded: roles that the sign-in method declares; None: it does not say what roles people have.
 
     Raises:
         InvalidRequest: an item is wrong; the message names it.
     """
+    if loaded is not None:
+        _refuse_members(roles)
+        roles = [*roles, *loaded]
     try:
         custom = read_custom_scopes(custom_scopes or {})
         checked = [scope for declared in roles for scope in _texts_of(declared)] + list(extra_user_scopes)
@@ -204,6 +241,32 @@ def load_roles(
             parse(text)
     except BadScope as exc:
         raise InvalidRequest(str(exc)) from exc
+    known, managed = _read_services(services, secret)
+    book = dict(DEFAULT_ROLES)
+    seen: set[str] = set()
+    for declared in roles:
+        role = read_role(declared)
+        check_metascopes(role)
+        if role.name in seen:
+            raise InvalidRequest(f"The role {role.name!r} is declared twice.")
+        seen.add(role.name)
+        book[role.name] = role
+    book[USER] = replace(book[USER], scopes=(*book[USER].scopes, *extra_user_scopes))
+    _warn_of_unknown(book.values(), known)
+    return RoleBook(
+        roles=book,
+        services=known,
+        managed=managed,
+        custom=custom,
+        loaded=[str(declared["name"]) for declared in loaded or ()],
+        is_managed=loaded is not None,
+    )
+
+
+def _read_services(
+    services: Sequence[Mapping[str, Any]], secret: bytes
+) -> tuple[Mapping[str, Service], Sequence[ManagedService]]:
+    """All services by name, and how those are run that the hub runs."""
     known: dict[str, Service] = {}
     managed: list[ManagedService] = []
     for stated in services:
@@ -224,18 +287,17 @@ def load_roles(
         how = read_managed(declared)
         if how is not None:
             managed.append(replace(how, token=str(declared["api_token"])))
-    book = dict(DEFAULT_ROLES)
-    seen: set[str] = set()
+    return known, managed
+
+
+def _refuse_members(roles: Sequence[Mapping[str, Any]]) -> None:
+    """Contract j: what roles people have is said in one place."""
     for declared in roles:
-        role = read_role(declared)
-        check_metascopes(role)
-        if role.name in seen:
-            raise InvalidRequest(f"The role {role.name!r} is declared twice.")
-        seen.add(role.name)
-        book[role.name] = role
-    book[USER] = replace(book[USER], scopes=(*book[USER].scopes, *extra_user_scopes))
-    _warn_of_unknown(book.values(), known)
-    return RoleBook(roles=book, services=known, managed=managed, custom=custom)
+        if declared.get("users") or declared.get("groups"):
+            raise InvalidRequest(
+                f"The sign-in method manages roles (manage_roles), so the role {declared.get('name')!r} in load_roles "
+                "must not name users or groups."
+            )
 
 
 def _warn_of_unknown(roles: Iterable[Role], known: Mapping[str, Service]) -> None:

@@ -96,8 +96,12 @@ class FakeSignIn:
         self.auth_state: Mapping[str, Any] | None = None
         #: members of a state that outlive the next one
         self.kept: tuple[str, ...] = ()
+        #: what it tells of everybody for others to see
+        self.user_info: Mapping[str, Any] | None = None
         #: what groups it says that everybody is in
         self.groups: tuple[str, ...] | None = None
+        #: what roles it says that everybody has
+        self.roles: tuple[Mapping[str, Any], ...] | None = None
         self.refresh_rules = RefreshRules()
         #: what it answers when it is asked again, of whom it was, and what they had been remembered by
         self.standing: Authenticated | bool | Exception = True
@@ -109,7 +113,14 @@ class FakeSignIn:
             raise WrongCredentials
         name = form["username"].lower()
         admin = True if name in self._admins else None
-        return Authenticated(name=name, admin=admin, auth_state=self.auth_state, groups=self.groups)
+        return Authenticated(
+            name=name,
+            admin=admin,
+            auth_state=self.auth_state,
+            user_info=self.user_info,
+            groups=self.groups,
+            roles=self.roles,
+        )
 
     async def refresh(self, user: User, auth_state: Mapping[str, Any] | None) -> Authenticated | bool:
         """What `standing` says of everybody; `asked` counts."""

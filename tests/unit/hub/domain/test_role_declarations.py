@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.managed_roles import ManagedRole
 from perijove.hub.domain.role_declarations import (
     DEFAULT_ROLES,
     check_metascopes,
     read_added_service,
+    read_dictated,
     read_role,
     read_service,
 )
@@ -181,3 +183,25 @@ def test_a_name_that_no_service_can_have_is_refused(name: str) -> None:
 def test_what_a_service_says_of_oauth_is_checked(change: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
         read_service({**SERVICE, **change})
+
+
+def test_a_dictated_role_is_known_by_name_or_brings_its_scopes() -> None:
+    known = frozenset({"reading"})
+
+    assert read_dictated({"name": "reading"}, known=known) == ManagedRole(name="reading")
+    assert read_dictated({"name": "admin"}, known=known) == ManagedRole(name="admin")
+    assert read_dictated({"name": "new", "scopes": []}, known=known) == ManagedRole(name="new", scopes=())
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("reading", "must be a dictionary"),
+        ({"name": "new"}, "no role 'new'"),
+        ({"name": "admin", "scopes": []}, "'admin' cannot be changed"),
+        ({"name": "new", "scopes": ["no"]}, "'new'"),
+    ],
+)
+def test_a_dictated_role_that_is_wrong_is_refused(told: Any, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        read_dictated(told, known=frozenset({"reading"}))

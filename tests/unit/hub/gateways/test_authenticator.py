@@ -15,7 +15,14 @@ from perijove.authenticators.errors import SignInRefused
 from perijove.authenticators.native import NativeAuthenticator, Verdict
 from perijove.authenticators.testing import MemoryPasswordBook, form
 from perijove.hub.domain.accounts import Account, AccountState
-from perijove.hub.domain.errors import AwaitingApproval, HubError, NotAllowed, Unavailable, WrongCredentials
+from perijove.hub.domain.errors import (
+    AwaitingApproval,
+    HubError,
+    InvalidRequest,
+    NotAllowed,
+    Unavailable,
+    WrongCredentials,
+)
 from perijove.hub.domain.users import User
 from perijove.hub.gateways.authenticator import AuthenticatorSignIn, StorePasswordBook, make_authenticator
 from perijove.hub.ports import Authenticated
@@ -193,7 +200,9 @@ async def test_the_hook_may_change_or_refuse_whoever_may_enter() -> None:
 
     ada = await sign_in.sign_in(form("Ada", "x"))
     assert (ada.name, ada.admin, ada.groups) == ("ada", True, ("class",))
-    assert seen == [(None, {"name": "ada", "admin": None, "auth_state": None, "groups": None})]
+    assert seen == [
+        (None, {"name": "ada", "admin": None, "auth_state": None, "user_info": None, "groups": None, "roles": None})
+    ]
     with pytest.raises(NotAllowed):
         await sign_in.sign_in(form("eve", "x"))
 
@@ -204,6 +213,92 @@ async def test_the_hook_is_not_asked_about_whoever_may_not_enter() -> None:
 
     with pytest.raises(NotAllowed):
         await asks(DummyAuthenticator(allowed_users={"bob"}, post_auth_hook=hook)).sign_in(form("ada", "x"))
+
+
+async def test_a_hook_says_what_others_see_of_people() -> None:
+    async def hook(_authenticator: Authenticator, _handler: None, model: dict[str, Any]) -> dict[str, Any]:
+        return {**model, "user_info": {"display_name": "Ada", "seen": model["user_info"]}}
+
+    ada = await asks(DummyAuthenticator(allow_all=True, post_auth_hook=hook)).sign_in(form("ada", "x"))
+
+    assert ada.user_info == {"display_name": "Ada", "seen": None}
+
+
+@pytest.mark.parametrize("told", ["Ada", {"picture": object()}, {"picture": "x" * 5000}])
+async def test_what_cannot_be_shown_of_somebody_keeps_nobody_out(told: Any) -> None:
+    def hook(_authenticator: Authenticator, _handler: None, model: dict[str, Any]) -> dict[str, Any]:
+        return {**model, "user_info": told}
+
+    with capture_logs() as lines:
+        ada = await asks(DummyAuthenticator(allow_all=True, post_auth_hook=hook)).sign_in(form("ada", "x"))
+
+    assert ada.user_info is None
+    assert [(line["event"], line["user"]) for line in lines] == [("authenticator.bad_user_info", "ada")]
+
+
+@pytest.mark.parametrize(
+    ("manages", "told", "passed_on"),
+    [
+        (True, [{"name": "reading"}], ({"name": "reading"},)),
+        (True, [], ()),
+        (True, None, None),
+        (True, "reading", None),
+        (False, [{"name": "reading"}], None),
+    ],
+)
+async def test_roles_are_passed_on_if_they_are_managed(manages: bool, told: Any, passed_on: Any) -> None:  # noqa: FBT001  # a case
+    def hook(_authenticator: Authenticator, _handler: None, model: dict[str, Any]) -> dict[str, Any]:
+        return {**model, "roles": told}
+
+    ada = await asks(DummyAuthenticator(allow_all=True, manage_roles=manages, post_auth_hook=hook)).sign_in(
+        form("ada", "x")
+    )
+
+    assert ada.roles == passed_on
+
+
+class Declaring(DummyAuthenticator):
+    told: Any = ()
+
+    async def load_managed_roles(self) -> Any:
+        if isinstance(self.told, Exception):
+            raise self.told
+        return self.told
+
+
+async def test_roles_are_declared_by_whoever_manages_them() -> None:
+    declaring = Declaring(manage_roles=True, reset_managed_roles_on_startup=True)
+    declaring.told = [{"name": "reading"}]
+
+    assert await asks(declaring).load_roles() == ({"name": "reading"},)
+    assert asks(declaring).resets_roles
+    assert await asks(Declaring()).load_roles() is None
+    assert await asks(DummyAuthenticator(manage_roles=True)).load_roles() == ()
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        (OSError("no route to the directory"), Unavailable),
+        ("reading", InvalidRequest),
+        (["reading"], InvalidRequest),
+        ({"name": "reading"}, InvalidRequest),
+    ],
+)
+async def test_a_hub_does_not_start_without_the_roles_that_it_is_to_have(told: Any, error: type[HubError]) -> None:
+    declaring = Declaring(manage_roles=True)
+    declaring.told = told
+
+    with pytest.raises(error):
+        await asks(declaring).load_roles()
+
+
+async def test_roles_are_not_reset_to_what_nobody_says() -> None:
+    """
+    As in JupyterHub: everybody would lose everything.
+    """
+    with pytest.raises(InvalidRequest, match="DummyAuthenticator has none"):
+        await asks(DummyAuthenticator(manage_roles=True, reset_managed_roles_on_startup=True)).load_roles()
 
 
 async def test_groups_that_are_not_managed_are_not_passed_on() -> None:

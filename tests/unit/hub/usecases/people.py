@@ -58,6 +58,7 @@ class People:
         allow_signup: bool = True,
         store: Store | None = None,
         randomness: FakeRandomness | None = None,
+        managed_roles: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         policy = SignInPolicy()
         self.store = store or MemoryStore()
@@ -65,7 +66,7 @@ class People:
         self.proxy = FakeProxy()
         self.randomness = randomness or FakeRandomness()
         self.signer = FakeSigner()
-        self.roles = load_roles(roles=roles, services=services)
+        self.roles = load_roles(roles=roles, services=services, loaded=managed_roles)
         self.activity = Activity(store=self.store, clock=self.clock)
         self.outbox = Outbox(self.proxy)
         self.revocations = Revocations(outboxes=[self.outbox], clock=self.clock)
@@ -86,6 +87,7 @@ class People:
             method=self.method,
             auth_states=self.auth_states,
             doors=GroupDoors(roles=self.roles, revocations=self.revocations),
+            roles=self.roles,
             admin_users=frozenset(admin_users),
         )
         self.refresh = RefreshUsers(

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 
 from perijove.hub.domain.errors import NoSuchServer, NoSuchService, NotAllowed
+from perijove.hub.domain.servers import MAX_SERVER_NAME
 from perijove.hub.domain.users import User
 from perijove.hub.usecases.door import Visit
 from perijove.hub.usecases.sign_out import EARLY
+from perijove.kit.jws import SigningKey, Verifier
+from perijove.singleuser.visitor import visitor
 from perijove.wire.door import EXCHANGED_TOKEN_SECONDS, MAX_VISITS
-from perijove.wire.identity import IdentityClaims
+from perijove.wire.identity import IDENTITY_COOKIE, IdentityClaims
 from tests.unit.hub.usecases.people import People, service
 
 CULLER = {"name": "culler", "api_token": "token-of-the-culler"}
@@ -37,6 +41,44 @@ async def test_a_session_opens_ones_own_server_as_long_as_it_lives() -> None:
     assert (claims.sub, claims.sid, claims.aud) == ("ada", ada.session_id, "ada/")
     assert claims.scope == ("read", "write", "execute")
     assert claims.exp - claims.iat == entry.max_age
+
+
+async def test_a_server_is_told_how_its_visitors_are_shown() -> None:
+    people = People()
+    people.method.user_info = {"display_name": "Ada L.", "avatar_url": "https://a.example/a.png", "color": "red"}
+    await add_server(people, (await people.enter()).user)
+    ada = await people.principal()
+    _, token = await people.tokens.create(user=await people.user("ada"), maker=ada)
+
+    await people.door.enter(ada, "ada/")
+    await people.door.exchange(token, "ada/")
+
+    assert len(people.signer.signed) == 2
+
+    for signed in people.signer.signed:
+        claims = IdentityClaims.from_claims(signed)
+        told = (claims.name, claims.avatar_url, claims.color, claims.initials)
+        assert told == ("Ada L.", "https://a.example/a.png", "red", "")
+
+
+async def test_a_statement_fits_into_a_cookie_however_long_everything_is() -> None:
+    """
+    A browser drops a cookie that is too long, and its owner would never come in.
+    """
+    people = People()
+    name = "\U00010428" * 64
+    people.method.user_info = {"display_name": "\u00e9" * 999, "avatar_url": "/" + "a" * 1000, "color": "a" * 64}
+    user = (await people.enter(name)).user
+    server = "w" * MAX_SERVER_NAME
+    await add_server(people, user, server)
+    key = SigningKey.generate()
+
+    with patch.object(people.signer, "sign", key.sign):
+        entry = await people.door.enter(await people.principal(name), f"{name}/{server}")
+
+    assert len(entry.cookie_value) + len(IDENTITY_COOKIE) < 4096
+    claims = Verifier([key.public_jwk]).verify(entry.cookie_value, audience=f"{name}/{server}", now=people.clock.now())
+    assert visitor(IdentityClaims.from_claims(claims)).display_name == name
 
 
 async def test_somebody_elses_server_is_as_if_it_were_not_there() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from perijove.hub.domain.errors import InvalidRequest
+from perijove.hub.domain.managed_roles import ManagedRole
 from perijove.hub.domain.roles import Service
 from perijove.hub.domain.users import Person, User
 from perijove.hub.usecases.load_roles import RoleBook, load_roles
@@ -162,3 +165,105 @@ def test_everybody_has_the_extra_scopes_of_users() -> None:
     for scope in ("no:such", "custom:other:thing"):
         with pytest.raises(InvalidRequest, match=scope):
             load_roles(roles=[], services=[], extra_user_scopes=[scope])
+
+
+READING = {"name": "reading", "scopes": ["read:users"]}
+
+
+def with_roles(*said: ManagedRole, admin: bool = False) -> Person:
+    return Person(user=replace(user("ada", admin=admin), managed_roles=said), groups=("class",))
+
+
+def managed(*roles: dict[str, Any], loaded: Sequence[dict[str, Any]] = ()) -> RoleBook:
+    return load_roles(roles=roles, services=[], loaded=loaded)
+
+
+def held(book: RoleBook, person: Person) -> tuple[tuple[str, ...], frozenset[str]]:
+    return book.roles_of_user(person.user, person.groups), book.scopes_of_person(person)
+
+
+def test_whoever_was_given_roles_has_these_and_no_others() -> None:
+    """
+    As in JupyterHub: not even `user`, unless the method names it.
+    """
+    book = managed(READING)
+
+    assert held(book, with_roles()) == ((), frozenset())
+    names, scopes = held(book, with_roles(ManagedRole(name="reading")))
+    assert (names, "read:users" in scopes, "start:servers!user=ada" in scopes) == (("reading",), True, False)
+    assert book.roles_of_user(user("bob")) == ("user",)
+
+
+def test_roles_of_groups_and_administrators_stay_whatever_the_method_says() -> None:
+    """
+    Whether somebody is an administrator is said by `admin`, and by `admin_users`.
+    """
+    book = managed(loaded=[{**READING, "groups": ["class"]}])
+
+    assert held(book, with_roles())[0] == ("reading",)
+    assert held(book, with_roles(admin=True))[0] == ("admin", "reading")
+
+
+def test_a_role_that_one_was_given_allows_what_was_said_unless_the_configuration_says_it() -> None:
+    own = ManagedRole(name="reading", scopes=("list:groups",))
+
+    assert "list:groups" in held(managed(loaded=[READING]), with_roles(own))[1]
+    assert "list:groups" in held(managed(), with_roles(own))[1]
+    assert "list:groups" not in held(managed(READING), with_roles(own))[1]
+    assert "read:users" in held(managed(READING), with_roles(own))[1]
+
+
+def test_the_role_admin_allows_what_it_always_does() -> None:
+    assert "admin:users" in held(managed(), with_roles(ManagedRole(name="admin")))[1]
+
+
+def test_a_role_that_is_not_declared_any_more_allows_nothing_and_is_not_there() -> None:
+    assert held(managed(), with_roles(ManagedRole(name="reading"))) == ((), frozenset())
+
+
+def test_a_scope_that_is_not_declared_any_more_is_logged_and_allows_nothing() -> None:
+    """
+    Who signs in next must not find an error page.
+    """
+    gone = ManagedRole(name="grading", scopes=("read:users", "custom:grades:read"))
+    with capture_logs() as lines:
+        scopes = managed().scopes_of_person(with_roles(gone, ManagedRole(name="user")))
+
+    assert [(line["event"], line["role"]) for line in lines] == [("role.has_unknown_scopes", "grading")]
+    assert "read:users" not in scopes
+    assert "start:servers!user=ada" in scopes
+
+
+def test_roles_that_were_given_count_only_as_long_as_the_method_manages_them() -> None:
+    person = with_roles(ManagedRole(name="admin"))
+
+    assert load_roles(roles=[], services=[]).roles_of_user(person.user) == ("user",)
+    assert "admin:users" not in load_roles(roles=[], services=[]).scopes_of_person(person)
+
+
+def test_a_token_inherits_nothing_by_a_role_that_was_given() -> None:
+    assert "inherit" not in held(managed(), with_roles(ManagedRole(name="all", scopes=("inherit",))))[1]
+
+
+def test_a_role_that_the_method_declares_is_as_one_of_the_configuration() -> None:
+    book = managed(loaded=[{**READING, "users": ["bob"]}])
+
+    assert book.roles_of_user(user("bob")) == ("reading", "user")
+    assert (book.is_fixed("reading"), book.is_fixed("user"), book.is_fixed("unheard-of")) == (False, True, False)
+
+
+@pytest.mark.parametrize(
+    ("roles", "loaded", "words"),
+    [
+        ([{**READING, "users": ["ada"]}], [], "'reading' in load_roles must not name users or groups"),
+        ([{**READING, "groups": ["class"]}], [], "must not name users or groups"),
+        ([READING], [READING], "'reading' is declared twice"),
+        ([], [{"name": "admin", "users": ["eve"]}], "'admin' cannot be changed"),
+        ([], [{"name": "new", "scopes": ["no:such"]}], "'new'"),
+    ],
+)
+def test_declarations_that_contradict_each_other_stop_the_start(
+    roles: list[dict[str, Any]], loaded: list[dict[str, Any]], words: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        load_roles(roles=roles, services=[], loaded=loaded)

@@ -139,7 +139,7 @@ class Rig:
         authenticator = make_authenticator(self._authenticator, config=Config(), book=book)
         method = AuthenticatorSignIn(authenticator=authenticator, store=store)
         doors = GroupDoors(roles=roles, revocations=revocations)
-        vouched = Vouched(store=store, clock=clock, method=method, auth_states=auth_states, doors=doors)
+        vouched = Vouched(store=store, clock=clock, method=method, auth_states=auth_states, doors=doors, roles=roles)
         refresh = RefreshUsers(
             store=store,
             clock=clock,

@@ -26,8 +26,9 @@ from perijove.hub.usecases.services import KnownService
 from perijove.hub.usecases.users import KnownUser
 from perijove.wire.routes import GATED, OPEN
 
-#: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”).
-_ONESELF = frozenset({"kind", "name", "groups"})
+#: Whoever asks who they are learns this much, whatever the scopes (contract d, “Identity”): whose a token is, and
+#: how they are shown, as `jupyterhub-singleuser` reads it.
+_ONESELF = frozenset({"kind", "name", "user_info", "groups"})
 
 
 _TIMESTAMP: Final = "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"
@@ -96,7 +97,7 @@ class Models:
             "created": timestamp(user.created),
             "last_activity": timestamp(user.last_activity),
             "servers": servers,
-            "user_info": None,
+            "user_info": None if user.user_info is None else dict(user.user_info),
             "auth_state": None,
         }
         return {key: value for key, value in full.items() if key in shown}

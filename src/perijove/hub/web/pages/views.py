@@ -19,6 +19,7 @@ from perijove.hub.domain.servers import Server
 from perijove.hub.domain.sessions import Session
 from perijove.hub.domain.tokens import ApiToken
 from perijove.hub.domain.urls import server_url
+from perijove.hub.domain.user_info import shown
 from perijove.hub.oauth.consent import in_words
 from perijove.hub.scopes.catalog import Definition
 from perijove.hub.usecases.tokens import Application
@@ -97,6 +98,8 @@ class PersonView:
     """A line of the people page."""
 
     name: str
+    #: what they are called besides; may be empty
+    shown_as: str
     admin: bool
     last_activity: TimeView | None
     server: ServerView
@@ -247,8 +250,10 @@ def _stopping_view(deadline: Deadline, keep_url: str, now: datetime) -> Stopping
 def person_view(known: KnownUser, addresses: Addresses, now: datetime) -> PersonView:
     """A user with the default server."""
     default = next((row for row in known.servers if not row.name), None)
+    looks = shown(known.user)
     return PersonView(
         name=known.user.name,
+        shown_as="" if looks.name == known.user.name else looks.name,
         admin=known.user.admin,
         last_activity=optional_time(known.user.last_activity, now),
         server=server_view(default, known.user.name, "", addresses, now),

@@ -26,7 +26,7 @@ async def test_a_service_asks_whose_a_token_is(rig: Rig) -> None:
         itself = await service.get(f"/hub/api/authorizations/token/{SERVICE['api_token']}")
         unknown = await service.get("/hub/api/authorizations/token/nobodys")
 
-    assert known.json() == {"kind": "user", "name": "bob", "groups": []}
+    assert known.json() == {"kind": "user", "name": "bob", "user_info": None, "groups": []}
     assert (itself.json()["kind"], itself.json()["name"]) == ("service", "script")
     assert (unknown.status_code, unknown.json()["status"]) == (404, 404)
 
@@ -44,7 +44,7 @@ async def test_a_service_asks_whose_a_cookie_is(rig: Rig) -> None:
         wrong = await service.get(f"{path}/jupyterhub-hub-login/another")
         other = await service.get(f"{path}/_xsrf/{cookie}")
 
-    assert by_address.json() == by_body.json() == {"kind": "user", "name": "bob", "groups": []}
+    assert by_address.json() == by_body.json() == {"kind": "user", "name": "bob", "user_info": None, "groups": []}
     assert (wrong.status_code, other.status_code) == (404, 404)
 
 
@@ -56,7 +56,7 @@ async def test_who_asks_sees_more_only_if_they_may(rig: Rig) -> None:
 
     assert mine["admin"] is False
     assert "servers" in mine
-    assert theirs == {"kind": "user", "name": "bob", "groups": []}
+    assert theirs == {"kind": "user", "name": "bob", "user_info": None, "groups": []}
 
 
 @pytest.mark.parametrize("path", ["token/x", "cookie/jupyterhub-hub-login", "cookie/jupyterhub-hub-login/x"])

@@ -29,6 +29,26 @@ async def test_a_user_is_told_in_full_to_an_administrator(rig: Rig, admin: httpx
     assert server["progress_url"] == "/hub/api/users/bob/server/progress"
 
 
+async def test_what_others_see_of_somebody_is_told_with_their_name(rig: Rig, admin: httpx.AsyncClient) -> None:
+    """
+    Contract d: `read:users:name` shows it, `read:users:groups` does not.
+    """
+    told = {"display_name": "Bob", "own": {"desk": 7}}
+    async with rig.parts.store.unit() as unit:
+        bob = await unit.users.by_name("bob")
+        assert bob is not None
+        await unit.users.set_user_info(bob.id, told)
+    seen = {}
+    for scope in ("read:users:name", "read:users:groups"):
+        async with rig.program(await rig.token("ada", scopes=[scope])) as program:
+            seen[scope] = (await program.get("/hub/api/users/bob")).json()
+
+    assert (await admin.get("/hub/api/users/bob")).json()["user_info"] == told
+    assert (await admin.get("/hub/api/users/ada")).json()["user_info"] is None
+    assert seen["read:users:name"]["user_info"] == told
+    assert "user_info" not in seen["read:users:groups"]
+
+
 async def test_stopped_servers_are_listed_on_demand(rig: Rig, admin: httpx.AsyncClient) -> None:
     await rig.start("bob")
     await admin.delete("/hub/api/users/bob/server")

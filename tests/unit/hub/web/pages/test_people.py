@@ -10,6 +10,18 @@ async def test_the_page_is_for_administrators(rig: Rig) -> None:
     assert (await (await rig.signed_in("ada")).get("/hub/people")).status_code == 200
 
 
+async def test_people_are_shown_as_they_are_called_without_what_it_could_do_to_the_page(rig: Rig) -> None:
+    async with rig.parts.store.unit() as unit:
+        bob = await unit.users.by_name("bob")
+        assert bob is not None
+        await unit.users.set_user_info(bob.id, {"display_name": "Bob <b>Builder</b>"})
+
+    page = (await (await rig.signed_in("ada")).get("/hub/people")).text
+
+    assert "Bob &lt;b&gt;Builder&lt;/b&gt;" in page
+    assert page.count('<span class="hint">') == 1
+
+
 async def test_a_refusal_is_in_words_for_people(rig: Rig) -> None:
     """
     The API names the missing scopes; to somebody at a browser they say nothing.
