@@ -147,11 +147,6 @@ def make_ground(
     policies = policies_of(settings, roles)
     report_seconds = settings.servers.activity_seconds
     activity = Activity(store=store, clock=clock, report_seconds=report_seconds)
-    rule = AttemptRule(
-        per_account=settings.sign_in.attempts_per_account,
-        per_address=settings.sign_in.attempts_per_address,
-        window_seconds=settings.sign_in.window_seconds,
-    )
     return Ground(
         inputs=inputs,
         store=store,
@@ -164,7 +159,7 @@ def make_ground(
             lease_seconds=settings.servers.lease_seconds,
             version=__version__,
         ),
-        limiter=AttemptLimiter(store=store, clock=clock, rule=rule),
+        limiter=AttemptLimiter(store=store, clock=clock, rule=attempt_rule_of(settings)),
         failures=FailedSignIns(store=store, clock=clock),
         auth_states=auth_states,
         method=method,
@@ -200,6 +195,15 @@ def make_ground(
         ),
         revocations=revocations,
         lab_assets=_lab_assets(settings),
+    )
+
+
+def attempt_rule_of(settings: HubSettings) -> AttemptRule:
+    """How often somebody may try to sign in."""
+    return AttemptRule(
+        per_account=settings.sign_in.attempts_per_account,
+        per_address=settings.sign_in.attempts_per_address,
+        window_seconds=settings.sign_in.window_seconds,
     )
 
 
