@@ -28,10 +28,10 @@ from tests.support.launcher import (
 
 #: People, and how many of them start at once.
 PEOPLE, TOGETHER = 20, 10
-#: Starts until what is made once has been made.
-WARM_UP: Final = 100
+#: Starts until what is made once has been made and the allocator has found its size (nothing grows after some 500).
+WARM_UP: Final = 500
 #: MB that a process may have grown by since then: an allocator never gives back everything.
-GROWTH: Final = 3.0
+GROWTH: Final = 1.0
 CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
