@@ -1,6 +1,6 @@
 """
-Finds an authenticator's class by the name that the configuration gives: a name that comes with perijove,
-the name of an entry point in the group `perijove.authenticators`, or `package.module.Class`.
+Finds an authenticator's class by what the configuration gives: a name that comes with perijove, the name of an entry
+point in the group `perijove.authenticators`, `package.module.Class`, or the class itself.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ BUILT_IN: Final[Mapping[str, type[Authenticator]]] = MappingProxyType(
 )
 
 
-def find(name: str) -> type[Authenticator]:
+def find(name: str | type) -> type[Authenticator]:
     """
-    The class called *name*.
+    The class called *name*, which may be the class.
 
     Raises:
         UnknownAuthenticator: nothing has that name, or what has it is no authenticator.
     """
+    if isinstance(name, type):
+        return _checked(name.__qualname__, name)
     if name in BUILT_IN:
         return BUILT_IN[name]
     plugins = entry_points(group=ENTRY_POINT_GROUP)

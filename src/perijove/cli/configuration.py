@@ -40,7 +40,7 @@ from perijove.config.sources import (
 from perijove.config.subdomains import contradictions_of_subdomains
 from perijove.config.tls import contradictions
 from perijove.config.tornado import TornadoSettings, read_tornado_settings
-from perijove.config.traits import CryptKeeper, Perijove
+from perijove.config.traits import CryptKeeper, EventLogger, Perijove
 from perijove.config.urls import BindUrl
 from perijove.hub.domain.errors import HubError
 from perijove.hub.domain.groups import read_groups
@@ -66,6 +66,7 @@ class Configuration:
     spawner: Spawner
     launcher: Launcher
     tornado: TornadoSettings
+    event_logger: EventLogger
     crypt_keeper: CryptKeeper = field(repr=False)
     #: none unless auth states are to be kept
     crypt_keys: tuple[bytes, ...] = field(repr=False)
@@ -113,6 +114,7 @@ def load(file: Path | None, flags: Sequence[str]) -> Configuration:
         perijove=perijove,
         authenticator=authenticator,
         launcher=build(Launcher, config, file=file),
+        event_logger=build(EventLogger, config, file=file),
         crypt_keeper=crypt_keeper,
         crypt_keys=_crypt_keys(crypt_keeper, authenticator, file, flags),
         tornado=_tornado_settings(perijove, file),
@@ -208,7 +210,7 @@ def _find(finder: Any, trait: str, perijove: Perijove, file: Path | None) -> Any
 
 def known_classes(*chosen: type[Configurable]) -> Known:
     """Class name → class, for everything that may be configured; bases before those who inherit."""
-    classes: list[type[Configurable]] = [Perijove, Launcher, CryptKeeper]
+    classes: list[type[Configurable]] = [Perijove, Launcher, EventLogger, CryptKeeper]
     for cls in (*AUTHENTICATORS.values(), *spawners().values(), *chosen):
         lineage = [c for c in reversed(cls.__mro__) if issubclass(c, Authenticator | Spawner)]
         classes += [c for c in lineage if c not in classes]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from logging import Handler
 from pathlib import Path
 
 import click
@@ -83,6 +84,7 @@ class _Configured:
             config=configuration.config,
             environ={name: value for name, value in environ.items() if name not in SECRET_VARIABLES},
             read_again=self.read_again,
+            event_handlers=configuration.event_logger.handlers,
             log_level=configuration.perijove.log_level,
         )
 
@@ -95,9 +97,9 @@ class _Configured:
         """
         new = load(self._file, self._flags)
         before, self._last = self._last, new
-        for handler in new.perijove.extra_log_handlers:
+        for handler in _handlers(new):
             # The file made it anew, and it may have opened one of its own; lines go to those of the start.
-            if handler not in self._first.perijove.extra_log_handlers:
+            if handler not in _handlers(self._first):
                 handler.close()
         inputs = replace(
             self.inputs,
@@ -115,10 +117,15 @@ class _Configured:
         return hub_settings(configuration, control_token=self._token, number=self._number)
 
 
+def _handlers(configuration: Configuration) -> list[Handler]:
+    return [*configuration.perijove.extra_log_handlers, *configuration.event_logger.handlers]
+
+
 def _owners(configuration: Configuration) -> tuple[Configurable, ...]:
     return (
         configuration.perijove,
         configuration.launcher,
+        configuration.event_logger,
         configuration.crypt_keeper,
         configuration.authenticator,
         configuration.spawner,

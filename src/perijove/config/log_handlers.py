@@ -10,8 +10,8 @@ from typing import Any, Final
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
-#: the trait that has them
-TRAIT: Final = "extra_log_handlers"
+#: the traits that have them: section, name
+TRAITS: Final = (("Perijove", "extra_log_handlers"), ("EventLogger", "handlers"))
 
 
 class Uncopied(list[Any]):
@@ -24,13 +24,14 @@ class Uncopied(list[Any]):
 
 def keep_handlers(config: Config) -> None:
     """Have the handlers in *config*, whose aliases are merged already, survive being read into traits."""
-    section = config.get("Perijove", {})
-    written = section.get(TRAIT)
-    if isinstance(written, LazyConfigValue):
-        # `c.Perijove.extra_log_handlers.append(…)`
-        written = written.get_value([])
-    if isinstance(written, list):
-        section[TRAIT] = Uncopied(written)
+    for section_name, name in TRAITS:
+        section = config.get(section_name, {})
+        written = section.get(name)
+        if isinstance(written, LazyConfigValue):
+            # `c.Perijove.extra_log_handlers.append(…)`
+            written = written.get_value([])
+        if isinstance(written, list):
+            section[name] = Uncopied(written)
 
 
 def are_handlers(value: Any) -> bool:

@@ -114,8 +114,8 @@ def differing(old: Sequence[Configurable], new: Sequence[Configurable], *, reloa
 def is_reloaded(owner: Configurable, name: str) -> bool:
     """Whether a changed value of that trait is taken over while the hub runs."""
     section = type(owner).__name__
-    if section == "Launcher":
-        # It is another process, which goes on with what it was told.
+    if section in ("Launcher", "EventLogger"):
+        # The launcher is another process, which goes on with what it was told; handlers are open files.
         return False
     return name in RELOADED if section == "Perijove" else name not in FIXED_OF_PLUGINS
 
@@ -128,6 +128,12 @@ def _is_same(one: Any, other: Any) -> bool:
     if are_handlers(one) and are_handlers(other):
         # Likewise; what they are and where they write is all that can be seen of them.
         return repr(list(one)) == repr(list(other))
-    # A function is made anew whenever the file is run; its code tells whether it is another.
+    # Functions and classes are made anew whenever the file is run; their code tells whether they are others.
+    if isinstance(one, type) and isinstance(other, type):
+        return one is other or (one.__qualname__ == other.__qualname__ and _codes(one) == _codes(other))
     code = getattr(one, "__code__", None)
     return bool(one == other) or (code is not None and code == getattr(other, "__code__", None))
+
+
+def _codes(cls: type) -> Mapping[str, Any]:
+    return {name: member.__code__ for name, member in vars(cls).items() if hasattr(member, "__code__")}

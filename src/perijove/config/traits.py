@@ -23,6 +23,7 @@ from traitlets import (
     List,
     Set,
     TraitError,
+    Type,
     Unicode,
     Union,
     validate,
@@ -135,11 +136,15 @@ class Perijove(Configurable):
         '["--metrics-port", "9102", "--access-log", "-"]. Those of perijove itself come later and win.',
     ).tag(config=True)
 
-    authenticator_class = Unicode(
-        "native", help="How people sign in: a name (native, dummy, or a plug-in's) or an import path."
+    authenticator_class: Union = Union(
+        [Unicode(), Type(klass=Configurable)],
+        default_value="native",
+        help="How people sign in: a name (native, dummy, or a plug-in's), an import path, or a class.",
     ).tag(config=True)
-    spawner_class = Unicode(
-        "local", help="How servers are started: a name (local, or a plug-in's) or an import path."
+    spawner_class: Union = Union(
+        [Unicode(), Type(klass=Configurable)],
+        default_value="local",
+        help="How servers are started: a name (local, or a plug-in's), an import path, or a class.",
     ).tag(config=True)
     admin_users = Set(
         Unicode(), help="Names that are administrators from the start (same as c.Authenticator.admin_users)."
@@ -258,6 +263,16 @@ class Perijove(Configurable):
     def _both_slashes(self, proposal: dict[str, str]) -> str:
         inner = proposal["value"].strip("/")
         return f"/{inner}/" if inner else "/"
+
+
+class EventLogger(Configurable):
+    """What programs are told of servers."""
+
+    handlers: List[Handler] = List(
+        Instance(Handler),
+        help="Handlers of Python's logging that get an event for every start and stop of a server: a line of JSON by "
+        "JupyterHub's schema server-action, version 1.",
+    ).tag(config=True)
 
 
 class CryptKeeper(Configurable):

@@ -4,6 +4,7 @@ What nearly everything in the hub stands on, made of its configuration. A part o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,8 @@ class HubInputs:
     environ: Mapping[str, str] = field(repr=False)
     #: reads the configuration again; raises ConfigError
     read_again: Callable[[], Reading[HubInputs]]
+    #: what starts and stops of servers are told to
+    event_handlers: Sequence[logging.Handler] = ()
     log_level: str = "info"
 
 

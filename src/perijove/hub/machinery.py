@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from perijove.hub.domain.origins import origins_of
 from perijove.hub.gateways.prober import HttpProber
+from perijove.hub.gateways.server_events import HandledServerEvents
 from perijove.hub.gateways.spawners import SpawnerGateway
 from perijove.hub.ground import Ground, environment_of
 from perijove.hub.usecases.admission import Admission
@@ -18,6 +19,7 @@ from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
+from perijove.hub.usecases.server_journal import ServerJournal
 from perijove.hub.usecases.servers import StopServer
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.start_breaker import StartBreaker
@@ -83,6 +85,7 @@ def make_machinery(ground: Ground, backend: Backend) -> Machinery:
         policy=policy,
         tasks=ground.tasks,
         membership=ground.membership,
+        journal=ServerJournal(events=HandledServerEvents(ground.inputs.event_handlers, clock=ground.clock)),
     )
     reconcilers = [
         Reconciler(

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Any, Protocol
 
 from perijove.hub.domain.managed_services import ManagedService
@@ -393,6 +393,21 @@ class IdentitySigner(Protocol):
 
     @property
     def public_jwks(self) -> Sequence[Mapping[str, Any]]: ...
+
+
+class ServerAction(StrEnum):
+    """What has been done with a server, in the words of JupyterHub's schema `server-action`."""
+
+    START = "start"
+    STOP = "stop"
+
+
+class ServerEvents(Protocol):
+    """Tells programs that keep accounts of servers' starts and stops."""
+
+    def emit(self, action: ServerAction, server: Server) -> None:
+        """*action* has succeeded. Raises nothing."""
+        ...
 
 
 class Prober(Protocol):

@@ -1,5 +1,5 @@
 """
-Finds a spawner class by the name an administrator wrote: a short name, or `package.module.Class`.
+Finds a spawner class by what an administrator wrote: a short name, `package.module.Class`, or the class itself.
 """
 
 from __future__ import annotations
@@ -35,13 +35,15 @@ def spawners() -> dict[str, type[Spawner]]:
     return {**announced, **BUILT_IN}
 
 
-def find_spawner(name: str) -> type[Spawner]:
+def find_spawner(name: str | type) -> type[Spawner]:
     """
-    The class called *name*.
+    The class called *name*, which may be the class.
 
     Raises:
         UnknownSpawner: with the names there are.
     """
+    if isinstance(name, type):
+        return _checked(name, name.__qualname__)
     if name in BUILT_IN:
         return BUILT_IN[name]
     # Looking what is announced means reading the description of everything that is installed.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from perijove.authenticators.dummy import DummyAuthenticator
@@ -16,6 +18,15 @@ def test_built_in_names_are_found() -> None:
 
 def test_a_class_is_found_by_its_path() -> None:
     assert find("perijove.authenticators.dummy.DummyAuthenticator") is DummyAuthenticator
+
+
+def test_a_class_is_taken_as_it_is() -> None:
+    class Directory(DummyAuthenticator):
+        """Of a configuration file."""
+
+    assert find(Directory) is Directory
+    with pytest.raises(UnknownAuthenticator, match="'Path' is no subclass"):
+        find(Path)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

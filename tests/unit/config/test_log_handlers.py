@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from copy import deepcopy
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -11,29 +13,31 @@ from perijove.config.errors import WrongValue
 from perijove.config.generate import as_json, as_text, effective
 from perijove.config.log_handlers import Uncopied, are_handlers
 
+HANDLERS: Final = {"c.JupyterHub.extra_log_handlers": "perijove", "c.EventLogger.handlers": "event_logger"}
 
+
+@pytest.mark.parametrize("trait", HANDLERS)
 @pytest.mark.parametrize("how", ["= [handler]", ".append(handler)", ".extend([handler])"])
-def test_handlers_come_through_as_the_objects_that_they_are(how: str, tmp_path: Path) -> None:
+def test_handlers_come_through_as_the_objects_that_they_are(how: str, trait: str, tmp_path: Path) -> None:
     """
     Usual values are copied on the way, and the lock in a handler has no copy.
     """
     file = tmp_path / "jupyterhub_config.py"
-    file.write_text(
-        f"import logging\nhandler = logging.NullHandler()\nc.JupyterHub.extra_log_handlers{how}\n", encoding="utf-8"
-    )
+    file.write_text(f"import logging\nhandler = logging.NullHandler()\n{trait}{how}\n", encoding="utf-8")
 
-    perijove = load(file, []).perijove
+    owner = getattr(load(file, []), HANDLERS[trait])
 
-    assert [type(handler) for handler in perijove.extra_log_handlers] == [logging.NullHandler]
-    assert "NullHandler" in as_text(effective([perijove]))
-    assert "NullHandler" in as_json(effective([perijove]))
+    assert [type(handler) for handler in getattr(owner, trait.rpartition(".")[2])] == [logging.NullHandler]
+    assert "NullHandler" in as_text(effective([owner]))
+    assert "NullHandler" in as_json(effective([owner]))
 
 
-def test_what_is_no_handler_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trait", HANDLERS)
+def test_what_is_no_handler_is_refused(trait: str, tmp_path: Path) -> None:
     file = tmp_path / "jupyterhub_config.py"
-    file.write_text("c.JupyterHub.extra_log_handlers = ['/var/log/hub']\n", encoding="utf-8")
+    file.write_text(f"{trait} = ['/var/log/hub']\n", encoding="utf-8")
 
-    with pytest.raises(WrongValue, match=r":1: c\.Perijove\.extra_log_handlers: "):
+    with pytest.raises(WrongValue, match=rf":1: {re.escape(trait.replace('JupyterHub', 'Perijove'))}: "):
         load(file, [])
 
 

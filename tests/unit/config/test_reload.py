@@ -58,6 +58,19 @@ def test_a_hook_whose_code_is_the_same_has_not_changed() -> None:
     assert differing(old, [Plugin(hook=hook(2))], reloaded=True) == ("Plugin.hook",)
 
 
+def test_a_class_that_the_file_made_anew_is_told_from_one_with_other_code() -> None:
+    def directory(answer: str) -> Any:
+        names: dict[str, Any] = {"Configurable": Configurable}
+        exec(f"class Directory(Configurable):\n    def ask(self): return {answer}", names)
+        return names["Directory"]
+
+    old = [Perijove(authenticator_class=directory("1"))]
+
+    assert differing(old, [Perijove(authenticator_class=directory("1"))], reloaded=False) == ()
+    changed = differing(old, [Perijove(authenticator_class=directory("2"))], reloaded=False)
+    assert changed == ("Perijove.authenticator_class",)
+
+
 def test_a_log_handler_that_is_made_anew_has_not_changed() -> None:
     old = Perijove(extra_log_handlers=[logging.NullHandler()])
     new = Perijove(extra_log_handlers=[logging.NullHandler()])

@@ -36,6 +36,7 @@ from perijove.hub.usecases.overtaken import although_overtaken
 from perijove.hub.usecases.progress_book import ProgressBook
 from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.server_effects import Outcome, ServerEffects
+from perijove.hub.usecases.server_journal import ServerJournal
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.hub.usecases.watch_exits import ExitWatch
 from perijove.kit.clock import Clock
@@ -87,6 +88,7 @@ class Driver:
         policy: ServerPolicy,
         tasks: TaskGroup,
         membership: Membership,
+        journal: ServerJournal,
     ) -> None:
         self._store = store
         self._effects = effects
@@ -97,6 +99,7 @@ class Driver:
         self._policy = policy
         self._tasks = tasks
         self._membership = membership
+        self._journal = journal
         self._desks: dict[int, _Desk] = {}
         self._leases = Leases(store=store, clock=clock, membership=membership, seconds=policy.lease_seconds)
         #: finds the processes that are gone
@@ -326,7 +329,7 @@ class Driver:
             self._breaker.succeeded(move.server)
         elif outcome.is_own_fault:
             self._breaker.failed(move.server)
-        _log_move(move.server, outcome)
+        self._journal.moved(server, move.server, outcome.event)
         return move
 
     def _tell(self, server: Server) -> None:
@@ -347,12 +350,9 @@ class Driver:
             if server is None or server.generation != generation or server.state is State.STOPPED:
                 return
             move = await self.record_in(unit, server, Event.EXITED, _end_of(server, exit_))
-        if exit_.asked or server.state is State.STOPPING:
-            log.info("server.stopped", server=server.key)
-        else:
-            log.warning("server.exited", server=server.key, why=exit_.message)
-            if server.state in STARTING:
-                self._breaker.failed(move.server)
+        self._journal.exited(server, move.server, exit_)
+        if server.state in STARTING and not exit_.asked:
+            self._breaker.failed(move.server)
         self.carry_out(move)
 
     def _is_mine(self, server: Server) -> bool:
@@ -381,18 +381,6 @@ _AFRESH: Final[Mapping[State, Mapping[str, Any]]] = {
 
 #: states of a server that has not answered yet
 _UNANSWERED: Final = frozenset({State.LAUNCHING, State.PROBING})
-
-
-def _log_move(server: Server, outcome: Outcome) -> None:
-    """One line for an operator when a server has started, stopped or failed; the steps between are for debugging."""
-    if server.state is State.READY:
-        log.info("server.started", server=server.key)
-    elif outcome.event is Event.GAVE_UP:
-        log.warning("server.failed", server=server.key, why=server.failure)
-    elif server.state is State.STOPPED:
-        log.info("server.stopped", server=server.key)
-    else:
-        log.debug("server.moved", server=server.key, state=server.state.value, why=outcome.event.value)
 
 
 def _end_of(server: Server, exit_: Exit) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from perijove.hub.ports import (
     ProxyTable,
     RefreshRules,
     Running,
+    ServerAction,
     SpawnPlan,
 )
 from perijove.wire.control import Revocation
@@ -396,6 +397,17 @@ class FakeSpawners:
     def _answer(self) -> None:
         if self.is_away:
             raise LauncherAway
+
+
+class RecordedServerEvents:
+    """`ServerEvents` that keeps them: action, user, server."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+
+    def emit(self, action: ServerAction, server: Server) -> None:
+        """Keep it."""
+        self.told.append((action.value, server.user_name, server.name))
 
 
 class FakeProber:

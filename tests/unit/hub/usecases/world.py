@@ -27,6 +27,7 @@ from perijove.hub.usecases.queue_book import QueueBook
 from perijove.hub.usecases.reconcile import Proxies, Reconciler
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
+from perijove.hub.usecases.server_journal import ServerJournal
 from perijove.hub.usecases.servers import StartServer, StopServer
 from perijove.hub.usecases.share_progress import SharedProgress
 from perijove.hub.usecases.sign_out import Outbox, Revocations
@@ -39,6 +40,7 @@ from perijove.hub.usecases.testing import (
     FakeRandomness,
     FakeSigner,
     FakeSpawners,
+    RecordedServerEvents,
 )
 from perijove.hub.usecases.testing_time import LoopClock
 from perijove.kit.clock import Clock
@@ -181,6 +183,7 @@ class World:
         self.all_proxies = [self.proxy]
         self.spawners = FakeSpawners()
         self.prober = FakeProber()
+        self.events = RecordedServerEvents()
         self.randomness = FakeRandomness()
         self.signer = FakeSigner()
         self.clock = LoopClock()
@@ -289,6 +292,7 @@ class World:
             policy=policy,
             tasks=tasks,
             membership=membership,
+            journal=ServerJournal(events=self.events),
         )
         admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
         reconcilers = [

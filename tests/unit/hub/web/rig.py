@@ -50,6 +50,7 @@ from perijove.hub.usecases.refresh_users import RefreshUsers
 from perijove.hub.usecases.reload import Reading
 from perijove.hub.usecases.route_table import Routes, RouteTable
 from perijove.hub.usecases.server_effects import ServerEffects
+from perijove.hub.usecases.server_journal import ServerJournal
 from perijove.hub.usecases.servers import ChangeServer, CreateServer, GetServer, RemoveServer, StartServer, StopServer
 from perijove.hub.usecases.services import ChangeServices, ServiceDirectory
 from perijove.hub.usecases.sessions import Sessions
@@ -69,6 +70,7 @@ from perijove.hub.usecases.testing import (
     FakeSpawners,
     FakeStartOptions,
     FakeVault,
+    RecordedServerEvents,
 )
 from perijove.hub.usecases.tokens import Tokens
 from perijove.hub.usecases.users import CreateUsers, DeleteUser, GetUser, ListUsers, PatchUser
@@ -185,6 +187,7 @@ class Rig:
             policy=policy,
             tasks=self._tasks,
             membership=self.membership,
+            journal=ServerJournal(events=RecordedServerEvents()),
         )
         admission = Admission(store=store, driver=driver, book=queue, progress=progress, breaker=breaker, policy=policy)
         self._tasks.start("queue", admission.run())
