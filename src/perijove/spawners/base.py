@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -22,6 +21,7 @@ from traitlets import Callable as CallableTrait
 from traitlets.config import Configurable
 
 from perijove.config.amounts import ByteSpecification
+from perijove.kit.hooks import settled
 from perijove.spawners import options, overrides
 from perijove.spawners.values import NOBODY, BackendSettings, Handle, Progress, Running, SpawnerUser, SpawnRequest
 from perijove.wire import environment as names
@@ -281,7 +281,7 @@ class Spawner(Configurable):
     async def make_options_form(self) -> str:
         """The HTML of the fields of the form; empty: there is none."""
         form = self.options_form
-        return str(await options.settled(form(self)) or "") if callable(form) else str(form)
+        return str(await settled(form(self)) or "") if callable(form) else str(form)
 
     async def read_options(self, form: Mapping[str, Sequence[Any]]) -> Mapping[str, Any]:
         """The options that a posted form, or an address, comes to. Raises SpawnRefused."""
@@ -299,7 +299,7 @@ class Spawner(Configurable):
         """The last event of a start, as the administrator wants it sent."""
         if self.progress_ready_hook is None:
             return event
-        answer = await options.settled(self.progress_ready_hook(self, dict(event)))
+        answer = await settled(self.progress_ready_hook(self, dict(event)))
         return answer if isinstance(answer, Mapping) else event
 
     async def run_auth_state_hook(self, auth_state: Mapping[str, Any] | None) -> None:
@@ -341,8 +341,5 @@ class Spawner(Configurable):
 
 
 async def _call(hook: Callable[..., Any] | None, *given: Any) -> None:
-    if hook is None:
-        return
-    answer = hook(*given)
-    if inspect.isawaitable(answer):
-        await answer
+    if hook is not None:
+        await settled(hook(*given))

@@ -14,6 +14,7 @@ import structlog
 from traitlets import TraitError
 from traitlets.config import Configurable
 
+from perijove.kit.hooks import settled
 from perijove.spawners.errors import SpawnRefused
 
 log = structlog.get_logger(__name__)
@@ -38,11 +39,6 @@ NAMED: Final[Mapping[str, Callable[[Mapping[str, Sequence[Any]]], dict[str, Any]
     "passthrough": as_sent,
     "simple": as_single_values,
 }
-
-
-async def settled(answer: Any) -> Any:
-    """*answer*, once it is there: the administrator's callables may be coroutines."""
-    return await answer if inspect.isawaitable(answer) else answer
 
 
 async def options_of(spawner: Configurable, how: Any, form: Mapping[str, Sequence[Any]]) -> Mapping[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any, Final
 from traitlets import TraitError
 from traitlets.config import Configurable
 
+from perijove.kit.hooks import settled
 from perijove.kit.sizes import amount
 from perijove.spawners.errors import SpawnRefused
-from perijove.spawners.options import settled
 
 #: guarantee → limit
 _PAIRS: Final = {"mem_guarantee": "mem_limit", "cpu_guarantee": "cpu_limit"}

@@ -8,7 +8,6 @@ errors. Also the hub's side of local accounts: the `PasswordBook` over the store
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,6 +31,7 @@ from perijove.hub.domain.errors import (
 from perijove.hub.domain.user_info import read_user_info
 from perijove.hub.domain.users import User, check, normalise
 from perijove.hub.ports import Authenticated, PasswordHasher, RefreshRules, Store
+from perijove.kit.hooks import settled
 
 log = structlog.get_logger(__name__)
 
@@ -166,7 +166,7 @@ class AuthenticatorSignIn:
             groups=person.groups,
             roles=person.roles,
         )
-        kept: Mapping[str, Any] | None = await _answer(hook(self._authenticator, result.to_model(), before))
+        kept: Mapping[str, Any] | None = await settled(hook(self._authenticator, result.to_model(), before))
         return kept
 
     def _authenticated(self, result: AuthResult, name: str) -> Authenticated:
@@ -194,7 +194,7 @@ class AuthenticatorSignIn:
         hook = self._authenticator.post_auth_hook
         if hook is None:
             return result
-        model = await _answer(hook(self._authenticator, None, replace(result, name=name).to_model()))
+        model = await settled(hook(self._authenticator, None, replace(result, name=name).to_model()))
         if model is None:
             raise NotAllowed
         return result.changed_by(model)
@@ -232,8 +232,3 @@ def _user_info(told: Any, name: str) -> Mapping[str, Any] | None:
     except InvalidRequest as exc:
         log.warning("authenticator.bad_user_info", user=name, why=exc.message)
         return None
-
-
-async def _answer(answered: Any) -> Any:
-    """What a hook answers, be it a coroutine or not."""
-    return await answered if inspect.isawaitable(answered) else answered

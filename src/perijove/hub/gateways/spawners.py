@@ -8,7 +8,6 @@ own exception ends the start that it belongs to, and nothing else.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from perijove.hub.ports import Exit, Running, SpawnPlan
 from perijove.hub.scopes.errors import BadScope
 from perijove.hub.scopes.grammar import parse
 from perijove.hub.usecases.auth_states import AuthStateBook
+from perijove.kit.hooks import settled
 from perijove.spawners.base import Backend, Spawner
 from perijove.spawners.errors import BackendUnreachable, SpawnerError, SpawnRefused, StopTimedOut
 from perijove.spawners.values import Handle, SpawnerUser, SpawnRequest
@@ -273,9 +273,7 @@ def _request(server: Server, *, environment: dict[str, str]) -> SpawnRequest:
 
 
 async def _scopes(spawner: Spawner, trait: Any) -> Sequence[str]:
-    value = trait(spawner) if callable(trait) else trait
-    if inspect.isawaitable(value):
-        value = await value
+    value = await settled(trait(spawner) if callable(trait) else trait)
     scopes = tuple(str(scope) for scope in value)
     for scope in scopes:
         parse(scope)

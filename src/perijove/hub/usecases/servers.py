@@ -6,7 +6,6 @@ These record what was asked; the driver does the rest.
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -39,6 +38,7 @@ from perijove.hub.usecases.share_visits import NOBODY, visits_of_servers
 from perijove.hub.usecases.sign_out import Revocations
 from perijove.hub.usecases.start_breaker import StartBreaker
 from perijove.kit.clock import Clock
+from perijove.kit.hooks import settled
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +84,7 @@ async def _limit_of(store: Store, user: User, policy: ServerPolicy) -> int:
     async with store.reading() as unit:
         groups = (await unit.groups.of_users([user.id])).get(user.id, ())
     asker = NamedServerAsker(current_user=Owner(name=user.name, admin=user.admin, groups=tuple(groups)))
-    answer = limit(asker)
-    return int(await answer if inspect.isawaitable(answer) else answer)
+    return int(await settled(limit(asker)))
 
 
 async def _check_room(unit: Unit, user: User, limit: int) -> None:

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perijove.hub.domain.origins import Origins
+from perijove.hub.web.raw_path import raw_path
 
 _READS: Final = frozenset({"GET", "HEAD"})
 #: Says to the hub that there is no route, and that not merely the host was another (`pages/user_server.py`).
@@ -68,7 +69,7 @@ class OnlyAtHome:
         return is_own and not _is_navigation(request) and request.scope["path"].startswith(f"{self._base_url}user/")
 
     def _answer(self, request: Request) -> Response:
-        raw = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
+        raw = raw_path(request)
         is_hub = raw.startswith(self._hub_prefix)
         inner = raw.removeprefix(self._hub_prefix if is_hub else self._base_url).lstrip("/")
         is_server = not is_hub and inner.startswith("user/")

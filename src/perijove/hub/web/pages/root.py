@@ -4,7 +4,6 @@ The addresses that only lead elsewhere, and the error page that the proxy asks f
 
 from __future__ import annotations
 
-import inspect
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -22,7 +21,9 @@ from perijove.hub.web.pages.frame import FrameOf
 from perijove.hub.web.pages.way_in import Destination, addresses, go_in, may_enter, may_start
 from perijove.hub.web.parts import PartsOf
 from perijove.hub.web.problems import error_page
+from perijove.hub.web.raw_path import raw_path
 from perijove.hub.web.static_files import StaticFile
+from perijove.kit.hooks import settled
 
 #: Seconds for which the hub's front door waits for a server that is coming up.
 PATIENCE: Final = 1.5
@@ -91,7 +92,7 @@ async def get_user_redirect(rest: str, frame: FrameOf) -> Response:
     settings = frame.parts.settings
     if settings.user_redirect_hook is not None:
         hooked = settings.user_redirect_hook(rest, frame.request, await frame.user(), settings.base_url)
-        wanted = await hooked if inspect.isawaitable(hooked) else hooked
+        wanted = await settled(hooked)
         if wanted is not None:
             return frame.go(frame.next(str(wanted)) or f"{frame.hub}home")
     owner, name = frame.principal.name, settings.default_server_name
@@ -108,7 +109,7 @@ async def change_outside(rest: str, request: Request, parts: PartsOf) -> Respons
         # The browser sends it again (RFC 9110, section 15.4.8), once it is done with this.
         pass
     settings = parts.settings
-    inner = _raw_path(request, f"/{rest}").removeprefix(settings.base_url).lstrip("/")
+    inner = _written(request, f"/{rest}").removeprefix(settings.base_url).lstrip("/")
     return RedirectResponse(_with_query(f"{settings.hub_prefix}{inner}", request), status_code=307)
 
 
@@ -117,7 +118,7 @@ async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
     """What no route of the proxy covers is the hub's, below its prefix."""
     settings = parts.settings
     path = f"/{rest}"
-    inner = _raw_path(request, path).removeprefix(settings.base_url).lstrip("/")
+    inner = _written(request, path).removeprefix(settings.base_url).lstrip("/")
     if f"{path}/" == settings.hub_prefix:
         return RedirectResponse(settings.hub_prefix, status_code=301)
     if path.startswith(settings.hub_prefix):
@@ -133,10 +134,9 @@ async def get_outside(rest: str, request: Request, parts: PartsOf) -> Response:
     return RedirectResponse(_with_query(f"{settings.hub_prefix}{inner}", request), status_code=302)
 
 
-def _raw_path(request: Request, path: str) -> str:
-    """The path as the browser wrote it; *path* is the same, decoded."""
-    raw: str = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
-    return raw or quote(path, safe="/@~")
+def _written(request: Request, path: str) -> str:
+    """The path as the browser wrote it, or as it would have written *path*."""
+    return raw_path(request) or quote(path, safe="/@~")
 
 
 def _with_query(path: str, request: Request) -> str:

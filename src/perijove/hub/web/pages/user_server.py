@@ -40,6 +40,7 @@ from perijove.hub.web.pages.way_in import (
     running,
 )
 from perijove.hub.web.problems import error_page
+from perijove.hub.web.raw_path import raw_path
 from perijove.wire.notebook import CONTENTS, SENT_BY_ITSELF
 
 #: Seconds for which a visit waits for the server that it starts.
@@ -212,7 +213,7 @@ def _is_somebodys_work(request: Request, inside: str) -> bool:
 def _wanted(frame: Frame, user_name: str, rest: str) -> str:
     """The address in the server that was asked for, as the browser wrote it."""
     settings = frame.parts.settings
-    raw = frame.request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
+    raw = raw_path(frame.request)
     if raw.startswith(f"{settings.hub_prefix}user/"):
         path = settings.base_url + raw.removeprefix(settings.hub_prefix)
     elif raw.startswith(f"{settings.base_url}user/"):
